@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/**
+ * DOC: What a device driver supplies
+ *
+ * A backend is one table of functions for the memory that page tables lie in
+ * and for the device's TLB. svmirror calls them with the @backend pointer of the
+ * vm. The page-table format itself is not here: it is compiled into svmirror,
+ * see svm_format_find().
+ */
+#ifndef SVM_BACKEND_H
+#define SVM_BACKEND_H
+
+#include <svm/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** enum svm_aperture - where an address of the device's leads */
+enum svm_aperture {
+	SVM_SYSTEM = 0,		/**< @SVM_SYSTEM: host memory, a DMA address */
+	SVM_VRAM = 1,		/**< @SVM_VRAM: the device's own memory, an offset into it */
+};
+
+/**
+ * struct svm_table_mem - memory of one device page table
+ * @cpu: where the CPU reads and writes its entries: 8-byte aligned, plain loads
+ *	and stores of 8 bytes must work on it (a write-combining map of VRAM is fine)
+ * @addr: the address that goes into the entry above it, aligned as the format asks
+ * @priv: the backend's
+ * @aperture: enum svm_aperture of @addr
+ * @bytes: its size
+ */
+struct svm_table_mem {
+	void *cpu;
+	u64 addr;
+	void *priv;
+	u32 aperture;
+	u32 bytes;
+};
+
+/** struct svm_backend_ops - a device's side of a vm */
+struct svm_backend_ops {
+	/**
+	 * @table_alloc: get memory for one table of @bytes, all zero.
+	 * Context: process; may sleep and reclaim; no lock of svmirror's but the window lock is held.
+	 * Return: 0 or -ENOMEM.
+	 */
+	int (*table_alloc)(void *backend, u32 bytes, struct svm_table_mem *mem);
+
+	/**
+	 * @table_free: give it back. The device's TLB has forgotten it.
+	 * Context: process (a worker or teardown); may sleep.
+	 */
+	void (*table_free)(void *backend, const struct svm_table_mem *mem);
+
+	/**
+	 * @flush_begin: make the device forget all translations and table pointers of
+	 * [@start, @end), device addresses. Orders before it all earlier writes to tables.
+	 * Context: any; a table lock may be held; must not sleep.
+	 * Return: a token for @flush_wait.
+	 */
+	u64 (*flush_begin)(void *backend, u64 start, u64 end);
+
+	/**
+	 * @flush_wait: wait until the device acknowledged @token: after that it makes no
+	 * access through what it forgot. A device that does not answer is to be cut off from memory
+	 * before this returns; there is no way to report failure, since the CPU's side goes on.
+	 * Context: @may_sleep false: as @flush_begin.
+	 */
+	void (*flush_wait)(void *backend, u64 token, bool may_sleep);
+
+	/**
+	 * @publish: order all earlier writes to tables before what the CPU tells the device next.
+	 * Context: any. NULL: a full memory barrier is enough.
+	 */
+	void (*publish)(void *backend);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/**
+ * DOC: svmirror for driver authors
+ *
+ * A driver makes an &struct svm_vm per device address space, points the device at
+ * svm_vm_root(), binds windows of the process's memory into it, and calls
+ * svm_fault() for each page fault that the device reports. svmirror keeps
+ * the device's page tables in step with the CPU's from then on.
+ *
+ * ::
+ *
+ *	struct svm_vm_params p = {
+ *		.ops = &my_backend_ops, .backend = my, .format = svm_format_find("xe2"),
+ *		.mm = current->mm, .dma_device = &pdev->dev,
+ *	};
+ *	err = svm_vm_create(&p, &vm);
+ *	my_set_root(my, svm_vm_root(vm));
+ *	err = svm_bind_all(vm);
+ *	...
+ *	err = svm_fault(vm, va, SVM_WRITE, &info);	// in a worker, many at a time
+ *	my_reply(my, err);
+ *	...
+ *	my_stop_context(my);
+ *	svm_vm_destroy(vm);
+ *
+ * Locks that a driver must know: none is held while svmirror calls a backend
+ * except as &struct svm_backend_ops says. svm_fault() takes mmap_lock.
+ */
+#ifndef SVM_SVM_H
+#define SVM_SVM_H
+
+#include <svm/backend.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct svm_vm;
+struct svm_format;
+struct mm_struct;
+struct device;
+
+/** enum svm_access - what the device wants of a page */
+enum svm_access {
+	SVM_READ = 0,		/**< @SVM_READ: read */
+	SVM_WRITE = 1,		/**< @SVM_WRITE: write */
+	SVM_ATOMIC = 2,		/**< @SVM_ATOMIC: read-modify-write at one stroke */
+};
+
+/**
+ * struct svm_vm_params - how a vm is made
+ * @ops: the device's functions; must outlive the vm
+ * @backend: first argument of each of them
+ * @format: of the device's page tables, by svm_format_find()
+ * @mm: the address space that windows of this vm mirror; a reference (mmgrab) is taken
+ * @dma_device: the device that does the DMA
+ * @interval_lg2: log2 of the span of one interval notifier; 0: 29. From a table's span to the format's VA bits.
+ * @granule_lg2: log2 of what one fault makes present around its page; 0: 16. From 12 to a table's span.
+ */
+struct svm_vm_params {
+	const struct svm_backend_ops *ops;
+	void *backend;
+	const struct svm_format *format;
+	struct mm_struct *mm;
+	struct device *dma_device;
+	u32 interval_lg2;
+	u32 granule_lg2;
+};
+
+/**
+ * struct svm_fault_info - what a fault came to
+ * @start: first device address of the table that the fault was in
+ * @end: its end
+ * @duplicate: the table allowed the access already
+ */
+struct svm_fault_info {
+	u64 start;
+	u64 end;
+	bool duplicate;
+};
+
+/**
+ * struct svm_counters - see struct drm_svm_counters, field by field the same
+ */
+struct svm_counters {
+	u64 faults;
+	u64 duplicates;
+	u64 retries;
+	u64 failed;
+	u64 ptes_written;
+	u64 huge_leaves;
+	u64 invalidations;
+	u64 ptes_zapped;
+	u64 huge_zapped;
+	u64 flushes;
+	u64 dirtied;
+	u64 tables;
+	u64 tables_made;
+	u64 tables_freed;
+	u64 directories;
+	u64 intervals;
+	u64 prefetched;
+	u64 host_bytes;
+	u64 device_bytes;
+	u64 present;
+};
+
+/**
+ * struct svm_format_info - a format's geometry
+ * @name: as given to svm_format_find()
+ * @va_bits: device addresses have so many bits
+ * @table_lg2: log2 of the span of one last-level table, in bytes of device VA
+ * @leaf_sizes: bit n: leaves of 2^n bytes are used
+ */
+struct svm_format_info {
+	const char *name;
+	u32 va_bits;
+	u32 table_lg2;
+	u64 leaf_sizes;
+};
+
+/**
+ * svm_format_find() - a page-table format by name
+ * @name: "xe2"
+ *
+ * Context: any.
+ * Return: the format, or NULL.
+ */
+const struct svm_format *svm_format_find(const char *name);
+
+/**
+ * svm_format_describe() - geometry of a format
+ * @format: the format
+ * Context: any.
+ * Return: constant data.
+ */
+const struct svm_format_info *svm_format_describe(const struct svm_format *format);
+
+/**
+ * svm_vm_create() - make a device address space
+ * @params: how
+ * @out: the vm
+ *
+ * Context: process; sleeps.
+ * Return: 0, -EINVAL (sizes), -ENOMEM.
+ */
+int svm_vm_create(const struct svm_vm_params *params, struct svm_vm **out);
+
+/**
+ * svm_vm_destroy() - end it: unbind everything and free all tables
+ * @vm: the vm
+ *
+ * The device must not use the root any more. No call on @vm may be under way or follow.
+ * Context: process; sleeps; not under mmap_lock.
+ */
+void svm_vm_destroy(struct svm_vm *vm);
+
+/**
+ * svm_vm_root() - the root table
+ * @vm: the vm
+ * Context: any.
+ * Return: valid for the vm's life.
+ */
+const struct svm_table_mem *svm_vm_root(const struct svm_vm *vm);
+
+/**
+ * svm_vm_mm() - the address space that it mirrors
+ * @vm: the vm
+ * Context: any. To be compared only (is it current->mm?).
+ * Return: as given in &struct svm_vm_params.
+ */
+struct mm_struct *svm_vm_mm(const struct svm_vm *vm);
+
+/**
+ * svm_bind() - make device addresses [@start, @end) mirror [@start - @offset, @end - @offset)
+ * @vm: the vm
+ * @start: page-aligned
+ * @end: page-aligned, greater than @start
+ * @offset: device minus CPU address, a multiple of a table's span
+ *
+ * Nothing is mapped until the device faults or svm_prefetch() is called.
+ * Context: process; sleeps; killable.
+ * Return: 0; -EINVAL (alignment, outside the device's or the user's address space); -EEXIST (shares a table
+ * with another window); -ENOMEM; -EINTR.
+ */
+int svm_bind(struct svm_vm *vm, u64 start, u64 end, s64 offset);
+
+/**
+ * svm_bind_all() - mirror the whole user address space at the same addresses
+ * @vm: the vm
+ * Context: as svm_bind().
+ * Return: as svm_bind().
+ */
+int svm_bind_all(struct svm_vm *vm);
+
+/**
+ * svm_unbind() - take a window out
+ * @vm: the vm
+ * @start: as bound
+ * @end: as bound
+ *
+ * Returns when the device can reach nothing through it any more and its notifiers are gone.
+ * Context: process; sleeps; not under mmap_lock. Waits for faults under way in the vm.
+ * Return: 0; -ENOENT (no such window); -EINTR (killed before it began).
+ */
+int svm_unbind(struct svm_vm *vm, u64 start, u64 end);
+
+/**
+ * svm_fault() - serve a page fault of the device
+ * @vm: the vm
+ * @va: device address
+ * @access: what the device wants
+ * @info: out: may be NULL
+ *
+ * May be called for any number of addresses at a time; faults in different tables never wait for each
+ * other. A fault that the table allows already takes no lock.
+ * Context: process; sleeps; takes mmap_lock for reading. Not in a section of dma-fence signalling.
+ * Return: 0: the device may try again. -EFAULT: nothing there. -EPERM: there, but not for this access.
+ * -EAGAIN: the CPU's side kept moving; the device may try again. -ENOMEM. -EINTR: killed.
+ */
+int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access, struct svm_fault_info *info);
+
+/**
+ * svm_prefetch() - make present what can be in [@start, @end)
+ * @vm: the vm
+ * @start: page-aligned
+ * @end: page-aligned; the span lies in windows
+ * @access: SVM_READ or SVM_WRITE
+ * @pages: out: pages of 4 KiB of the span that the device can reach now
+ *
+ * Context: process; sleeps; killable. Tables are filled in parallel.
+ * Return: 0; -EINVAL (alignment, span not inside windows); -EINTR; -ENOMEM.
+ */
+int svm_prefetch(struct svm_vm *vm, u64 start, u64 end, enum svm_access access, u64 *pages);
+
+/**
+ * svm_vm_counters() - what it did
+ * @vm: the vm
+ * @out: a sum that may miss what runs at the same time
+ * Context: any.
+ */
+void svm_vm_counters(const struct svm_vm *vm, struct svm_counters *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

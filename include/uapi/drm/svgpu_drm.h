@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/**
+ * DOC: Ioctls of the virtual GPU
+ *
+ * Beside the ioctls of svm_drm.h: queues, and jobs that run on them in order.
+ *
+ * Completion is a syncobj, but of one kind only: it is replaced by a *signalled*
+ * fence when the job has ended. No fence is ever published for work that may
+ * still page-fault, since a dma-fence must not wait for memory. So wait with
+ * DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT. The driver resets the out-syncobj
+ * when the job is taken in. A job that failed leaves its error in the fence and
+ * in the job's result.
+ */
+#ifndef _UAPI_SVGPU_DRM_H_
+#define _UAPI_SVGPU_DRM_H_
+
+#include <drm/svm_drm.h>
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+#define DRM_SVGPU_QUEUE_CREATE	0x20
+#define DRM_SVGPU_QUEUE_DESTROY	0x21
+#define DRM_SVGPU_SUBMIT	0x22
+#define DRM_SVGPU_INFO		0x23
+
+#define DRM_IOCTL_SVGPU_QUEUE_CREATE  DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_QUEUE_CREATE, struct drm_svgpu_queue_create)
+#define DRM_IOCTL_SVGPU_QUEUE_DESTROY DRM_IOW(DRM_COMMAND_BASE + DRM_SVGPU_QUEUE_DESTROY, struct drm_svgpu_queue_destroy)
+#define DRM_IOCTL_SVGPU_SUBMIT        DRM_IOW(DRM_COMMAND_BASE + DRM_SVGPU_SUBMIT, struct drm_svgpu_submit)
+#define DRM_IOCTL_SVGPU_INFO          DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_INFO, struct drm_svgpu_info)
+
+/**
+ * struct drm_svgpu_queue_create - make a queue in a vm
+ * @vm_id: the vm
+ * @flags: none are defined: 0
+ * @queue_id: out: its id, never 0
+ * @pad: 0
+ *
+ * No hardware queue is free: -ENOSPC. The device is gone or wedged: -EIO.
+ */
+struct drm_svgpu_queue_create {
+	__u32 vm_id;
+	__u32 flags;
+	__u32 queue_id;
+	__u32 pad;
+};
+
+/**
+ * struct drm_svgpu_queue_destroy - end a queue; its jobs are cancelled
+ * @queue_id: the queue
+ * @pad: 0
+ */
+struct drm_svgpu_queue_destroy {
+	__u32 queue_id;
+	__u32 pad;
+};
+
+#define DRM_SVGPU_ARGS	8
+
+/**
+ * struct drm_svgpu_job_result - what became of a job: DRM_SVGPU_INFO_JOB
+ * @status: 0, or a negative errno: -EFAULT, -EPERM, -EIO, -ECANCELED, -EINVAL, -E2BIG (a kernel's own limit)
+ * @access: DRM_SVM_ACCESS_* of the fault that ended it
+ * @va: address of the fault that ended it
+ * @bytes: bytes read and written through the device's MMU
+ * @faults: faults that it met
+ * @tlb_misses: walks of the device
+ */
+struct drm_svgpu_job_result {
+	__s32 status;
+	__u32 access;
+	__u64 va;
+	__u64 bytes;
+	__u32 faults;
+	__u32 pad;
+	__u64 tlb_misses;
+};
+
+/**
+ * struct drm_svgpu_submit - put one job on a queue
+ * @queue_id: the queue
+ * @kernel: enum svgpu_kernel; one that the device does not have: -EINVAL
+ * @flags: none are defined: 0
+ * @in_count: number of in-syncobjs, at most 64
+ * @in_syncobjs: address of u32 handles: the job starts when each has a fence and that has signalled
+ * @out_syncobj: handle to signal at the end; 0: none
+ * @pad: 0
+ * @args: the kernel's arguments
+ * @result: token under which DRM_SVGPU_INFO_JOB finds the result; 0: none is kept
+ *
+ * The queue has 256 jobs waiting: -EAGAIN. The queue's process is another: -EPERM.
+ * If @result is not 0, the result is kept under this token until read, at most the last 256 of a queue.
+ */
+struct drm_svgpu_submit {
+	__u32 queue_id;
+	__u32 kernel;
+	__u32 flags;
+	__u32 in_count;
+	__u64 in_syncobjs;
+	__u32 out_syncobj;
+	__u32 pad;
+	__u64 args[DRM_SVGPU_ARGS];
+	__u64 result;
+};
+
+#define DRM_SVGPU_INFO_DEVICE	0	/* struct drm_svgpu_device */
+#define DRM_SVGPU_INFO_JOB	1	/* struct drm_svgpu_job_result of (queue_id, token); taken out; -ENOENT: no such or not ended */
+
+/**
+ * struct drm_svgpu_info - ask
+ * @info: DRM_SVGPU_INFO_*
+ * @queue_id: for INFO_JOB
+ * @token: for INFO_JOB
+ * @size: in: bytes at @data, out: bytes written (at 0: bytes needed)
+ * @data: where to
+ */
+struct drm_svgpu_info {
+	__u32 info;
+	__u32 queue_id;
+	__u64 token;
+	__u64 size;
+	__u64 data;
+};
+
+/**
+ * struct drm_svgpu_device - the virtual GPU
+ * @engines: jobs that run at the same time
+ * @contexts: address spaces that it can hold
+ * @queues: hardware queues
+ * @wedged: 1 after it stopped answering; everything then is -EIO
+ * @vram_bytes: size of VRAM
+ * @kernels: bit n: enum svgpu_kernel n is there
+ * @tables_in_vram: page tables lie in VRAM
+ * @pad: 0
+ */
+struct drm_svgpu_device {
+	__u32 engines;
+	__u32 contexts;
+	__u32 queues;
+	__u32 wedged;
+	__u64 vram_bytes;
+	__u64 kernels;
+	__u32 tables_in_vram;
+	__u32 pad;
+};
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif

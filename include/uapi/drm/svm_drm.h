@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/**
+ * DOC: Shared virtual memory ioctls
+ *
+ * The ioctls of svmirror, the same on the render node of every driver that uses
+ * it. A *vm* is one device address space; it belongs to the process that made
+ * it. Binding a mirror window makes a piece of that process's memory visible at
+ * the same addresses (or at a constant offset): nothing is mapped or pinned by
+ * it, the device faults pages in as it touches them, and what the CPU unmaps
+ * leaves the device before the CPU's call returns.
+ *
+ * Rules for all of them: unknown flags and non-zero padding are -EINVAL; ids
+ * that do not exist are -ENOENT; a vm used from another process than its maker
+ * (a child after fork too, and after exec) is -EPERM; spans are page-aligned,
+ * not empty and do not wrap, else -EINVAL. What a kernel can do beyond this
+ * version shows in &drm_svm_device_info.capabilities.
+ */
+#ifndef _UAPI_SVM_DRM_H_
+#define _UAPI_SVM_DRM_H_
+
+#include <drm/drm.h>
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+#define DRM_SVM_VM_CREATE	0x00
+#define DRM_SVM_VM_DESTROY	0x01
+#define DRM_SVM_BIND		0x02
+#define DRM_SVM_UNBIND		0x03
+#define DRM_SVM_PREFETCH	0x04
+#define DRM_SVM_QUERY		0x05
+
+#define DRM_IOCTL_SVM_VM_CREATE  DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_VM_CREATE, struct drm_svm_vm_create)
+#define DRM_IOCTL_SVM_VM_DESTROY DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_VM_DESTROY, struct drm_svm_vm_destroy)
+#define DRM_IOCTL_SVM_BIND       DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_BIND, struct drm_svm_bind)
+#define DRM_IOCTL_SVM_UNBIND     DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_UNBIND, struct drm_svm_unbind)
+#define DRM_IOCTL_SVM_PREFETCH   DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_PREFETCH, struct drm_svm_prefetch)
+#define DRM_IOCTL_SVM_QUERY      DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_QUERY, struct drm_svm_query)
+
+/**
+ * struct drm_svm_vm_create - make a device address space
+ * @flags: none are defined: 0
+ * @vm_id: out: its id, never 0
+ * @interval_lg2: log2 of the bytes that one MMU interval notifier covers, from
+ *	a table's span (&drm_svm_device_info.table_lg2) to the address space;
+ *	0: 29 (512 MiB)
+ * @granule_lg2: log2 of the bytes that one fault makes present around the page
+ *	that it hit, 12 (that page alone) to a table's span; 0: 16 (64 KiB).
+ *	What is present already in the same table is mapped too, whatever this is.
+ * @reserved: 0
+ */
+struct drm_svm_vm_create {
+	__u32 flags;
+	__u32 vm_id;
+	__u32 interval_lg2;
+	__u32 granule_lg2;
+	__u64 reserved[2];
+};
+
+/**
+ * struct drm_svm_vm_destroy - end a device address space
+ * @vm_id: the vm; its queues must be gone: -EBUSY
+ * @pad: 0
+ */
+struct drm_svm_vm_destroy {
+	__u32 vm_id;
+	__u32 pad;
+};
+
+/**
+ * struct drm_svm_bind - bind a mirror window
+ * @vm_id: the vm
+ * @flags: none are defined: 0
+ * @start: first device address
+ * @length: bytes. start 0 and length 0 together: all of the user address space.
+ * @offset: device address minus CPU address, a multiple of a table's span, else
+ *	-EINVAL (two's complement: it may be negative)
+ * @reserved: 0
+ *
+ * The window must lie in the device's address space and its CPU side in the
+ * user's: -EINVAL. One that shares a table with another window: -EEXIST.
+ */
+struct drm_svm_bind {
+	__u32 vm_id;
+	__u32 flags;
+	__u64 start;
+	__u64 length;
+	__s64 offset;
+	__u64 reserved[2];
+};
+
+/**
+ * struct drm_svm_unbind - take a window out
+ * @vm_id: the vm
+ * @flags: none are defined: 0
+ * @start: as it was bound
+ * @length: as it was bound; no window of that very span: -ENOENT
+ *
+ * On return the device can reach nothing through the window any more.
+ */
+struct drm_svm_unbind {
+	__u32 vm_id;
+	__u32 flags;
+	__u64 start;
+	__u64 length;
+};
+
+#define DRM_SVM_PREFETCH_WRITE	(1 << 0)
+
+/**
+ * struct drm_svm_prefetch - make a span present before the device asks
+ * @vm_id: the vm
+ * @flags: DRM_SVM_PREFETCH_WRITE: ready for writing
+ * @start: first device address
+ * @length: bytes; a span not inside windows is -EINVAL
+ * @pages: out: how many pages of 4 KiB of the span the device can reach now;
+ *	holes and guard pages are left out and are no error
+ * @reserved: 0
+ *
+ * Tables are filled in parallel. A fatal signal ends it early: -EINTR.
+ */
+struct drm_svm_prefetch {
+	__u32 vm_id;
+	__u32 flags;
+	__u64 start;
+	__u64 length;
+	__u64 pages;
+	__u64 reserved;
+};
+
+#define DRM_SVM_QUERY_DEVICE	0	/* struct drm_svm_device_info */
+#define DRM_SVM_QUERY_COUNTERS	1	/* struct drm_svm_counters, of vm_id */
+#define DRM_SVM_QUERY_FAULT_LOG	2	/* struct drm_svm_fault_record[], of vm_id, oldest first; they are taken out */
+
+/**
+ * struct drm_svm_query - ask
+ * @vm_id: the vm; 0 for DRM_SVM_QUERY_DEVICE
+ * @query: DRM_SVM_QUERY_*
+ * @size: in: bytes at @data; out: bytes written (at @size 0: bytes that the answer has now).
+ *	A shorter buffer gets the front of a struct, or as many whole records as fit.
+ * @data: where to
+ * @reserved: 0
+ */
+struct drm_svm_query {
+	__u32 vm_id;
+	__u32 query;
+	__u64 size;
+	__u64 data;
+	__u64 reserved;
+};
+
+/**
+ * struct drm_svm_device_info - what the device's address spaces are like
+ * @capabilities: none are defined yet
+ * @va_bits: device addresses have so many bits
+ * @table_lg2: log2 of the span of one last-level table
+ * @leaf_sizes: bit n set: leaves of 2^n bytes are used
+ * @format: name of the page-table format, NUL-padded
+ */
+struct drm_svm_device_info {
+	__u64 capabilities;
+	__u32 va_bits;
+	__u32 table_lg2;
+	__u64 leaf_sizes;
+	char format[16];
+};
+
+/**
+ * struct drm_svm_counters - what a vm did since it was made
+ * @faults: faults taken in, duplicates among them
+ * @duplicates: faults that the table allowed already
+ * @retries: times that a fault went again because the CPU's side had moved
+ * @failed: faults answered with an error
+ * @ptes_written: last-level entries made valid
+ * @huge_leaves: leaves above the last level made valid
+ * @invalidations: notifier callbacks
+ * @ptes_zapped: last-level entries made invalid
+ * @huge_zapped: leaves above the last level made invalid
+ * @flushes: TLB invalidations sent to the device
+ * @dirtied: pages marked dirty because the device could write them
+ * @tables: tables that exist now (a gauge)
+ * @tables_made: tables made
+ * @tables_freed: tables freed
+ * @directories: directories that exist now (a gauge)
+ * @intervals: interval notifiers that exist now (a gauge)
+ * @prefetched: pages asked for by prefetch
+ * @host_bytes: bytes of kernel memory held now for tables, directories and intervals (a gauge)
+ * @device_bytes: bytes of device-visible page tables held now (a gauge)
+ * @present: pages of 4 KiB that the device can reach now (a gauge)
+ */
+struct drm_svm_counters {
+	__u64 faults;
+	__u64 duplicates;
+	__u64 retries;
+	__u64 failed;
+	__u64 ptes_written;
+	__u64 huge_leaves;
+	__u64 invalidations;
+	__u64 ptes_zapped;
+	__u64 huge_zapped;
+	__u64 flushes;
+	__u64 dirtied;
+	__u64 tables;
+	__u64 tables_made;
+	__u64 tables_freed;
+	__u64 directories;
+	__u64 intervals;
+	__u64 prefetched;
+	__u64 host_bytes;
+	__u64 device_bytes;
+	__u64 present;
+};
+
+#define DRM_SVM_ACCESS_READ	0
+#define DRM_SVM_ACCESS_WRITE	1
+#define DRM_SVM_ACCESS_ATOMIC	2
+
+/**
+ * struct drm_svm_fault_record - a fault that could not be served
+ * @va: device address
+ * @time_ns: CLOCK_MONOTONIC
+ * @queue_id: the queue whose job it ended
+ * @access: DRM_SVM_ACCESS_*
+ * @error: negative errno: -EFAULT nothing there, -EPERM not allowed, -EIO the device met a bus error or is gone, …
+ * @lost: records dropped before this one because the log was full
+ */
+struct drm_svm_fault_record {
+	__u64 va;
+	__u64 time_ns;
+	__u32 queue_id;
+	__u32 access;
+	__s32 error;
+	__u32 lost;
+};
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// result<T>: a T or a negative errno. It becomes an int only at the C boundary.
+#pragma once
+
+namespace svm {
+
+// The errnos that the core makes or tells apart; Linux has the same numbers on every architecture we run on.
+enum class err : int {
+	perm = -1,
+	noent = -2,
+	intr = -4,
+	again = -11,
+	nomem = -12,
+	fault = -14,
+	busy = -16,
+	exist = -17,
+	inval = -22,
+};
+
+template <typename T>
+class [[nodiscard]] result {
+public:
+	constexpr result(T v) : good(v), code(0) {}
+	constexpr result(err e) : good{}, code(static_cast<int>(e)) {}
+	static constexpr result from(int negative)
+	{
+		result r(T{});
+		r.code = negative;
+		return r;
+	}
+
+	constexpr bool ok() const { return code == 0; }
+	constexpr T value() const { return good; }
+	constexpr int error() const { return code; }
+
+private:
+	T good;
+	int code;
+};
+
+template <>
+class [[nodiscard]] result<void> {
+public:
+	constexpr result() = default;
+	constexpr result(err e) : code(static_cast<int>(e)) {}
+	static constexpr result from(int zero_or_negative)
+	{
+		result r;
+		r.code = zero_or_negative;
+		return r;
+	}
+
+	constexpr bool ok() const { return code == 0; }
+	constexpr bool is(err e) const { return code == static_cast<int>(e); }
+	constexpr int error() const { return code; }
+
+private:
+	int code = 0;
+};
+
+using status = result<void>;
+
+} // namespace svm

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The core's only way out: what mm/ needs of the system below it, in plain C.
+ *
+ * Two sides implement it: mm/kernel/port_*.c over Linux, and the tests' host port
+ * over a simulated mm. Nothing here names a kernel type but by opaque pointer, and
+ * nothing calls back except the svm_port_* hooks at the end.
+ *
+ * CPU addresses are `cpu`, device addresses `va`. Errors are negative errno.
+ */
+#ifndef SVM_PORT_H
+#define SVM_PORT_H
+
+#include <svm/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mm_struct;
+struct device;
+struct port_domain;	/* one vm's: its mm reference, window lock, reader sections, deferred frees, index */
+struct port_interval;	/* an inserted mmu_interval_notifier */
+
+#define PORT_PAGE_LG2	12
+#define PORT_PAGE_SIZE	(1ull << PORT_PAGE_LG2)
+
+/* ---- memory: zeroed, accounted, may reclaim; NULL on failure --------------- */
+void *port_alloc(unsigned long bytes);
+void port_free(void *p);
+
+/* ---- a table's spinlock: initialised by port_lock_init, no destructor ------- */
+struct port_lock {
+#if defined(CONFIG_DEBUG_SPINLOCK) || defined(CONFIG_DEBUG_LOCK_ALLOC)
+	unsigned long opaque[16];
+#else
+	unsigned int opaque[1];
+#endif
+};
+void port_lock_init(struct port_lock *lock);
+void port_lock(struct port_lock *lock);
+void port_unlock(struct port_lock *lock);
+
+/* ---- domain --------------------------------------------------------------- */
+/* Takes a reference on mm (which only keeps the struct); owner comes back in the hooks. */
+struct port_domain *port_domain_create(void *owner, struct mm_struct *mm, struct device *dma);
+/* Waits for deferred frees. No reader is inside, no interval is left. */
+void port_domain_destroy(struct port_domain *d);
+/* The window lock: sleeps; -EINTR when killed. _force is for teardown and waits uninterruptibly. */
+int port_domain_lock(struct port_domain *d);
+void port_domain_lock_force(struct port_domain *d);
+void port_domain_unlock(struct port_domain *d);
+/* Reader section (SRCU): may sleep inside; synchronize waits for all that are inside now. */
+int port_read_enter(struct port_domain *d);
+void port_read_exit(struct port_domain *d, int cookie);
+void port_synchronize(struct port_domain *d);
+/*
+ * After all readers that are inside now have left, calls svm_port_deferred(node) in process
+ * context, once. `link` is memory inside the node for the port's use. Never sleeps.
+ */
+struct port_deferred { void *opaque[4]; };
+void port_defer(struct port_domain *d, struct port_deferred *link, void *node);
+/* A sparse map from numbers to pointers, for intervals. put may sleep, 0 or -ENOMEM; NULL takes out. Under the window lock to write, in a reader section to read. */
+void *port_index_get(struct port_domain *d, u64 key);
+int port_index_put(struct port_domain *d, u64 key, void *value);
+
+/* ---- intervals -------------------------------------------------------------- */
+/* Inserts a notifier over CPU [start, end) that calls svm_port_invalidate(owner, …). Sleeps; takes mmap_lock the first time. -ENOMEM, -EINTR, -EFAULT (mm gone). */
+int port_interval_create(struct port_domain *d, u64 cpu_start, u64 cpu_end, void *owner, struct port_interval **out);
+/* Removes it and waits until no callback of it is running or will run. Sleeps; not under mmap_lock. */
+void port_interval_destroy(struct port_interval *i);
+/* Its current sequence. The glue sets it before it calls svm_port_invalidate. */
+u64 port_interval_seq(const struct port_interval *i);
+/* Highest user address + 1. */
+u64 port_user_end(struct port_domain *d);
+
+/* ---- fault: mmget, read_begin, mmap_lock, hmm_range_fault, DMA map ----------- */
+/*
+ * page[]: one word a page of [start, end), in and out.
+ *   in:  0, or PORT_PAGE_SKIP: the table has it already; do not map it for DMA.
+ *   out: DMA address | PORT_PAGE_VALID [| PORT_PAGE_WRITE], or anything without VALID. The core
+ *        takes over those that it writes into a table, and gives back the others by port_dma_release.
+ */
+#define PORT_PAGE_VALID	1ull
+#define PORT_PAGE_WRITE	2ull	/* the CPU's entry allows writing */
+#define PORT_PAGE_SKIP	4ull
+#define PORT_PAGE_FLAGS	0xfffull
+
+struct port_fault {
+	/* in */
+	u64 cpu;		/* the page that must be present for the access */
+	u64 start, end;		/* CPU addresses: fill page[] for these: what is present is taken as it is */
+	u64 want_start, want_end; /* within them: what is to be made present too, where it can be had in the same mapping */
+	u64 block_lg2;		/* if one CPU mapping covers the aligned block of this size around cpu, and it lies in [block_start, block_end) … */
+	u64 block_start, block_end;
+	bool write;		/* the access is a write: ask for write for `cpu` and the wanted pages; else ask for read only */
+	u64 *page;
+	/* in and out */
+	u64 seq;		/* in: the table's sequence; out: what read_begin returned for it */
+	/* out */
+	bool block;		/* … then true, page[0] alone is the answer: its DMA address, aligned to the block */
+};
+/*
+ * 0; -EFAULT (no mapping, mm gone); -EPERM (mapped, but not for writing); -EBUSY (the CPU's side moved: again);
+ * -ENOMEM; -EINTR (killed). On an error no page is mapped for DMA.
+ */
+int port_fault(struct port_domain *d, struct port_fault *f);
+/*
+ * The first mapping that ends above `cpu` and allows the access (no VM_IO or VM_PFNMAP): false if there is none
+ * (or the mm is gone). *start may lie below cpu. Sleeps; takes mmap_lock for reading.
+ */
+bool port_next_mapping(struct port_domain *d, u64 cpu, bool write, u64 *start, u64 *end);
+/* Undo one DMA mapping of 2^lg2 bytes; dirty: the device may have written, mark its pages. Any context; never sleeps. */
+void port_dma_release(struct port_domain *d, u64 dma, u32 lg2, bool dirty);
+
+/* ---- the rest --------------------------------------------------------------- */
+u32 port_cpu(void);		/* number of this CPU, for striping only */
+void port_relax(void);		/* in long loops, no lock held: let others run */
+bool port_killed(void);		/* this thread has a fatal signal */
+/* Calls fn(arg) on several threads at once, this one among them, and waits for all. Sleeps. */
+void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg), void *arg);
+/* An invariant broke: say so once, with a backtrace, and go on. */
+void port_warn(const char *what);
+
+/* ---- hooks: the core's side, called by the port -------------------------------- */
+/* CPU [start, end) of interval `owner` is going to change; end may be ~0. filtered: by our own migration. may_sleep: the caller is blockable. */
+void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool filtered, bool may_sleep);
+/* A grace period after port_defer: free the node. */
+void svm_port_deferred(void *node);
+/* Shrinker: how many empty tables the domain's owner could free; free up to n, return how many. May be called in reclaim: allocates nothing. */
+u64 svm_port_count(void *domain_owner);
+u64 svm_port_shrink(void *domain_owner, u64 n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
