@@ -18,7 +18,12 @@
 #ifndef _UAPI_SVM_DRM_H_
 #define _UAPI_SVM_DRM_H_
 
+/* Debian keeps this header with libdrm, and pkg-config's path leads into its folder. */
+#if defined(__KERNEL__) || __has_include(<drm/drm.h>)
 #include <drm/drm.h>
+#else
+#include <drm.h>
+#endif
 
 #if defined(__cplusplus)
 extern "C" {

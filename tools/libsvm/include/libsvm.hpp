@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+/*
+ * libsvm for C++20: owners that move and do not copy, spans instead of pointer
+ * and length, std::system_error instead of a code.
+ *
+ *	libsvm::device gpu;
+ *	libsvm::vm vm(gpu);
+ *	vm.bind_all();
+ *	libsvm::queue queue(vm);
+ *	queue.saxpy(2.0f, x, y).wait();		// x, y: std::vector<float>
+ *
+ * What a job reads and writes must outlive it, as with any thread. An owner
+ * holds a pointer to nothing but the device, which must outlive it.
+ */
+#ifndef LIBSVM_HPP
+#define LIBSVM_HPP
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <libsvm.h>
+
+namespace libsvm {
+
+using counters = drm_svm_counters;
+using device_info = drm_svm_device_info;
+using fault_record = drm_svm_fault_record;
+using gpu_info = drm_svgpu_device;
+using job_result = drm_svgpu_job_result;
+using bfs_node = libsvm_bfs_node;
+
+// A negative errno becomes an exception that says what was tried.
+inline void check(int rc, const char *what)
+{
+	if (rc < 0)
+		throw std::system_error(-rc, std::generic_category(), what);
+}
+
+inline std::uint64_t address(const void *pointer)
+{
+	return reinterpret_cast<std::uintptr_t>(pointer);
+}
+
+class device {
+public:
+	device() : device(nullptr) {}
+	explicit device(const char *path)
+	{
+		check(libsvm_open(path, &fd_), path ? path : "no render node of driver " LIBSVM_DRIVER);
+	}
+	device(device &&other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+	device &operator=(device &&other) noexcept
+	{
+		std::swap(fd_, other.fd_);
+		return *this;
+	}
+	~device()
+	{
+		if (fd_ >= 0)
+			libsvm_close(fd_);
+	}
+
+	int fd() const { return fd_; }
+	device_info info() const
+	{
+		device_info info;
+		check(libsvm_device_info(fd_, &info), "query device");
+		return info;
+	}
+	gpu_info gpu() const
+	{
+		gpu_info info;
+		check(libsvm_gpu_info(fd_, &info), "query GPU");
+		return info;
+	}
+
+private:
+	int fd_ = -1;
+};
+
+// An id of the kernel's that dies with its owner.
+template <int (*Destroy)(int, std::uint32_t)>
+class handle {
+public:
+	handle() = default;
+	handle(int fd, std::uint32_t id) : fd_(fd), id_(id) {}
+	handle(handle &&other) noexcept : fd_(other.fd_), id_(std::exchange(other.id_, 0)) {}
+	handle &operator=(handle &&other) noexcept
+	{
+		std::swap(fd_, other.fd_);
+		std::swap(id_, other.id_);
+		return *this;
+	}
+	~handle() { reset(); }
+
+	int fd() const { return fd_; }
+	std::uint32_t id() const { return id_; }
+	// Ends it now and says how that went.
+	int reset() { return id_ ? Destroy(fd_, std::exchange(id_, 0)) : 0; }
+
+private:
+	int fd_ = -1;
+	std::uint32_t id_ = 0;
+};
+
+class vm {
+public:
+	explicit vm(const device &dev, libsvm_vm_options options = {})
+	{
+		std::uint32_t id = 0;
+		check(libsvm_vm_create(dev.fd(), &options, &id), "create vm");
+		handle_ = {dev.fd(), id};
+	}
+
+	int fd() const { return handle_.fd(); }
+	std::uint32_t id() const { return handle_.id(); }
+	int destroy() { return handle_.reset(); }
+
+	void bind_all() { check(libsvm_bind_all(fd(), id()), "bind all"); }
+	void bind(std::uint64_t start, std::uint64_t length, std::int64_t offset = 0)
+	{
+		check(libsvm_bind(fd(), id(), start, length, offset), "bind");
+	}
+	void bind(std::span<const std::byte> memory) { bind(address(memory.data()), memory.size()); }
+	void unbind(std::uint64_t start, std::uint64_t length)
+	{
+		check(libsvm_unbind(fd(), id(), start, length), "unbind");
+	}
+	// Returns how many pages of the span the device can reach.
+	std::uint64_t prefetch(std::span<const std::byte> memory, bool write)
+	{
+		std::uint64_t pages = 0;
+		check(libsvm_prefetch(fd(), id(), address(memory.data()), memory.size(),
+				      write ? DRM_SVM_PREFETCH_WRITE : 0, &pages),
+		      "prefetch");
+		return pages;
+	}
+	libsvm::counters counters() const
+	{
+		libsvm::counters out;
+		check(libsvm_counters(fd(), id(), &out), "query counters");
+		return out;
+	}
+	// Takes out what the log holds.
+	std::vector<fault_record> fault_log()
+	{
+		std::vector<fault_record> all;
+		std::array<fault_record, 64> some;
+		std::size_t count;
+		do {
+			check(libsvm_fault_log(fd(), id(), some.data(), some.size(), &count), "query fault log");
+			all.insert(all.end(), some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count));
+		} while (count == some.size());
+		return all;
+	}
+
+private:
+	handle<libsvm_vm_destroy> handle_;
+};
+
+class syncobj {
+public:
+	explicit syncobj(int fd)
+	{
+		std::uint32_t id = 0;
+		check(libsvm_syncobj_create(fd, &id), "create syncobj");
+		handle_ = {fd, id};
+	}
+
+	std::uint32_t id() const { return handle_.id(); }
+	// False if the time is up.
+	bool wait(std::chrono::nanoseconds timeout) const
+	{
+		int rc = libsvm_wait(handle_.fd(), handle_.id(), timeout.count());
+		if (rc != -ETIME)
+			check(rc, "wait for syncobj");
+		return rc == 0;
+	}
+
+private:
+	handle<libsvm_syncobj_destroy> handle_;
+};
+
+// A job that was submitted. Dropping it does not end the job.
+class job {
+public:
+	job(int fd, std::uint32_t queue, std::uint64_t token, syncobj done)
+		: fd_(fd), queue_(queue), token_(token), done_(std::move(done))
+	{
+	}
+
+	const syncobj &done() const { return done_; }
+	// How it ended. Throws if that takes longer, and also if its result was taken before.
+	job_result result(std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max()) const
+	{
+		if (!done_.wait(timeout))
+			throw std::system_error(ETIME, std::generic_category(), "wait for job");
+		job_result out;
+		check(libsvm_job_result(fd_, queue_, token_, &out), "query job");
+		return out;
+	}
+	// As result(), and a job that failed throws what it failed with.
+	job_result wait(std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max()) const
+	{
+		job_result out = result(timeout);
+		check(out.status, "job");
+		return out;
+	}
+
+private:
+	int fd_;
+	std::uint32_t queue_;
+	std::uint64_t token_;
+	syncobj done_;
+};
+
+class queue {
+public:
+	using arguments = std::array<std::uint64_t, DRM_SVGPU_ARGS>;
+
+	explicit queue(const vm &space)
+	{
+		std::uint32_t id = 0;
+		check(libsvm_queue_create(space.fd(), space.id(), &id), "create queue");
+		handle_ = {space.fd(), id};
+	}
+
+	int fd() const { return handle_.fd(); }
+	std::uint32_t id() const { return handle_.id(); }
+	int destroy() { return handle_.reset(); }
+
+	// Any kernel, with device addresses; it starts after those in @after have ended.
+	job submit(libsvm_kernel kernel, const arguments &args, std::span<const std::uint32_t> after = {})
+	{
+		static constinit std::atomic<std::uint64_t> last_token{0};
+		syncobj done(fd());
+		libsvm_job what{};
+		what.queue = id();
+		what.kernel = kernel;
+		what.in_syncobjs = after.data();
+		what.in_count = static_cast<std::uint32_t>(after.size());
+		what.out_syncobj = done.id();
+		std::copy(args.begin(), args.end(), what.args);
+		what.token = last_token.fetch_add(1, std::memory_order_relaxed) + 1;
+		check(libsvm_submit(fd(), &what), "submit");
+		return {fd(), id(), what.token, std::move(done)};
+	}
+
+	job fill(std::span<std::byte> to, std::byte value)
+	{
+		return submit(LIBSVM_FILL, {address(to.data()), to.size(), std::to_integer<std::uint64_t>(value)});
+	}
+	// As many bytes as the shorter has.
+	job copy(std::span<std::byte> to, std::span<const std::byte> from)
+	{
+		return submit(LIBSVM_COPY,
+			      {address(to.data()), address(from.data()), std::min(to.size(), from.size())});
+	}
+	// Adds to the bins.
+	job histogram(std::span<const std::byte> of, std::span<std::uint64_t, 256> bins)
+	{
+		return submit(LIBSVM_HISTOGRAM, {address(of.data()), of.size(), address(bins.data())});
+	}
+	job sum(std::span<const std::uint64_t> of, std::uint64_t &result)
+	{
+		return submit(LIBSVM_SUM, {address(of.data()), of.size(), address(&result)});
+	}
+	// y = a * x + y, over as many elements as the shorter has.
+	job saxpy(float a, std::span<const float> x, std::span<float> y)
+	{
+		return submit(LIBSVM_SAXPY, {address(x.data()), address(y.data()), std::min(x.size(), y.size()),
+					     std::bit_cast<std::uint32_t>(a)});
+	}
+	// Adds to the value of each node; result: nodes met, sum of the new values.
+	job list_walk(void *head, std::size_t next_offset, std::size_t value_offset, std::uint64_t addend,
+		      std::uint64_t limit, std::span<std::uint64_t, 2> result)
+	{
+		return submit(LIBSVM_LIST_WALK, {address(head), next_offset, value_offset, addend, limit,
+						 address(result.data())});
+	}
+	job bfs(bfs_node &root, std::uint64_t &visited, std::span<std::uint64_t> scratch)
+	{
+		return submit(LIBSVM_BFS,
+			      {address(&root), address(&visited), address(scratch.data()), scratch.size()});
+	}
+	job cas_add(std::uint64_t &counter, std::uint64_t times)
+	{
+		return submit(LIBSVM_CAS_ADD, {address(&counter), times});
+	}
+	job touch(std::span<const std::byte> memory, std::size_t stride, bool write)
+	{
+		return submit(LIBSVM_TOUCH, {address(memory.data()), memory.size(), stride, write});
+	}
+
+private:
+	handle<libsvm_queue_destroy> handle_;
+};
+
+} // namespace libsvm
+
+#endif
