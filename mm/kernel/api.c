@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module: set-up, exports, tracepoints, and what debugfs shows of it.
+ *
+ * The exported functions are the core's (C++); they are exported from C because
+ * genksyms cannot read C++.
+ */
+#include <linux/debugfs.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+
+#include <svm/svm.h>
+
+#include "port_kernel.h"
+
+#define CREATE_TRACE_POINTS
+#include "svm_trace.h"
+
+/* The definition is in C++, so it cannot stand above its export. */
+#define SVM_EXPORT(function) EXPORT_SYMBOL_GPL(function)
+
+SVM_EXPORT(svm_format_find);
+SVM_EXPORT(svm_format_describe);
+SVM_EXPORT(svm_vm_create);
+SVM_EXPORT(svm_vm_destroy);
+SVM_EXPORT(svm_vm_root);
+SVM_EXPORT(svm_vm_mm);
+SVM_EXPORT(svm_bind);
+SVM_EXPORT(svm_bind_all);
+SVM_EXPORT(svm_unbind);
+SVM_EXPORT(svm_fault);
+SVM_EXPORT(svm_prefetch);
+SVM_EXPORT(svm_vm_counters);
+
+static struct dentry *svm_debugfs;
+
+/* Read by tests: what should have been given back is zero here. */
+static int leaks_show(struct seq_file *m, void *unused)
+{
+	seq_printf(m, "domains %ld\n", atomic_long_read(&svm_live.domains));
+	seq_printf(m, "intervals %ld\n", atomic_long_read(&svm_live.intervals));
+	seq_printf(m, "mappings %ld\n", atomic_long_read(&svm_live.mappings));
+	seq_printf(m, "allocations %ld\n",
+		   atomic_long_read(&svm_live.allocations));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(leaks);
+
+static int __init svmirror_init(void)
+{
+	int err;
+
+	svm_workqueue = alloc_workqueue("svmirror", WQ_UNBOUND, 0);
+	if (!svm_workqueue)
+		return -ENOMEM;
+	err = svm_shrinker_init();
+	if (err) {
+		destroy_workqueue(svm_workqueue);
+		return err;
+	}
+	svm_prime_lockdep();
+	svm_debugfs = debugfs_create_dir("svmirror", NULL);
+	debugfs_create_file("leaks", 0400, svm_debugfs, NULL, &leaks_fops);
+	return 0;
+}
+
+static void __exit svmirror_exit(void)
+{
+	debugfs_remove_recursive(svm_debugfs);
+	svm_shrinker_exit();
+	destroy_workqueue(svm_workqueue);
+	WARN_ON(atomic_long_read(&svm_live.domains) ||
+		atomic_long_read(&svm_live.intervals) ||
+		atomic_long_read(&svm_live.mappings) ||
+		atomic_long_read(&svm_live.allocations));
+}
+
+module_init(svmirror_init);
+module_exit(svmirror_exit);
+MODULE_DESCRIPTION("Mirrors a process's address space into a device's page tables");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DMA mappings of mirrored pages, with nothing stored beside them.
+ *
+ * Invariant: the DMA address of a live mapping leads back to its page, by the
+ * device's IOMMU domain or, without one, by dma_to_phys(). svm_dma_map() proves
+ * it for each mapping and refuses what fails: a bounced (swiotlb) address leads
+ * to the bounce buffer, and is no mirror anyway. So port_dma_release() can find
+ * the page to dirty without svmirror keeping a page array.
+ *
+ * What a release may touch. Nobody here holds a reference on the page. It is
+ * there because the CPU's entry for it is: core mm calls the notifier before it
+ * takes that entry away, and the core's callbacks return only after the release.
+ * So the folio may be marked dirty as a zap under the page-table lock would:
+ * folio_mark_dirty(), without the folio lock (the caller of the notifier may
+ * hold it: reclaim and write-back do), never sleeping. Only a page whose CPU
+ * entry allowed writing is dirtied, so its filesystem was told (page_mkwrite) and
+ * its buffers exist. A mapping released with @dirty false may be of a page that
+ * is free by then: no page flag is looked at.
+ */
+#include <linux/dma-direct.h>
+#include <linux/dma-mapping.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+
+#include "port_kernel.h"
+
+/*
+ * The mirror is coherent or nothing. Without the attribute debug kernels also
+ * complain of two mappings of one page, which two vms have by right.
+ */
+#define SVM_DMA_ATTRS	DMA_ATTR_SKIP_CPU_SYNC
+
+/* The domain that @dev's DMA addresses are translated by; NULL: none is. */
+struct iommu_domain *svm_dma_iommu(struct device *dev)
+{
+	struct iommu_domain *iommu = iommu_get_domain_for_dev(dev);
+
+#if IS_ENABLED(CONFIG_IOMMU_API)
+	if (iommu && !(iommu->type & __IOMMU_DOMAIN_DMA_API))
+		return NULL;
+#endif
+	return iommu;
+}
+
+static phys_addr_t dma_phys(struct port_domain *d, u64 dma)
+{
+	return d->iommu ? iommu_iova_to_phys(d->iommu, dma) :
+			  dma_to_phys(d->dev, dma);
+}
+
+static void dma_unmap(struct port_domain *d, u64 dma, u32 lg2)
+{
+	dma_unmap_page_attrs(d->dev, dma, 1ul << lg2, DMA_BIDIRECTIONAL,
+			     SVM_DMA_ATTRS);
+	atomic_long_dec(&svm_live.mappings);
+}
+
+/*
+ * Map 2^lg2 bytes of physically contiguous memory from @page on; *dma is aligned to
+ * that. Never sleeps. Return: 0, -ENOMEM (refused), -EIO (would be bounced or unaligned).
+ */
+int svm_dma_map(struct port_domain *d, struct page *page, u32 lg2, u64 *dma)
+{
+	dma_addr_t addr = dma_map_page_attrs(d->dev, page, 0, 1ul << lg2,
+					     DMA_BIDIRECTIONAL, SVM_DMA_ATTRS);
+
+	if (dma_mapping_error(d->dev, addr))
+		return -ENOMEM;
+	atomic_long_inc(&svm_live.mappings);
+	if (dma_phys(d, addr) != page_to_phys(page) ||
+	    !IS_ALIGNED(addr, 1ull << lg2)) {
+		dma_unmap(d, addr, lg2);
+		return -EIO;
+	}
+	*dma = addr;
+	return 0;
+}
+
+/* Each folio once; a block is part of one, but for hand-made mappings. */
+static void mark_dirty(phys_addr_t phys, u32 lg2)
+{
+	struct page *page = pfn_to_page(PHYS_PFN(phys));
+	struct page *end = page + (1ul << (lg2 - PAGE_SHIFT));
+
+	while (page < end) {
+		struct folio *folio = page_folio(page);
+
+		folio_mark_dirty(folio);
+		page = folio_page(folio, 0) + folio_nr_pages(folio);
+	}
+}
+
+/**
+ * port_dma_release() - undo one DMA mapping
+ * @d: domain
+ * @dma: its address
+ * @lg2: log2 of its size
+ * @dirty: the device may have written to it, and the CPU's entry still holds the
+ *	page: mark it
+ *
+ * Context: any; never sleeps.
+ */
+void port_dma_release(struct port_domain *d, u64 dma, u32 lg2, bool dirty)
+{
+	/* Before the unmapping: an IOMMU forgets. */
+	phys_addr_t phys = dirty ? dma_phys(d, dma) : 0;
+
+	dma_unmap(d, dma, lg2);
+	if (dirty)
+		mark_dirty(phys, lg2);
+}

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One pass of a fault: ask the CPU's side for pages, map them for DMA.
+ *
+ * In this order, the whole of it without any heap allocation of ours:
+ * mmget, read_begin, mmap_lock, the faulting page, then either one block or
+ * (the wanted neighbours, a snapshot of the span), unlock, DMA.
+ *
+ * The sequence: read_begin and hmm look at ->mm and ->invalidate_seq of a
+ * notifier only. So one is built here on the stack, from the table's own sequence,
+ * and never inserted. A copy that is stale by now makes read_begin return an old
+ * sequence, which the core's check under the table lock finds out. hmm's check of
+ * this copy finds nothing at all, so nothing here relies on it; hmm's loop ends by
+ * its own progress.
+ *
+ * hmm, when one page of its range is required, makes all later ones of the same
+ * CPU table present as well. So what must be present is asked for in short runs, and what
+ * is taken as it is comes from one snapshot that requires nothing.
+ */
+#include <linux/fs.h>
+#include <linux/hmm.h>
+#include <linux/hugetlb.h>
+#include <linux/magic.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/userfaultfd_k.h>
+
+#include "port_kernel.h"
+#include "svm_trace.h"
+
+/* hmm writes its pfns where the core wants its answer. */
+static_assert(sizeof(unsigned long) == sizeof(u64));
+static_assert(PAGE_SHIFT == PORT_PAGE_LG2);
+
+#define RUN_PAGES	32	/* required at a time: bounds the time between two looks at signals */
+#define SNAPSHOT_PAGES	512	/* a 2 MiB table; longer spans take several turns */
+
+struct pass {
+	struct port_domain *d;
+	struct port_fault *f;
+	struct mmu_interval_notifier shadow;
+	struct vm_area_struct *vma;	/* of f->cpu, under mmap_lock */
+	unsigned long pfn;		/* hmm's answer for f->cpu */
+};
+
+static int ask(struct pass *p, u64 start, u64 end, unsigned long require,
+	       unsigned long *pfns)
+{
+	struct hmm_range range = {
+		.notifier = &p->shadow,
+		.notifier_seq = p->shadow.invalidate_seq,
+		.start = start,
+		.end = end,
+		.hmm_pfns = pfns,
+		.default_flags = require,
+		.dev_private_owner = p->d->dev,
+	};
+
+	/* hmm of newer kernels carries some bits from input to output. */
+	memset(pfns, 0, ((end - start) >> PAGE_SHIFT) * sizeof(*pfns));
+	return hmm_range_fault(&range);
+}
+
+static unsigned long required(const struct port_fault *f)
+{
+	return HMM_PFN_REQ_FAULT | (f->write ? HMM_PFN_REQ_WRITE : 0);
+}
+
+/*
+ * Memory that the kernel itself gave up access to. hmm does not know it, and its
+ * vm_ops are private to mm/, but the files have a superblock of their own.
+ */
+static bool is_secretmem(const struct vm_area_struct *vma)
+{
+	return vma->vm_file &&
+	       file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC;
+}
+
+/* hmm's word for a page that allows what the fault wants. */
+static bool satisfies(unsigned long pfn, bool write)
+{
+	return (pfn & HMM_PFN_VALID) && !(pfn & HMM_PFN_ERROR) &&
+	       (!write || (pfn & HMM_PFN_WRITE));
+}
+
+/*
+ * May the page be reached by DMA through dma_map_page()? Device memory has its
+ * own ways; only another device's can turn up in a CPU mapping here.
+ */
+static bool is_host_memory(const struct page *page)
+{
+	return !is_device_private_page(page) && !is_device_coherent_page(page) &&
+	       !is_pci_p2pdma_page(page);
+}
+
+/*
+ * A fault that hmm cannot take, with mmap_lock dropped as the handler likes:
+ * userfaultfd waits for its manager, and hugetlb's own lock is held around
+ * hmm's fault in kernels before 6.12. Bounded: the core is asked to start over.
+ */
+static int fault_by_hand(struct pass *p)
+{
+	const struct port_fault *f = p->f;
+	bool unlocked = false;
+	int err;
+
+	if (f->write && !(p->vma->vm_flags & VM_WRITE))
+		return -EPERM;
+	err = fixup_user_fault(p->d->mm, f->cpu,
+			       FAULT_FLAG_REMOTE | (f->write ? FAULT_FLAG_WRITE : 0),
+			       &unlocked);
+	p->vma = NULL;	/* may be gone if it was unlocked */
+	switch (err) {
+	case 0:
+		return -EBUSY;
+	case -EINTR:
+	case -ENOMEM:
+		return err;
+	default:
+		return -EFAULT;
+	}
+}
+
+/* Step 1: the faulting page alone. 0: p->pfn satisfies the fault. */
+static int ask_page(struct pass *p)
+{
+	const struct port_fault *f = p->f;
+	bool huge;
+	int err;
+
+	p->vma = find_vma(p->d->mm, f->cpu);
+	if (!p->vma || p->vma->vm_start > f->cpu || is_secretmem(p->vma))
+		return -EFAULT;
+	huge = is_vm_hugetlb_page(p->vma);
+	err = ask(p, f->cpu, f->cpu + PAGE_SIZE, huge ? 0 : required(f), &p->pfn);
+	if (!err && satisfies(p->pfn, f->write))
+		return is_host_memory(hmm_pfn_to_page(p->pfn)) ? 0 : -EFAULT;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (huge ? !err && !(p->pfn & HMM_PFN_ERROR) :
+		   err == -EFAULT && userfaultfd_armed(p->vma))
+		return fault_by_hand(p);
+	if (!err)
+		return p->pfn & HMM_PFN_ERROR ? -EFAULT : -EBUSY;
+	return err == -EPERM || err == -EBUSY || err == -ENOMEM ? err : -EFAULT;
+}
+
+/* Does one CPU mapping cover the block around f->cpu? Then its first pfn. */
+static bool covers_block(const struct pass *p, unsigned long *pfn)
+{
+	const struct port_fault *f = p->f;
+	u64 start, pages;
+
+	if (f->block_lg2 <= PAGE_SHIFT ||
+	    hmm_pfn_to_map_order(p->pfn) + PAGE_SHIFT < f->block_lg2)
+		return false;
+	pages = 1ull << (f->block_lg2 - PAGE_SHIFT);
+	start = ALIGN_DOWN(f->cpu, pages << PAGE_SHIFT);
+	/* The order may reach past the VMA. */
+	if (start < max_t(u64, f->block_start, p->vma->vm_start) ||
+	    start + (pages << PAGE_SHIFT) > min_t(u64, f->block_end, p->vma->vm_end))
+		return false;
+	*pfn = page_to_pfn(hmm_pfn_to_page(p->pfn)) -
+	       ((f->cpu - start) >> PAGE_SHIFT);
+	return IS_ALIGNED(*pfn, pages);
+}
+
+/* Step 2a: one mapping is the whole answer, if the device gets it in one piece. */
+static bool map_block(struct pass *p)
+{
+	struct port_fault *f = p->f;
+	unsigned long pfn;
+	u64 dma;
+
+	if (!covers_block(p, &pfn) ||
+	    svm_dma_map(p->d, pfn_to_page(pfn), f->block_lg2, &dma))
+		return false;
+	f->page[0] = dma | PORT_PAGE_VALID |
+		     (p->pfn & HMM_PFN_WRITE ? PORT_PAGE_WRITE : 0);
+	f->block = true;
+	return true;
+}
+
+/* Make [start, end) present; page by page where one of them cannot be. */
+static void ask_run(struct pass *p, u64 start, u64 end)
+{
+	unsigned long pfns[RUN_PAGES];
+
+	if (ask(p, start, end, required(p->f), pfns) != -EFAULT)
+		return;
+	for (; start < end && !fatal_signal_pending(current); start += PAGE_SIZE)
+		ask(p, start, start + PAGE_SIZE, required(p->f), pfns);
+}
+
+/*
+ * Step 2b: make the wanted neighbours present, those of the same mapping. What
+ * cannot be had is left out: it is nobody's fault. hugetlb has them already.
+ */
+static int ask_neighbours(struct pass *p)
+{
+	const struct port_fault *f = p->f;
+	u64 at = max_t(u64, f->want_start, p->vma->vm_start);
+	u64 end = min_t(u64, f->want_end, p->vma->vm_end);
+	u64 to;
+
+	if (is_vm_hugetlb_page(p->vma) || userfaultfd_armed(p->vma))
+		return 0;
+	while (at < end) {
+		if (f->page[(at - f->start) >> PAGE_SHIFT] & PORT_PAGE_SKIP) {
+			at += PAGE_SIZE;
+			continue;
+		}
+		to = at + PAGE_SIZE;
+		while (to < end && to - at < RUN_PAGES * PAGE_SIZE &&
+		       !(f->page[(to - f->start) >> PAGE_SHIFT] & PORT_PAGE_SKIP))
+			to += PAGE_SIZE;
+		if (at != f->cpu || to != at + PAGE_SIZE)
+			ask_run(p, at, to);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		at = to;
+	}
+	return 0;
+}
+
+/* Step 3, a piece: hmm's pfns for [start, end), 0 for what the core has already. */
+static int snapshot_piece(struct pass *p, u64 start, u64 end)
+{
+	DECLARE_BITMAP(skip, SNAPSHOT_PAGES);
+	u64 *page = p->f->page + ((start - p->f->start) >> PAGE_SHIFT);
+	unsigned long n = (end - start) >> PAGE_SHIFT, i;
+	int err;
+
+	bitmap_zero(skip, SNAPSHOT_PAGES);
+	for (i = 0; i < n; i++)
+		if ((page[i] & PORT_PAGE_SKIP) &&
+		    start + (i << PAGE_SHIFT) != p->f->cpu)
+			__set_bit(i, skip);
+	err = ask(p, start, end, 0, (unsigned long *)page);
+	for_each_set_bit(i, skip, n)
+		page[i] = 0;
+	return err;
+}
+
+/* Secret memory of other mappings in the span is left out. */
+static void drop_secretmem(struct pass *p)
+{
+	struct port_fault *f = p->f;
+	struct vm_area_struct *vma = find_vma(p->d->mm, f->start);
+	u64 from, to;
+
+	for (; vma && vma->vm_start < f->end;
+	     vma = find_vma(p->d->mm, vma->vm_end)) {
+		if (!is_secretmem(vma))
+			continue;
+		from = max_t(u64, f->start, vma->vm_start);
+		to = min_t(u64, f->end, vma->vm_end);
+		memset(f->page + ((from - f->start) >> PAGE_SHIFT), 0,
+		       ((to - from) >> PAGE_SHIFT) * sizeof(*f->page));
+	}
+}
+
+/* Step 3: hmm's pfns for the span, as the CPU's tables stand. */
+static int snapshot(struct pass *p)
+{
+	struct port_fault *f = p->f;
+	u64 at, to;
+	int err;
+
+	for (at = f->start; at < f->end; at = to) {
+		to = min_t(u64, f->end, at + SNAPSHOT_PAGES * PAGE_SIZE);
+		err = snapshot_piece(p, at, to);
+		if (err)
+			return err == -EBUSY ? err : -EFAULT;
+	}
+	drop_secretmem(p);
+	/* Gone since step 1: go again. */
+	if (!satisfies(f->page[(f->cpu - f->start) >> PAGE_SHIFT], f->write))
+		return -EBUSY;
+	return 0;
+}
+
+/* Steps 1 to 3, under mmap_lock. */
+static int ask_all(struct pass *p)
+{
+	int err = ask_page(p);
+
+	if (err || map_block(p))
+		return err;
+	err = ask_neighbours(p);
+	return err ?: snapshot(p);
+}
+
+/* Turns one of hmm's words into one of ours, mapped; 0: leave it out. */
+static int map_page(struct port_domain *d, u64 *word)
+{
+	unsigned long pfn = *word;
+	int err;
+	u64 dma;
+
+	*word = 0;
+	if (!satisfies(pfn, false) || !is_host_memory(hmm_pfn_to_page(pfn)))
+		return 0;
+	err = svm_dma_map(d, hmm_pfn_to_page(pfn), PAGE_SHIFT, &dma);
+	if (!err)
+		*word = dma | PORT_PAGE_VALID |
+			(pfn & HMM_PFN_WRITE ? PORT_PAGE_WRITE : 0);
+	return err;
+}
+
+/* Step 4: only the faulting page must come through. */
+static int map_pages(struct pass *p)
+{
+	struct port_fault *f = p->f;
+	unsigned long n = (f->end - f->start) >> PAGE_SHIFT;
+	unsigned long fault = (f->cpu - f->start) >> PAGE_SHIFT, i;
+	int err;
+
+	/* It first: on failure there is nothing to undo. */
+	err = map_page(p->d, &f->page[fault]);
+	if (err || !f->page[fault])
+		return err ?: -EBUSY;
+	for (i = 0; i < n; i++)
+		if (i != fault)
+			map_page(p->d, &f->page[i]);
+	return 0;
+}
+
+static int run_pass(struct pass *p)
+{
+	struct port_fault *f = p->f;
+	struct mm_struct *mm = p->d->mm;
+	int err;
+
+	p->shadow.mm = mm;
+	p->shadow.invalidate_seq = f->seq;
+	/* Waits while the sequence is that of an invalidation under way. */
+	f->seq = mmu_interval_read_begin(&p->shadow);
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	err = ask_all(p);
+	mmap_read_unlock(mm);
+	if (err || f->block)
+		return err;
+	return map_pages(p);
+}
+
+/**
+ * port_fault() - one pass of a fault
+ * @d: domain
+ * @f: what is wanted; and the answer
+ *
+ * Context: sleeps; takes mmap_lock for reading and may wait for userspace
+ * (userfaultfd), killably; holds no lock but a reader section.
+ * Return: 0; -EFAULT (nothing there, or no memory that a device may reach);
+ * -EPERM (not for writing); -EBUSY (the CPU's side moved: again); -ENOMEM;
+ * -EINTR (killed); -EIO (the device cannot address the page itself).
+ */
+int port_fault(struct port_domain *d, struct port_fault *f)
+{
+	struct pass p = { .d = d, .f = f };
+	int err;
+
+	f->block = false;
+	if (!mmget_not_zero(d->mm))
+		return -EFAULT;
+	err = run_pass(&p);
+	trace_svm_fault(d, f->cpu, f->write, f->block, f->seq, err);
+	/* The last reference would end the mm, and call our own notifier, right here. */
+	mmput_async(d->mm);
+	return err;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the port's kernel-side files share. mm/port.h is the contract with the
+ * core; nothing here is seen by it.
+ */
+#ifndef SVM_PORT_KERNEL_H
+#define SVM_PORT_KERNEL_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/srcu.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "mm/port.h"
+
+struct iommu_domain;
+struct page;
+
+/**
+ * struct port_domain - the port's share of one vm
+ * @owner: the core's, comes back in the shrinker's hooks
+ * @mm: mirrored; mm_count is held, mm_users is not
+ * @dev: does the DMA; also the owner of its device pages, in hmm and in migration
+ * @iommu: translates DMA addresses of @dev; NULL: they are physical ones
+ * @lock: the window lock
+ * @srcu: reader sections
+ * @index: port_index_put() under @lock, port_index_get() in a reader section
+ * @freed: nodes whose grace period is over, for @free_work
+ * @free_work: hands @freed to svm_port_deferred()
+ * @deferred: nodes between port_defer() and the end of svm_port_deferred()
+ * @link: in the shrinker's list
+ */
+struct port_domain {
+	void *owner;
+	struct mm_struct *mm;
+	struct device *dev;
+	struct iommu_domain *iommu;
+	struct mutex lock;
+	struct srcu_struct srcu;
+	struct xarray index;
+	struct llist_head freed;
+	struct work_struct free_work;
+	atomic_long_t deferred;
+	struct list_head link;
+};
+
+/* What is alive in the whole module; debugfs svmirror/leaks. All zero when no vm is. */
+struct svm_live {
+	atomic_long_t domains;
+	atomic_long_t intervals;
+	atomic_long_t mappings;
+	atomic_long_t allocations;
+};
+
+extern struct svm_live svm_live;
+
+/* Unbound, for port_parallel() and deferred frees. */
+extern struct workqueue_struct *svm_workqueue;
+
+/* port_sync.c */
+void svm_free_work(struct work_struct *work);
+void svm_prime_lockdep(void);
+
+/* port_shrink.c */
+int svm_shrinker_init(void);
+void svm_shrinker_exit(void);
+void svm_shrinker_add(struct port_domain *d);
+void svm_shrinker_del(struct port_domain *d);
+
+/* port_dma.c */
+struct iommu_domain *svm_dma_iommu(struct device *dev);
+int svm_dma_map(struct port_domain *d, struct page *page, u32 lg2, u64 *dma);
+
+#endif

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory, domains and the index.
+ *
+ * A domain holds the mm's struct (mmgrab) and never its contents: whoever needs
+ * those takes mmget_not_zero() for as long as one call, so an exiting process is
+ * never kept alive by its mirror.
+ */
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "port_kernel.h"
+
+struct svm_live svm_live;
+
+/**
+ * port_alloc() - zeroed memory, charged to the caller's memory cgroup
+ * @bytes: size
+ *
+ * Context: may sleep and reclaim, so no table lock and no lock that the
+ * shrinker takes is held.
+ * Return: NULL on failure.
+ */
+void *port_alloc(unsigned long bytes)
+{
+	void *p = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
+
+	if (p)
+		atomic_long_inc(&svm_live.allocations);
+	return p;
+}
+
+/**
+ * port_free() - give back what port_alloc() gave
+ * @p: may be NULL
+ *
+ * Context: process; large blocks may be unmapped, which sleeps.
+ */
+void port_free(void *p)
+{
+	if (!p)
+		return;
+	kvfree(p);
+	atomic_long_dec(&svm_live.allocations);
+}
+
+/**
+ * port_domain_create() - the port's share of one vm
+ * @owner: comes back in svm_port_count() and svm_port_shrink(), from now on
+ * @mm: a reference on the struct is taken
+ * @dma: does the DMA
+ *
+ * Context: sleeps.
+ * Return: NULL on failure.
+ */
+struct port_domain *port_domain_create(void *owner, struct mm_struct *mm,
+				       struct device *dma)
+{
+	struct port_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+
+	if (!d)
+		return NULL;
+	if (init_srcu_struct(&d->srcu)) {
+		kfree(d);
+		return NULL;
+	}
+	d->owner = owner;
+	d->dev = dma;
+	d->iommu = svm_dma_iommu(dma);
+	mutex_init(&d->lock);
+	xa_init(&d->index);
+	init_llist_head(&d->freed);
+	INIT_WORK(&d->free_work, svm_free_work);
+	INIT_LIST_HEAD(&d->link);
+	mmgrab(mm);
+	d->mm = mm;
+	atomic_long_inc(&svm_live.domains);
+	svm_shrinker_add(d);
+	return d;
+}
+
+/**
+ * port_domain_destroy() - end of it
+ * @d: no reader is inside and no interval is left; deferred nodes may wait
+ *
+ * Context: sleeps; holds nothing that svm_port_deferred() or the shrinker needs.
+ */
+void port_domain_destroy(struct port_domain *d)
+{
+	svm_shrinker_del(d);
+	/* A deferred node may defer another. */
+	do {
+		srcu_barrier(&d->srcu);
+		flush_work(&d->free_work);
+	} while (atomic_long_read(&d->deferred));
+	cleanup_srcu_struct(&d->srcu);
+	WARN_ON_ONCE(!xa_empty(&d->index));
+	xa_destroy(&d->index);
+	mutex_destroy(&d->lock);
+	mmdrop(d->mm);
+	kfree(d);
+	atomic_long_dec(&svm_live.domains);
+}
+
+/**
+ * port_index_get() - look a number up
+ * @d: domain
+ * @key: the number
+ *
+ * Context: in a reader section or under the window lock; never sleeps.
+ * Return: NULL if there is none.
+ */
+void *port_index_get(struct port_domain *d, u64 key)
+{
+	return xa_load(&d->index, key);
+}
+
+/**
+ * port_index_put() - set or, with NULL, take out what a number leads to
+ * @d: domain
+ * @key: the number
+ * @value: at least 4-byte aligned
+ *
+ * A reader that found the old value may still use it: wait with
+ * port_synchronize() or free it by port_defer().
+ * Context: under the window lock; sleeps unless @value is NULL.
+ * Return: 0 or -ENOMEM.
+ */
+int port_index_put(struct port_domain *d, u64 key, void *value)
+{
+	if (!value) {
+		xa_erase(&d->index, key);
+		return 0;
+	}
+	return xa_err(xa_store(&d->index, key, value, GFP_KERNEL_ACCOUNT));
+}
+
+/**
+ * port_user_end() - end of the process's address space
+ * @d: domain
+ *
+ * Context: any.
+ * Return: highest user address + 1.
+ */
+u64 port_user_end(struct port_domain *d)
+{
+	return d->mm->task_size;
+}

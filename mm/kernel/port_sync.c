@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Locks, reader sections, deferred frees and threads.
+ *
+ * Order, outermost first: window lock, mmap_lock, core mm's own, table lock,
+ * what the backend's flush takes. All table locks are one lockdep class,
+ * "svm_table"; svm_prime_lockdep() shows lockdep at load time that reclaim takes
+ * it (by way of the notifier), so that an allocation below it is reported at once
+ * and not only when memory is short.
+ */
+#include <linux/lockdep.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "port_kernel.h"
+
+struct workqueue_struct *svm_workqueue;
+
+static struct lock_class_key svm_table_key;
+
+static spinlock_t *table_lock(struct port_lock *lock)
+{
+	BUILD_BUG_ON(sizeof(spinlock_t) > sizeof(lock->opaque));
+	return (spinlock_t *)lock->opaque;
+}
+
+/**
+ * port_lock_init() - make a table lock
+ * @lock: needs no destructor
+ *
+ * Context: any.
+ */
+void port_lock_init(struct port_lock *lock)
+{
+	spin_lock_init(table_lock(lock));
+	lockdep_set_class_and_name(table_lock(lock), &svm_table_key,
+				   "svm_table");
+}
+
+/**
+ * port_lock() - take a table lock
+ * @lock: not two of them at a time
+ *
+ * Context: any but interrupts; until port_unlock() nothing may sleep, nor
+ * allocate in a way that reclaims.
+ */
+void port_lock(struct port_lock *lock) __acquires(lock)
+{
+	spin_lock(table_lock(lock));
+}
+
+/**
+ * port_unlock() - let it go
+ * @lock: taken by port_lock()
+ *
+ * Context: as port_lock().
+ */
+void port_unlock(struct port_lock *lock) __releases(lock)
+{
+	spin_unlock(table_lock(lock));
+}
+
+/* Reclaim takes table locks: it unmaps pages, and that calls our notifier. */
+void svm_prime_lockdep(void)
+{
+	struct port_lock lock;
+
+	port_lock_init(&lock);
+	fs_reclaim_acquire(GFP_KERNEL);
+	port_lock(&lock);
+	port_unlock(&lock);
+	fs_reclaim_release(GFP_KERNEL);
+}
+
+/**
+ * port_domain_lock() - take the window lock
+ * @d: domain
+ *
+ * Context: sleeps; outermost, so no lock of svmirror's and no mmap_lock is held.
+ * Return: 0, or -EINTR when the thread was killed.
+ */
+int port_domain_lock(struct port_domain *d)
+{
+	return mutex_lock_killable(&d->lock);
+}
+
+/**
+ * port_domain_lock_force() - take the window lock, killed or not: for teardown
+ * @d: domain
+ *
+ * Context: as port_domain_lock().
+ */
+void port_domain_lock_force(struct port_domain *d)
+{
+	mutex_lock(&d->lock);
+}
+
+/**
+ * port_domain_unlock() - let the window lock go
+ * @d: domain
+ *
+ * Context: process.
+ */
+void port_domain_unlock(struct port_domain *d)
+{
+	mutex_unlock(&d->lock);
+}
+
+/**
+ * port_read_enter() - begin a reader section: nodes reached in it stay
+ * @d: domain
+ *
+ * Context: process; the section may sleep.
+ * Return: a cookie for port_read_exit().
+ */
+int port_read_enter(struct port_domain *d)
+{
+	return srcu_read_lock(&d->srcu);
+}
+
+/**
+ * port_read_exit() - end it
+ * @d: domain
+ * @cookie: from port_read_enter()
+ *
+ * Context: the same thread.
+ */
+void port_read_exit(struct port_domain *d, int cookie)
+{
+	srcu_read_unlock(&d->srcu, cookie);
+}
+
+/**
+ * port_synchronize() - wait until all who are in a reader section now have left
+ * @d: domain
+ *
+ * Context: sleeps; not in a reader section, not under mmap_lock (a reader may wait for that).
+ */
+void port_synchronize(struct port_domain *d)
+{
+	synchronize_srcu(&d->srcu);
+}
+
+/* What port_defer() makes of the memory that its caller lends it. */
+struct deferred {
+	union {
+		struct rcu_head rcu;	/* until the grace period is over */
+		struct llist_node freed; /* then, in port_domain.freed */
+	};
+	struct port_domain *d;
+	void *node;
+};
+
+static_assert(sizeof(struct deferred) <= sizeof(struct port_deferred));
+
+/* Called with bottom halves off, so the freeing itself is left to a worker. */
+static void deferred_ready(struct rcu_head *head)
+{
+	struct deferred *x = container_of(head, struct deferred, rcu);
+	struct port_domain *d = x->d;
+
+	/* Pairs with llist_del_all() in svm_free_work(). */
+	llist_add(&x->freed, &d->freed);
+	queue_work(svm_workqueue, &d->free_work);
+}
+
+void svm_free_work(struct work_struct *work)
+{
+	struct port_domain *d = container_of(work, typeof(*d), free_work);
+	struct llist_node *list = llist_del_all(&d->freed);
+	struct deferred *x, *next;
+
+	llist_for_each_entry_safe(x, next, list, freed) {
+		svm_port_deferred(x->node);
+		atomic_long_dec(&d->deferred);
+		cond_resched();
+	}
+}
+
+/**
+ * port_defer() - free a node once no reader can still hold it
+ * @d: domain
+ * @link: inside the node; the port's until svm_port_deferred(@node) runs
+ * @node: handed to that hook, in process context, once
+ *
+ * Context: any, also under a table lock; never sleeps.
+ */
+void port_defer(struct port_domain *d, struct port_deferred *link, void *node)
+{
+	struct deferred *x = (struct deferred *)link;
+
+	x->d = d;
+	x->node = node;
+	atomic_long_inc(&d->deferred);
+	call_srcu(&d->srcu, &x->rcu, deferred_ready);
+}
+
+struct parallel_work {
+	struct work_struct work;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void parallel_run(struct work_struct *work)
+{
+	struct parallel_work *w = container_of(work, typeof(*w), work);
+
+	w->fn(w->arg);
+}
+
+/**
+ * port_parallel() - call a function on several threads and wait for all
+ * @d: domain
+ * @threads: at most so many, this one among them; fewer when memory is short
+ * @fn: called with @arg on each
+ * @arg: for @fn
+ *
+ * Context: sleeps; holds no lock that @fn takes. Kills are seen by the calling
+ * thread only: @fn shares the news through @arg.
+ */
+void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg),
+		   void *arg)
+{
+	struct parallel_work *works = NULL;
+	u32 helpers, i;
+
+	helpers = min_t(u32, threads, num_online_cpus());
+	helpers = helpers ? helpers - 1 : 0;
+	if (helpers)
+		works = kcalloc(helpers, sizeof(*works), GFP_KERNEL);
+	if (!works)
+		helpers = 0;
+	for (i = 0; i < helpers; i++) {
+		INIT_WORK(&works[i].work, parallel_run);
+		works[i].fn = fn;
+		works[i].arg = arg;
+		queue_work(svm_workqueue, &works[i].work);
+	}
+	fn(arg);
+	for (i = 0; i < helpers; i++)
+		flush_work(&works[i].work);
+	kfree(works);
+}
+
+/**
+ * port_cpu() - number of this CPU, for striping counters; may be old at once
+ *
+ * Context: any.
+ * Return: 0 and up.
+ */
+u32 port_cpu(void)
+{
+	return raw_smp_processor_id();
+}
+
+/**
+ * port_relax() - let others run, in a long loop
+ *
+ * Context: sleeps; holds no spinlock.
+ */
+void port_relax(void)
+{
+	cond_resched();
+}
+
+/**
+ * port_killed() - has this thread a fatal signal?
+ *
+ * Context: any.
+ * Return: true: give up with -EINTR.
+ */
+bool port_killed(void)
+{
+	return fatal_signal_pending(current);
+}
+
+/**
+ * port_warn() - an invariant broke: say so with a backtrace, and go on
+ * @what: constant text; not repeated while it is the same as the last
+ *
+ * Context: any.
+ */
+void port_warn(const char *what)
+{
+	static const char *last;
+
+	if (xchg(&last, what) != what)
+		WARN(1, "svmirror: %s\n", what);
+}
