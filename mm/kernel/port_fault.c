@@ -35,7 +35,7 @@
 static_assert(sizeof(unsigned long) == sizeof(u64));
 static_assert(PAGE_SHIFT == PORT_PAGE_LG2);
 
-#define RUN_PAGES	32	/* required at a time: bounds the time between two looks at signals */
+#define RUN_PAGES	32	/* required at a time, between two looks at signals */
 #define SNAPSHOT_PAGES	512	/* a 2 MiB table; longer spans take several turns */
 
 struct pass {

@@ -40,7 +40,7 @@ struct port_domain {
 	struct mm_struct *mm;
 	struct device *dev;
 	struct iommu_domain *iommu;
-	struct mutex lock;
+	struct mutex lock; /* outermost; see port_sync.c */
 	struct srcu_struct srcu;
 	struct xarray index;
 	struct llist_head freed;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Compiles on every kernel that svmirror supports: tells a missing interface from a broken set-up. */
+/* Compiles on every supported kernel: tells a missing interface from a broken set-up. */
 #include <linux/hmm.h>
 #include <linux/module.h>
 #include <linux/mmu_notifier.h>
