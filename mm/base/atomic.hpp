@@ -12,10 +12,10 @@ public:
 	atomic(const atomic &) = delete;
 	atomic &operator=(const atomic &) = delete;
 
-	T load_relaxed() const { return __atomic_load_n(&value, __ATOMIC_RELAXED); }
-	T load_acquire() const { return __atomic_load_n(&value, __ATOMIC_ACQUIRE); }
-	void store_relaxed(T v) { __atomic_store_n(&value, v, __ATOMIC_RELAXED); }
-	void store_release(T v) { __atomic_store_n(&value, v, __ATOMIC_RELEASE); }
+	T load_relaxed() const { return load(__ATOMIC_RELAXED); }
+	T load_acquire() const { return load(__ATOMIC_ACQUIRE); }
+	void store_relaxed(T v) { __atomic_store(&value, &v, __ATOMIC_RELAXED); }
+	void store_release(T v) { __atomic_store(&value, &v, __ATOMIC_RELEASE); }
 	T fetch_add_relaxed(T v) { return __atomic_fetch_add(&value, v, __ATOMIC_RELAXED); }
 	T fetch_or_acquire(T v) { return __atomic_fetch_or(&value, v, __ATOMIC_ACQUIRE); }
 	T fetch_and_release(T v) { return __atomic_fetch_and(&value, v, __ATOMIC_RELEASE); }
@@ -27,6 +27,14 @@ public:
 	}
 
 private:
+	T load(int order) const
+	{
+		T v;
+
+		__atomic_load(&value, &v, order); // the generic form: enums too
+		return v;
+	}
+
 	T value{};
 };
 

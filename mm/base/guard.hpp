@@ -33,7 +33,7 @@ public:
 	void release() SVM_RELEASE() { port_unlock(&raw); }
 
 private:
-	port_lock raw;
+	struct port_lock raw;
 };
 
 class SVM_SCOPED table_guard {

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Intel Xe2 PPGTT (Lunar Lake, Battlemage, Panther Lake): 4 levels of 48-bit VA, 4 KiB pages, leaves of 2 MiB, 1 GiB.
+// Layout as in Linux 7.2, drivers/gpu/drm/xe/xe_bo.h (XE_PPGTT_*, XE_PTE_*, XE_PAGE_*) and xe_pt.c, xe_pat.c.
+//
+//	bit  0  PRESENT              bit  7  PAT2 in a 4 KiB leaf, PS (leaf) above
+//	bit  1  RW                   bit  8  PS64: one of 16 leaves that make up a 64 KiB block
+//	bit  3  PAT0                 bit 10  AE: atomics
+//	bit  4  PAT1                 bit 11  DM: the address is the device's memory
+//	bit 12  PAT2 in a large leaf bit 61  PAT4, bit 62 PAT3
+//	51:12   address (51:21 and 51:30 in large leaves)
+//
+// A word that is not PRESENT is ignored by the MMU, so a retired leaf is a leaf without that bit.
+#pragma once
+
+#include "mm/pt/format.hpp"
+
+namespace svm {
+
+struct xe2 {
+	static constexpr const char *name = "xe2";
+	static constexpr unsigned va_bits = 48;
+	static constexpr unsigned depth = 4;
+	static constexpr level levels[depth] = {
+		{ 39, 9, 3, false },
+		{ 30, 9, 3, true },
+		{ 21, 9, 3, true },
+		{ 12, 9, 3, true },
+	};
+	static constexpr unsigned hint_lg2 = 4;
+	static constexpr u64 empty = 0;
+
+	static constexpr u64 present = bit(0);
+	static constexpr u64 rw = bit(1);
+	static constexpr u64 ps = bit(7);
+	static constexpr u64 ps64 = bit(8);
+	static constexpr u64 ae = bit(10);
+	static constexpr u64 dm = bit(11);
+	static constexpr u64 address_mask = bit(52) - bit(12);
+
+	// xe_pat.c, table of Xe2: index 2 is write-back and coherent with the CPU's caches.
+	static constexpr unsigned pat_coherent = 2;
+
+	static constexpr u64 pat(unsigned index, bool large)
+	{
+		return ((index & 1) ? bit(3) : 0) | ((index & 2) ? bit(4) : 0) | ((index & 4) ? bit(large ? 12 : 7) : 0) |
+		       ((index & 8) ? bit(62) : 0) | ((index & 16) ? bit(61) : 0);
+	}
+
+	static u64 load(const void *entry) { return __atomic_load_n(static_cast<const u64 *>(entry), __ATOMIC_RELAXED); }
+	static void store(void *entry, u64 word) { __atomic_store_n(static_cast<u64 *>(entry), word, __ATOMIC_RELAXED); }
+
+	// Entries that lead on carry PAT0 and PAT1 only. DM there tells in which memory the table below lies.
+	static void link(void *entry, unsigned, u64 addr, svm_aperture where)
+	{
+		u64 word = addr | present | rw | pat(pat_coherent & 3, false) | (where == SVM_VRAM ? dm : 0);
+
+		// Release: whoever walks through this entry finds the table below it filled. Its partner is the
+		// device's walk, which follows the pointer that it read.
+		__atomic_store_n(static_cast<u64 *>(entry), word, __ATOMIC_RELEASE);
+	}
+
+	// Of a word above the last level.
+	static constexpr bool is_link(u64 word) { return (word & present) && !(word & ps); }
+
+	static constexpr u64 leaf(unsigned lv, u64 addr, leaf_attrs a)
+	{
+		bool large = lv + 1 < depth;
+
+		return addr | present | (large ? ps : 0) | (a.write ? rw : 0) | (a.write && a.atomic ? ae : 0) |
+		       (a.aperture == SVM_VRAM ? dm : 0) | pat(pat_coherent, large);
+	}
+
+	static constexpr bool valid(u64 word) { return word & present; }
+	static constexpr bool writable(u64 word) { return word & rw; }
+
+	static constexpr bool allows(u64 word, svm_access access)
+	{
+		u64 need = present | (access == SVM_READ ? 0 : rw) | (access == SVM_ATOMIC ? ae : 0);
+
+		return (word & need) == need;
+	}
+
+	static constexpr u64 address(u64 word, unsigned lv) { return word & address_mask & ~(bit(levels[lv].shift) - 1); }
+	static constexpr u64 retire(u64 word) { return word & ~(present | ps64); }
+	static constexpr bool retired(u64 word) { return word && !(word & present); }
+	static constexpr u64 grant_write(u64 word) { return word | rw | ae; }
+	static constexpr u64 with_hint(u64 word) { return word | ps64; }
+	static constexpr u64 without_hint(u64 word) { return word & ~ps64; }
+	static constexpr bool hinted(u64 word) { return word & ps64; }
+};
+
+static_assert(format<xe2>);
+static_assert(geometry<xe2>::table_lg2 == 21 && geometry<xe2>::bytes(0) == 4096);
+
+} // namespace svm

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Fault and invalidate: see mirror.hpp for the protocol that they keep.
+#include "mm/mirror.hpp"
+
+#include "mm/pt/gather.hpp"
+
+namespace svm {
+
+namespace {
+
+constexpr unsigned max_attempts = 64; // then the device is told to come again
+
+result<table *> table_at(svm_vm &vm, u64 va)
+{
+	if (table *there = vm.format->find(vm.tree, va))
+		return there;
+	window *w = window_at(vm, va);
+	if (!w)
+		return err::fault;
+	result<interval *> in = interval_at(vm, *w, va);
+	if (!in.ok())
+		return result<table *>::from(in.error());
+	return vm.format->make_table(vm.tree, va, in.value());
+}
+
+void make_ready(table &tb)
+{
+	if (tb.state.load_acquire() != table_state::fresh) // with the release below and in invalidate_table()
+		return;
+	full_barrier(); // B2 of mirror.hpp, with B1 in svm_port_invalidate()
+	table_guard lock(tb.lock);
+	if (tb.state.load_relaxed() != table_state::fresh)
+		return;
+	tb.seq.store_relaxed(port_interval_seq(tb.interval->port));
+	tb.state.store_release(table_state::ready); // with the acquire above
+}
+
+bool moved(const table &tb, u64 seq) SVM_REQUIRES(tb.lock)
+{
+	return tb.state.load_relaxed() == table_state::dead || tb.seq.load_relaxed() != seq;
+}
+
+// The page words of one fault, and what is to become of the pages in them.
+struct filling {
+	svm_vm &vm;
+	table &tb;
+	scratch room;
+	unsigned first = 0; // entry of words[0]
+	unsigned count = 0;
+	struct port_fault port {};
+
+	filling(svm_vm &v, table &t) : vm(v), tb(t), room(v.scratch) {}
+	filling(const filling &) = delete;
+	filling &operator=(const filling &) = delete;
+
+	void prepare(u64 va, va_span want, svm_access access)
+	{
+		const window &w = *tb.interval->of;
+		va_span block = vm.table_span(va);
+		va_span reach = block.common(w.span);
+
+		if (room.capacity < vm.format->entries)
+			reach = reach.common(va_span::around(va, PORT_PAGE_LG2 + scratch::small_lg2));
+		want = want.common(reach);
+		first = static_cast<unsigned>((reach.start - block.start) >> PORT_PAGE_LG2);
+		count = static_cast<unsigned>(reach.pages());
+		__builtin_memset(room.words, 0, count * sizeof(u64));
+		vm.format->present(tb, first, count, access, room.words);
+		u64 page = align_down(va, PORT_PAGE_LG2);
+		room.words[(page - reach.start) >> PORT_PAGE_LG2] = 0;
+
+		cpu_span cpu = w.to_cpu(reach), wanted = w.to_cpu(want), around = w.to_cpu(block.common(w.span));
+		port.cpu = w.to_cpu(page);
+		port.start = cpu.start;
+		port.end = cpu.end;
+		port.want_start = wanted.start;
+		port.want_end = wanted.end;
+		port.block_lg2 = vm.format->huge ? vm.format->info.table_lg2 : 0;
+		port.block_start = around.start;
+		port.block_end = around.end;
+		port.write = access != SVM_READ;
+		port.page = room.words;
+		port.seq = tb.seq.load_relaxed(); // a stale value fails moved() later
+	}
+
+	// Whether the port brought what was asked for.
+	bool answered() const
+	{
+		u64 word = room.words[port.block ? 0 : (port.cpu - port.start) >> PORT_PAGE_LG2];
+
+		return (word & PORT_PAGE_VALID) && (!port.write || (word & PORT_PAGE_WRITE));
+	}
+
+	// Gives back the pages that no leaf took.
+	void undo()
+	{
+		unsigned n = port.block ? 1 : count;
+		u32 lg2 = port.block ? vm.format->info.table_lg2 : PORT_PAGE_LG2;
+
+		for (unsigned i = 0; i < n; i++) {
+			if ((room.words[i] & (PORT_PAGE_VALID | PORT_PAGE_SKIP)) == PORT_PAGE_VALID)
+				port_dma_release(vm.domain(), room.words[i] & ~PORT_PAGE_FLAGS, lg2, false);
+		}
+	}
+
+	status write_block()
+	{
+		bool write = room.words[0] & PORT_PAGE_WRITE;
+		table_guard lock(tb.lock);
+
+		if (moved(tb, port.seq))
+			return err::busy;
+		if (vm.format->map_block(vm.tree, tb, room.words[0] & ~PORT_PAGE_FLAGS, { write, write, SVM_SYSTEM }))
+			room.words[0] = 0;
+		return {};
+	}
+
+	status write_pages()
+	{
+		svm_table_mem fresh{};
+
+		if (!tb.entries.load_acquire() && // with the release in give_memory()
+		    vm.tree.ops->table_alloc(vm.tree.backend, vm.format->table_bytes, &fresh))
+			return err::nomem;
+		status done = write_pages_with(fresh);
+		if (fresh.cpu)
+			vm.tree.ops->table_free(vm.tree.backend, &fresh);
+		return done;
+	}
+
+	// Takes over fresh if the table needs it.
+	status write_pages_with(svm_table_mem &fresh)
+	{
+		mirrored_pages pages(room.words, first);
+		table_guard lock(tb.lock);
+
+		if (moved(tb, port.seq))
+			return err::busy;
+		if (fresh.cpu && vm.format->give_memory(tb, fresh)) {
+			vm.tree.stat.add(stat::device_bytes, fresh.bytes);
+			fresh.cpu = nullptr;
+		}
+		vm.format->map(vm.tree, tb, first, count, pages);
+		return {};
+	}
+};
+
+status populate(svm_vm &vm, table &tb, u64 va, va_span want, svm_access access)
+{
+	filling f(vm, tb);
+
+	f.prepare(va, want, access);
+	int failed = port_fault(vm.domain(), &f.port);
+	if (failed)
+		return status::from(failed);
+	status done = err::fault;
+	if (f.answered())
+		done = f.port.block ? f.write_block() : f.write_pages();
+	f.undo();
+	return done;
+}
+
+// The device sees what was written before it is told anything.
+void publish(svm_vm &vm)
+{
+	if (vm.tree.ops->publish)
+		vm.tree.ops->publish(vm.tree.backend);
+	else
+		full_barrier(); // with the device's acquire of the message that lets it go on
+}
+
+} // namespace
+
+status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
+{
+	for (unsigned attempt = 0; attempt < max_attempts; attempt++) {
+		result<table *> found = table_at(vm, va);
+		if (!found.ok())
+			return status::from(found.error());
+		table &tb = *found.value();
+		const window &w = *tb.interval->of;
+		if (!w.span.holds(va) || w.dying.load_acquire()) // with the release in svm_unbind()
+			return err::fault;
+		tb.used.store_relaxed(true);
+		make_ready(tb);
+		status done = populate(vm, tb, va, want, access);
+		if (done.ok())
+			publish(vm);
+		if (!done.is(err::busy))
+			return done;
+		vm.tree.stat.add(stat::retries);
+		if (port_killed())
+			return err::intr;
+		port_relax();
+	}
+	return err::again;
+}
+
+namespace {
+
+struct invalidating {
+	gather &batch;
+	u64 seq;
+	bool filtered;
+};
+
+bool invalidate_table(table &tb, va_span part, void *arg)
+{
+	auto *i = static_cast<invalidating *>(arg);
+	table_guard lock(tb.lock);
+
+	if (tb.state.load_relaxed() == table_state::dead)
+		return true;
+	tb.seq.store_relaxed(i->seq); // also where there is nothing to take: a fault may be on its way
+	tb.state.store_release(table_state::ready); // with the acquire in make_ready()
+	if (!i->filtered)
+		i->batch.retire(tb, part);
+	return true;
+}
+
+} // namespace
+
+} // namespace svm
+
+extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool filtered, bool may_sleep)
+{
+	auto &in = *static_cast<svm::interval *>(owner);
+	svm::window &w = *in.of;
+	svm_vm &vm = *w.vm;
+	svm::cpu_span hit = svm::cpu_span{ start, end }.common(w.to_cpu(in.span)); // end may be ~0: cut before anything is added
+	svm::reader section(vm.domain());
+	svm::gather batch(vm.tree, *vm.format, may_sleep);
+	svm::invalidating i{ batch, seq, filtered };
+
+	vm.tree.stat.add(svm::stat::invalidations);
+	svm::full_barrier(); // B1 of mirror.hpp, with B2 in make_ready()
+	if (!hit.empty())
+		vm.format->visit(vm.tree, { w.to_va(hit.start), w.to_va(hit.end) }, svm::invalidate_table, &i);
+	batch.finish();
+}
+
+extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access, svm_fault_info *info)
+{
+	svm::reader section(vm->domain());
+	svm::va_span block = vm->table_span(va);
+
+	vm->tree.stat.add(svm::stat::faults);
+	if (info)
+		*info = { block.start, block.end, false };
+	if (!vm->all().holds(va)) {
+		vm->tree.stat.add(svm::stat::failed);
+		return static_cast<int>(svm::err::fault);
+	}
+	svm::table *tb = vm->format->find(vm->tree, va);
+	if (tb && vm->format->allows(*tb, va, access)) {
+		vm->tree.stat.add(svm::stat::duplicates);
+		if (info)
+			info->duplicate = true;
+		svm::publish(*vm);
+		return 0;
+	}
+	svm::status done = svm::fault_in(*vm, va, svm::va_span::around(va, vm->granule_lg2), access);
+	if (!done.ok())
+		vm->tree.stat.add(svm::stat::failed);
+	return done.error();
+}

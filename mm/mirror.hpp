@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Keeping device and CPU in step: faults fill tables, notifier callbacks empty them.
+//
+// The collision protocol. Kernel facts: mmu_interval_read_begin(n) and hmm_range_fault() look at n->mm and
+// n->invalidate_seq only; interval notifiers have no end callback, "an invalidation is under way" is
+// n->invalidate_seq == the mm's sequence. So each table has a sequence of its own, and a fault passes the kernel a
+// notifier that was never inserted, with mm and that sequence in it. The kernel then waits for, and the fault
+// retries on, invalidations that met this table, and no others.
+//
+//   callback of interval I over [s, e) with sequence q		fault in table T
+//	I.seq = q (the port)						find T, or publish it	(P)
+//	full barrier				(B1)			T fresh: full barrier	(B2)
+//	each published T that meets [s, e):				         lock; T.seq = I.seq; ready; unlock
+//	    lock; T.seq = q; ready; retire leaves; unlock		q = T.seq; read_begin(q) waits while q is under way
+//	flush the TLB, wait for the acknowledge			mmap_lock; hmm_range_fault; unlock; map for DMA
+//	give pages back						lock; T.seq != q: unlock, undo, again
+//									write leaves; unlock
+//
+// Why it holds. (1) Callback and fault meet in T's lock. Callback first: the fault sees another T.seq, or it began
+// after the callback, with T.seq == q, and then read_begin waited until the invalidation ended, so
+// hmm_range_fault saw the CPU's new state. Fault first: the callback retires what it wrote. (2) A callback that did
+// not find T published read the slot before P; B1 and B2 then make I.seq = q visible to whoever makes T ready: that
+// is case (1) with T.seq == q. It may be any fault, not only the one that made T, hence the state. (3) T.seq is set
+// where T is empty as well, since a fault may hold pages for it that are about to go. (4) Two callbacks over the
+// same page: the second finds the leaf retired and flushes for itself before it returns, so no callback returns
+// while the device can still reach a page of its span. (5) Between retiring and giving back no fault can write the
+// same leaf: it would need a read_begin that did not wait, and T.seq == q holds until the invalidation has ended.
+// (6) The sequence is compared and the leaf written under one lock, so a stale sequence read without it does no
+// harm: it costs a retry.
+//
+// A table that the shrinker took out (dead) is left alone by both: it is idle, and a fault walks again.
+#pragma once
+
+#include "mm/vm.hpp"
+
+namespace svm {
+
+// Makes va present for the access, and in the same go what can be had of `want` around it. Inside a reader
+// section. err::fault, perm, nomem, intr; err::again when the CPU's side kept moving.
+status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access);
+
+} // namespace svm

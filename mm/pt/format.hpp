@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What a page-table format is: geometry and bit layout of one MMU generation, as a concept.
+//
+// A *leaf* is the 64-bit word that maps memory; it may sit in a last-level table or, where level::leaf says so, in
+// an entry further up. An *entry* is the raw memory of one slot, 2^entry_lg2 bytes: 8 on most, 16 for NVIDIA's dual
+// PDE (its leaf is the low quadword; link() fills the half of the child's page size and leaves the other invalid),
+// big-endian on mlx5. So only the format touches an entry, through load(), store() and link().
+//
+// A leaf is in one of three states:
+//	empty    maps nothing, holds nothing: the word F::empty (AMD sets bits even there)
+//	valid    the device may use it
+//	retired  the device may not, but may still have it in its TLB: address and write permission are kept in
+//	         the word until the flush was acknowledged and the page given back. No list of zapped pages is needed,
+//	         and whoever meets a retired leaf knows that a flush is owed.
+#pragma once
+
+#include <concepts>
+
+#include "mm/port.h"
+#include "svm/svm.h"
+
+namespace svm {
+
+constexpr u64 bit(unsigned n)
+{
+	return 1ull << n;
+}
+
+struct level {
+	u8 shift;	// log2 of the bytes of VA that one entry spans
+	u8 index_bits;	// log2 of the entries of one table
+	u8 entry_lg2;	// log2 of the bytes of one entry
+	bool leaf;	// an entry of this level may map memory
+};
+
+struct leaf_attrs {
+	bool write;
+	bool atomic;
+	svm_aperture aperture;
+};
+
+template <typename F>
+concept format = requires(u64 leaf, u64 addr, leaf_attrs attrs, void *entry, const void *centry, unsigned lv,
+			  svm_access access, svm_aperture where) {
+	{ F::name } -> std::convertible_to<const char *>;
+	// Root first, table level last. Their index bits and the last shift add up to va_bits.
+	{ F::levels[0] } -> std::convertible_to<level>;
+	{ F::depth } -> std::convertible_to<unsigned>;
+	{ F::va_bits } -> std::convertible_to<unsigned>;
+	// A run of 2^hint_lg2 leaves of a table, aligned, contiguous and alike, may carry a hint that lets the TLB
+	// take them as one; 0: there is no such thing.
+	{ F::hint_lg2 } -> std::convertible_to<unsigned>;
+	{ F::empty } -> std::convertible_to<u64>;
+
+	{ F::load(centry) } -> std::same_as<u64>;	// the entry's leaf word: one load, also when racing with store()
+	{ F::store(entry, leaf) };			// one store: the device sees the old or the new word
+	{ F::link(entry, lv, addr, where) };		// entry of level lv leads to the table at addr
+	{ F::is_link(leaf) } -> std::same_as<bool>;
+
+	{ F::leaf(lv, addr, attrs) } -> std::same_as<u64>;
+	{ F::valid(leaf) } -> std::same_as<bool>;	// of a leaf's word, not a link's
+	{ F::writable(leaf) } -> std::same_as<bool>;	// of a valid or retired leaf
+	{ F::allows(leaf, access) } -> std::same_as<bool>;
+	{ F::address(leaf, lv) } -> std::same_as<u64>;	// of a valid or retired leaf
+	{ F::retire(leaf) } -> std::same_as<u64>;
+	{ F::retired(leaf) } -> std::same_as<bool>;
+	{ F::grant_write(leaf) } -> std::same_as<u64>;
+	{ F::with_hint(leaf) } -> std::same_as<u64>;
+	{ F::without_hint(leaf) } -> std::same_as<u64>;
+	{ F::hinted(leaf) } -> std::same_as<bool>;
+};
+
+// What every format implies, worked out once.
+template <format F>
+struct geometry {
+	static constexpr unsigned table_level = F::depth - 1;
+	static constexpr unsigned directories = F::depth - 1;
+	static constexpr unsigned entries = 1u << F::levels[table_level].index_bits;
+	static constexpr unsigned table_lg2 = F::levels[table_level].shift + F::levels[table_level].index_bits;
+	static constexpr unsigned page_lg2 = F::levels[table_level].shift;
+
+	static constexpr u32 bytes(unsigned lv) { return 1u << (F::levels[lv].index_bits + F::levels[lv].entry_lg2); }
+
+	static constexpr u32 index(unsigned lv, u64 va)
+	{
+		return static_cast<u32>(va >> F::levels[lv].shift) & ((1u << F::levels[lv].index_bits) - 1);
+	}
+
+	static constexpr bool sound()
+	{
+		for (unsigned lv = 0; lv + 1 < F::depth; lv++) {
+			if (F::levels[lv].shift != F::levels[lv + 1].shift + F::levels[lv + 1].index_bits)
+				return false;
+		}
+		return F::levels[0].shift + F::levels[0].index_bits == F::va_bits && page_lg2 == PORT_PAGE_LG2 &&
+		       F::levels[table_level].leaf;
+	}
+	static_assert(sound(), "levels must tile the address space, and a table's entries are pages");
+};
+
+} // namespace svm

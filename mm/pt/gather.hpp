@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// One batch of taking away: retire leaves, flush the device's TLB once, then give the pages back.
+//
+// The list of what was taken is the tables themselves (retired leaves), so a gather is two addresses. It must be
+// finished before it goes out of scope. Two gathers may overlap: each that meets a retired leaf flushes for
+// itself before it returns, and one of them gives the page back, under the table's lock.
+#pragma once
+
+#include "mm/base/assert.hpp"
+#include "mm/pt/ops.hpp"
+
+namespace svm {
+
+class gather {
+public:
+	gather(tree &of, const svm_format &by, bool sleep) : t(of), f(by), may_sleep(sleep) {}
+	~gather() { SVM_ASSERT(owed.empty()); }
+	gather(const gather &) = delete;
+	gather &operator=(const gather &) = delete;
+
+	// Retires the part of the table; its lock is held.
+	void retire(table &tb, va_span part) SVM_REQUIRES(tb.lock)
+	{
+		owe(f.retire(t, tb, index(tb, part.start), index(tb, part.end)));
+	}
+
+	void owe(va_span span)
+	{
+		if (span.empty())
+			return;
+		if (owed.empty())
+			owed = span;
+		owed = { span.start < owed.start ? span.start : owed.start, span.end > owed.end ? span.end : owed.end };
+	}
+
+	// The device has forgotten all of it and the pages are given back. Before it, no table lock is held.
+	void finish()
+	{
+		if (owed.empty())
+			return;
+		t.stat.add(stat::flushes);
+		t.ops->flush_wait(t.backend, t.ops->flush_begin(t.backend, owed.start, owed.end), may_sleep);
+		f.visit(t, owed, finish_table, this);
+		owed = {};
+	}
+
+private:
+	static bool finish_table(table &tb, va_span part, void *arg)
+	{
+		auto *g = static_cast<gather *>(arg);
+		table_guard lock(tb.lock);
+
+		g->f.finish(g->t, tb, g->index(tb, part.start), g->index(tb, part.end));
+		return true;
+	}
+
+	unsigned index(const table &tb, u64 va) const { return static_cast<unsigned>((va - f.start_of(tb)) >> PORT_PAGE_LG2); }
+
+	tree &t;
+	const svm_format &f;
+	va_span owed{};
+	bool may_sleep;
+};
+
+} // namespace svm

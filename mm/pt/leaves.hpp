@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The leaves of one table: the only path that writes them, whatever they are made from.
+//
+// Rules. A leaf changes under the table's lock only. A leaf goes valid -> retired -> empty; between the last two
+// the device acknowledged a flush. A valid leaf is never replaced by one that leads elsewhere. Everything that
+// takes something away from the device while faults go on (a huge leaf for small ones, a small table for a huge
+// leaf, a hint, a permission that was missing) flushes before the lock is dropped; it is rare.
+#pragma once
+
+#include "mm/base/assert.hpp"
+#include "mm/pt/source.hpp"
+#include "mm/pt/walk.hpp"
+
+namespace svm {
+
+template <format F>
+class leaves {
+	using G = geometry<F>;
+	static constexpr unsigned group = 1u << F::hint_lg2;
+	static constexpr unsigned huge_level = G::table_level - 1;
+	static constexpr u32 huge_pages = G::entries;
+
+public:
+	// Does what is mapped now allow the access? Takes no lock: the answer may be old when it is read, in which
+	// case the device faults again.
+	static bool allows(const table &tb, u64 va, svm_access access)
+	{
+		u64 top = F::load(walk<F>::top_entry(tb));
+
+		if (!F::is_link(top) && F::allows(top, access))
+			return true;
+		char *e = tb.entries.load_acquire(); // with the release in give_memory()
+		return e && F::allows(F::load(e + offset(G::index(G::table_level, va))), access);
+	}
+
+	// How many of [first, first + count) allow the access; their words in page[] (if any) become PORT_PAGE_SKIP.
+	static u32 present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *page)
+	{
+		u64 top = F::load(walk<F>::top_entry(tb));
+		bool huge = !F::is_link(top) && F::allows(top, access);
+		char *e = tb.entries.load_acquire(); // with the release in give_memory()
+		u32 found = 0;
+
+		if (!huge && !e)
+			return 0;
+		for (unsigned i = 0; i < count; i++) {
+			if (!huge && !F::allows(F::load(e + offset(first + i)), access))
+				continue;
+			found++;
+			if (page)
+				page[i] = PORT_PAGE_SKIP;
+		}
+		return found;
+	}
+
+	// Memory for small leaves, once. False: there is some already, keep yours.
+	static bool give_memory(table &tb, const svm_table_mem &mem) SVM_REQUIRES(tb.lock)
+	{
+		if (tb.mem.cpu)
+			return false;
+		tb.mem = mem;
+		walk<F>::fill_empty(tb.mem, F::levels[G::table_level].entry_lg2);
+		tb.entries.store_release(static_cast<char *>(mem.cpu)); // with the acquire in allows(), present()
+		return true;
+	}
+
+	// Makes leaves of what the source has for [first, first + count). The table has memory.
+	template <page_source S>
+	static void map(tree &t, table &tb, unsigned first, unsigned count, S &src) SVM_REQUIRES(tb.lock)
+	{
+		if (!lead_to_memory(t, tb))
+			return; // a huge leaf that allows everything is there
+		bool blank = tb.live == 0 && tb.retired == 0;
+		bool granted = false;
+		u32 before = tb.live;
+
+		for (unsigned i = first; i < first + count;) {
+			bool whole = group > 1 && i % group == 0 && i + group <= first + count &&
+				     one_block(src, i, F::hint_lg2) && (blank || group_empty(tb, i));
+			unsigned stop = whole ? i + group : i + 1;
+
+			for (; i < stop; i++) {
+				if (src.has(i))
+					granted |= map_one(tb, i, src, whole, blank);
+			}
+		}
+		t.stat.add(stat::ptes_written, tb.live - before);
+		t.stat.add(stat::present, tb.live - before);
+		if (granted)
+			flush(t, widened(part(tb, first, first + count)));
+		settle(t, tb);
+	}
+
+	// One huge leaf for all of the table, at addr. False: one is there already, the address stays the caller's.
+	static bool map_block(tree &t, table &tb, u64 addr, leaf_attrs attrs) SVM_REQUIRES(tb.lock)
+	{
+		void *top = walk<F>::top_entry(tb);
+		u64 old = F::load(top);
+
+		SVM_ASSERT(tb.top != table_top::huge_retired); // the sequence keeps faults out until it is finished
+		if (tb.top == table_top::huge) {
+			if (attrs.write && !F::writable(old)) {
+				F::store(top, F::grant_write(old));
+				flush(t, whole(tb));
+			}
+			return false;
+		}
+		if (tb.top == table_top::linked)
+			retire(t, tb, 0, G::entries);
+		bool was_linked = tb.top == table_top::linked;
+		F::store(top, F::leaf(huge_level, addr, attrs));
+		tb.top = table_top::huge;
+		if (was_linked) { // the device may still walk by the old pointer
+			flush(t, whole(tb));
+			finish_small(t, tb, 0, G::entries);
+		}
+		t.stat.add(stat::huge_leaves);
+		t.stat.add(stat::present, huge_pages);
+		settle(t, tb);
+		return true;
+	}
+
+	// Takes [first, last) away from the device; a huge leaf goes whole. Returns the span whose flush is owed, by
+	// this call or by one before it, and finish() after that; empty where nothing is.
+	static va_span retire(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	{
+		if (tb.top == table_top::huge) {
+			void *top = walk<F>::top_entry(tb);
+
+			F::store(top, F::retire(F::load(top)));
+			tb.top = table_top::huge_retired;
+			t.stat.add(stat::huge_zapped);
+			t.stat.sub(stat::present, huge_pages);
+		}
+		if (tb.live) {
+			u32 before = tb.live;
+
+			drop_hint(tb, first);
+			drop_hint(tb, last);
+			for (unsigned i = first; i < last && tb.live; i++) {
+				u64 leaf = F::load(entry(tb, i));
+
+				if (!F::valid(leaf))
+					continue;
+				F::store(entry(tb, i), F::retire(leaf));
+				tb.live--;
+				tb.retired++;
+			}
+			t.stat.add(stat::ptes_zapped, before - tb.live);
+			t.stat.sub(stat::present, before - tb.live);
+		}
+		if (tb.top == table_top::huge_retired)
+			return whole(tb);
+		return tb.retired ? widened(part(tb, first, last)) : va_span{};
+	}
+
+	// The device finds no way to the table's memory any more, once it was flushed.
+	static void unlink(table &tb) SVM_REQUIRES(tb.lock)
+	{
+		if (tb.top != table_top::linked)
+			return;
+		F::store(walk<F>::top_entry(tb), F::empty);
+		tb.top = table_top::none;
+	}
+
+	// After the flush: gives the pages of retired leaves back and forgets them.
+	static void finish(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	{
+		if (tb.top == table_top::huge_retired) {
+			void *top = walk<F>::top_entry(tb);
+
+			release(t, F::load(top), huge_level);
+			F::store(top, F::empty);
+			tb.top = table_top::none;
+		}
+		finish_small(t, tb, first, last);
+		settle(t, tb);
+	}
+
+	// Nothing is mapped and nothing is owed.
+	static bool idle(const table &tb) SVM_REQUIRES(tb.lock)
+	{
+		return !tb.live && !tb.retired && (tb.top == table_top::none || tb.top == table_top::linked);
+	}
+
+	static va_span part(const table &tb, unsigned first, unsigned last)
+	{
+		u64 start = walk<F>::start_of(tb);
+
+		return { start + (u64(first) << G::page_lg2), start + (u64(last) << G::page_lg2) };
+	}
+
+private:
+	static u32 offset(unsigned i) { return i << F::levels[G::table_level].entry_lg2; }
+	static char *entry(const table &tb, unsigned i) SVM_REQUIRES(tb.lock) { return static_cast<char *>(tb.mem.cpu) + offset(i); }
+	static va_span whole(const table &tb) { return part(tb, 0, G::entries); }
+
+	// The TLB may hold a hinted group as one: a flush takes all of it.
+	static va_span widened(va_span span) { return span.widened(G::page_lg2 + F::hint_lg2); }
+
+	static void flush(tree &t, va_span span)
+	{
+		t.stat.add(stat::flushes);
+		t.ops->flush_wait(t.backend, t.ops->flush_begin(t.backend, span.start, span.end), false);
+	}
+
+	// Keeps the shrinker's count of idle tables.
+	static void settle(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	{
+		bool now = idle(tb);
+
+		if (now != tb.counted_idle)
+			t.idle.fetch_add_relaxed(now ? 1 : ~0ull);
+		tb.counted_idle = now;
+	}
+
+	// The entry above leads to the table's memory. False where a huge leaf serves as well.
+	static bool lead_to_memory(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	{
+		void *top = walk<F>::top_entry(tb);
+
+		SVM_ASSERT(tb.mem.cpu);
+		SVM_ASSERT(tb.top != table_top::huge_retired);
+		if (tb.top == table_top::linked)
+			return true;
+		if (tb.top == table_top::huge) {
+			if (F::writable(F::load(top)))
+				return false;
+			retire(t, tb, 0, G::entries);
+			flush(t, whole(tb));
+			finish(t, tb, 0, G::entries);
+		}
+		F::link(top, huge_level, tb.mem.addr, static_cast<svm_aperture>(tb.mem.aperture));
+		tb.top = table_top::linked;
+		return true;
+	}
+
+	// True: a valid leaf was granted more, which the TLB does not know.
+	template <page_source S>
+	static bool map_one(table &tb, unsigned i, S &src, bool hint, bool blank) SVM_REQUIRES(tb.lock)
+	{
+		char *e = entry(tb, i);
+		u64 old = blank ? F::empty : F::load(e);
+
+		if (!blank && F::valid(old)) {
+			// Same page, since any other would have been invalidated in between; keep its DMA mapping.
+			if (!src.attrs(i).write || F::writable(old))
+				return false;
+			drop_group(tb, i);
+			F::store(e, F::grant_write(F::without_hint(old)));
+			return true;
+		}
+		SVM_ASSERT(blank || !F::retired(old)); // the sequence keeps faults out until it is finished
+		u64 leaf = F::leaf(G::table_level, src.address(i), src.attrs(i));
+		F::store(e, hint ? F::with_hint(leaf) : leaf);
+		tb.live++;
+		src.take(i);
+		return false;
+	}
+
+	static bool group_empty(const table &tb, unsigned first) SVM_REQUIRES(tb.lock)
+	{
+		for (unsigned i = first; i < first + group; i++) {
+			if (F::load(entry(tb, i)) != F::empty)
+				return false;
+		}
+		return true;
+	}
+
+	// Before the group around i becomes uneven: none of its leaves may speak for the others.
+	static void drop_group(table &tb, unsigned i) SVM_REQUIRES(tb.lock)
+	{
+		unsigned first = i / group * group;
+
+		for (unsigned k = first; group > 1 && k < first + group; k++) {
+			u64 leaf = F::load(entry(tb, k));
+
+			if (F::valid(leaf) && F::hinted(leaf))
+				F::store(entry(tb, k), F::without_hint(leaf));
+		}
+	}
+
+	// A cut at i goes through a group unless i is a group's edge.
+	static void drop_hint(table &tb, unsigned i) SVM_REQUIRES(tb.lock)
+	{
+		if (i % group)
+			drop_group(tb, i);
+	}
+
+	static void finish_small(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	{
+		for (unsigned i = first; i < last && tb.retired; i++) {
+			u64 leaf = F::load(entry(tb, i));
+
+			if (!F::retired(leaf))
+				continue;
+			release(t, leaf, G::table_level);
+			F::store(entry(tb, i), F::empty);
+			tb.retired--;
+		}
+	}
+
+	// Hardware keeps no dirty bit: what the device could write counts as written.
+	static void release(tree &t, u64 leaf, unsigned lv)
+	{
+		u32 lg2 = F::levels[lv].shift;
+
+		if (F::writable(leaf))
+			t.stat.add(stat::dirtied, 1ull << (lg2 - G::page_lg2));
+		port_dma_release(t.domain, F::address(leaf, lv), lg2, F::writable(leaf));
+	}
+};
+
+} // namespace svm

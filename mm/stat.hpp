@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Counters of a vm, striped so that faults on several CPUs do not share a line. A gauge counts down by adding -1.
+#pragma once
+
+#include "include/svm/svm.h"
+#include "mm/base/atomic.hpp"
+#include "mm/port.h"
+
+namespace svm {
+
+enum class stat : u8 {
+	faults,
+	duplicates,
+	retries,
+	failed,
+	ptes_written,
+	huge_leaves,
+	invalidations,
+	ptes_zapped,
+	huge_zapped,
+	flushes,
+	dirtied,
+	tables,
+	tables_made,
+	tables_freed,
+	directories,
+	intervals,
+	prefetched,
+	host_bytes,
+	device_bytes,
+	present,
+	count,
+};
+
+static_assert(sizeof(svm_counters) == static_cast<unsigned>(stat::count) * sizeof(u64), "stat names svm_counters' fields in order");
+
+class counters {
+public:
+	void add(stat which, u64 n = 1)
+	{
+		if (n)
+			stripes[port_cpu() % stripe_count].value[static_cast<unsigned>(which)].fetch_add_relaxed(n);
+	}
+	void sub(stat which, u64 n = 1) { add(which, 0 - n); }
+
+	// A sum that may miss what runs at the same time.
+	void read(svm_counters &out) const
+	{
+		u64 *sum = &out.faults;
+
+		for (unsigned i = 0; i < static_cast<unsigned>(stat::count); i++) {
+			sum[i] = 0;
+			for (const stripe &s : stripes)
+				sum[i] += s.value[i].load_relaxed();
+		}
+	}
+
+private:
+	static constexpr unsigned stripe_count = 8;
+	struct stripe {
+		atomic<u64> value[24]; // three lines: stripes share none but at their edges
+	};
+	static_assert(static_cast<unsigned>(stat::count) <= 24);
+	stripe stripes[stripe_count];
+};
+
+} // namespace svm

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Making and ending a vm.
+#include "mm/vm.hpp"
+
+namespace svm {
+
+static constexpr u32 default_interval_lg2 = 29; // 512 MiB: one PDE1 entry on NVIDIA
+static constexpr u32 default_granule_lg2 = 16;	// 64 KiB: what every vendor's TLB takes as one
+
+static status check_sizes(const svm_vm &vm)
+{
+	const svm_format_info &g = vm.format->info;
+
+	if (vm.interval_lg2 < g.table_lg2 || vm.interval_lg2 > g.va_bits)
+		return err::inval;
+	if (vm.granule_lg2 < PORT_PAGE_LG2 || vm.granule_lg2 > g.table_lg2)
+		return err::inval;
+	return {};
+}
+
+// Whatever was made so far. Windows are gone.
+static void discard(svm_vm *vm)
+{
+	if (vm->tree.domain)
+		port_domain_destroy(vm->tree.domain); // waits for tables that are being freed: they stand on directories
+	if (vm->tree.root)
+		vm->format->free_directory(vm->tree, vm->tree.root);
+	vm->scratch.drop();
+	destroy(vm);
+}
+
+static status furnish(svm_vm &vm, const svm_vm_params &p)
+{
+	status sizes = check_sizes(vm);
+	if (!sizes.ok())
+		return sizes;
+	if (!vm.scratch.fill(vm.format->entries))
+		return err::nomem;
+	result<directory *> root = vm.format->make_root(vm.tree);
+	if (!root.ok())
+		return status::from(root.error());
+	vm.tree.root = root.value();
+	// Last, since from here on the shrinker may look in.
+	vm.tree.domain = port_domain_create(&vm, p.mm, p.dma_device);
+	return vm.tree.domain ? status() : status(err::nomem);
+}
+
+} // namespace svm
+
+extern "C" int svm_vm_create(const svm_vm_params *p, svm_vm **out)
+{
+	if (!p->ops || !p->format || !p->mm)
+		return static_cast<int>(svm::err::inval);
+	svm::owner<svm_vm> vm = svm::make<svm_vm>();
+	if (!vm)
+		return static_cast<int>(svm::err::nomem);
+	vm->tree.ops = p->ops;
+	vm->tree.backend = p->backend;
+	vm->format = p->format;
+	vm->mm = p->mm;
+	vm->interval_lg2 = p->interval_lg2 ? p->interval_lg2 : svm::default_interval_lg2;
+	vm->granule_lg2 = p->granule_lg2 ? p->granule_lg2 : svm::default_granule_lg2;
+	svm::status made = svm::furnish(*vm, *p);
+	if (!made.ok()) {
+		svm::discard(vm.release());
+		return made.error();
+	}
+	*out = vm.release();
+	return 0;
+}
+
+extern "C" void svm_vm_destroy(svm_vm *vm)
+{
+	while (svm::window *w = vm->windows.first()) // each turn takes one off
+		svm::dismantle(*vm, *w);	     // no call is under way, so nobody needs to be told first
+	svm::discard(vm);
+}
+
+extern "C" const svm_table_mem *svm_vm_root(const svm_vm *vm)
+{
+	return &vm->tree.root->mem;
+}
+
+extern "C" mm_struct *svm_vm_mm(const svm_vm *vm)
+{
+	return vm->mm;
+}
+
+extern "C" void svm_vm_counters(const svm_vm *vm, svm_counters *out)
+{
+	vm->tree.stat.read(*out);
+}
