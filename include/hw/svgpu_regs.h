@@ -27,13 +27,7 @@
 #ifndef SVGPU_REGS_H
 #define SVGPU_REGS_H
 
-#ifdef __KERNEL__
 #include <linux/types.h>
-#else
-#include <stdint.h>
-typedef uint32_t __u32;
-typedef uint64_t __u64;
-#endif
 
 #define SVGPU_PCI_VENDOR	0x1af4
 #define SVGPU_PCI_DEVICE	0x1110

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Bringing the device up and down, epochs, and the threads that serve the rings.
+#include "model/device.hpp"
+
+#include <cstring>
+
+namespace svgpu {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A word of the register page that is the device's own: the epoch that was acknowledged last, for the next generation.
+constexpr unsigned reg_last_epoch = 0x800;
+
+static_assert(SVGPU_SYNC_RING + SVGPU_RING_SLOTS + SVGPU_SYNC_ENTRIES * sizeof(svgpu_sync) <= SVGPU_JOB_RING);
+static_assert(SVGPU_JOB_RING + SVGPU_RING_SLOTS + SVGPU_JOB_ENTRIES * sizeof(svgpu_job) <= SVGPU_FAULT_RING);
+static_assert(SVGPU_FAULT_RING + SVGPU_RING_SLOTS + SVGPU_FAULT_ENTRIES * sizeof(svgpu_fault) <= SVGPU_REPLY_RING);
+static_assert(SVGPU_REPLY_RING + SVGPU_RING_SLOTS + SVGPU_REPLY_ENTRIES * sizeof(svgpu_reply) <= SVGPU_DONE_RING);
+static_assert(SVGPU_DONE_RING + SVGPU_RING_SLOTS + SVGPU_DONE_ENTRIES * sizeof(svgpu_done) <= SVGPU_VRAM_OFFSET);
+
+} // namespace
+
+template <class Word> std::atomic_ref<Word> device::reg(unsigned offset)
+{
+	return shared_word<Word>(bar_.data() + offset);
+}
+
+device::device(transport &machine, const log &log, device_options options)
+	: machine_(machine)
+	, log_(log)
+	, bar_(machine.bar())
+	, vram_(bar_.subspan(SVGPU_VRAM_OFFSET))
+	, memory_(machine.ram(), vram_)
+	, syncs_(bar_.data() + SVGPU_SYNC_RING)
+	, jobs_in_(bar_.data() + SVGPU_JOB_RING)
+	, replies_(bar_.data() + SVGPU_REPLY_RING)
+	, dones_(bar_.data() + SVGPU_DONE_RING)
+	, faults_(machine, log, options.duplicate_faults ? 2 : 1)
+	, scheduler_(options.engines, options.queues, options.programs, faults_, log,
+		     [this](const svgpu_done &done) { report_done(done); })
+	, sync_(memory_, vram_, options.contexts, options.engines, scheduler_, log)
+{
+	come_up(options);
+	threads_.emplace_back([this] { serve_sync(); });
+	threads_.emplace_back([this] { serve_jobs(); });
+	threads_.emplace_back([this] { serve_replies(); });
+	threads_.emplace_back([this] { beat(); });
+}
+
+device::~device()
+{
+	stop_.store(true, std::memory_order_release);
+	for (unsigned bell : { SVGPU_BELL_SYNC, SVGPU_BELL_JOB, SVGPU_BELL_REPLY })
+		machine_.ring(bell);
+	scheduler_.drop_all();
+	for (std::thread &t : threads_)
+		t.join();
+}
+
+void device::come_up(const device_options &options)
+{
+	stale_epoch_ = reg<std::uint64_t>(reg_last_epoch).load(std::memory_order_relaxed);
+	reg<std::uint64_t>(SVGPU_REG_EPOCH_ACK).store(0, std::memory_order_relaxed);
+	std::memset(vram_.data(), SVGPU_VRAM_POISON, vram_.size());
+	reg<std::uint32_t>(SVGPU_REG_VERSION).store(SVGPU_VERSION, std::memory_order_relaxed);
+	reg<std::uint32_t>(SVGPU_REG_ENGINES).store(options.engines, std::memory_order_relaxed);
+	reg<std::uint32_t>(SVGPU_REG_CONTEXTS).store(options.contexts, std::memory_order_relaxed);
+	reg<std::uint32_t>(SVGPU_REG_QUEUES).store(options.queues, std::memory_order_relaxed);
+	reg<std::uint64_t>(SVGPU_REG_VRAM_SIZE).store(vram_.size(), std::memory_order_relaxed);
+	reg<std::uint64_t>(SVGPU_REG_FORMATS).store(1ull << SVGPU_FORMAT_XE2, std::memory_order_relaxed);
+
+	auto generation = reg<std::uint64_t>(SVGPU_REG_GENERATION);
+
+	// Release, both: pair with the driver's acquire of GENERATION, and of MAGIC when it probes.
+	generation.store(generation.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+	reg<std::uint64_t>(SVGPU_REG_MAGIC).store(SVGPU_MAGIC, std::memory_order_release);
+	log_("device is up: generation {}, {} engines, {} MiB of VRAM",
+	     generation.load(std::memory_order_relaxed), options.engines, vram_.size() >> 20);
+}
+
+void device::serve_sync()
+{
+	while (!stopping()) {
+		do {
+			serve_epoch();
+		} while (!stopping() && serve_sync_entry());
+		machine_.wait(SVGPU_BELL_SYNC, transport::for_ever);
+	}
+}
+
+void device::serve_epoch()
+{
+	// Acquire: pairs with the driver's release of EPOCH after it is done with the epoch before.
+	std::uint64_t asked = reg<std::uint64_t>(SVGPU_REG_EPOCH).load(std::memory_order_acquire);
+
+	if (asked == epoch_ || (asked && asked == stale_epoch_))
+		return;
+	stale_epoch_ = 0;
+	enter_epoch(asked);
+}
+
+void device::enter_epoch(std::uint64_t epoch)
+{
+	{
+		std::scoped_lock hold(job_lock_, reply_lock_);
+
+		live_ = false;
+	}
+	// No entry is being taken any more, so no job can join; this ends those that are there.
+	scheduler_.drop_all();
+	sync_.reset();
+	{
+		std::scoped_lock hold(job_lock_, reply_lock_, done_lock_);
+
+		if (epoch) {
+			syncs_.reset();
+			jobs_in_.reset();
+			replies_.reset();
+			dones_.reset();
+			faults_.reset();
+			taken_ = 0;
+			done_complained_ = false;
+			reg<std::uint64_t>(SVGPU_REG_SYNC_DONE).store(0, std::memory_order_relaxed);
+			reg<std::uint64_t>(reg_last_epoch).store(epoch, std::memory_order_relaxed);
+		}
+		epoch_ = epoch;
+		live_ = epoch != 0;
+		// Release: pairs with the driver's acquire of EPOCH_ACK: it sees empty rings, or (0) the last of our DMA.
+		reg<std::uint64_t>(SVGPU_REG_EPOCH_ACK).store(epoch, std::memory_order_release);
+	}
+	log_("epoch {:#x}", epoch);
+}
+
+bool device::serve_sync_entry()
+{
+	svgpu_sync op;
+	svgpu_sync_status status = SVGPU_SYNC_BAD;
+	ring_state state = epoch_ ? syncs_.peek(op) : ring_state::empty;
+
+	if (state == ring_state::empty)
+		return false;
+	if (state == ring_state::malformed) {
+		sync_.refuse(op, "the ring's tail is too far ahead, entries are lost");
+	} else {
+		drain_jobs_of(op);
+		status = sync_.execute(op);
+	}
+	shared_word<std::uint32_t>(syncs_.slot() + offsetof(svgpu_sync, status))
+		.store(status, std::memory_order_relaxed);
+	// Release: pairs with the driver's acquire of SYNC_DONE: the status, and all that the operation did, are there.
+	reg<std::uint64_t>(SVGPU_REG_SYNC_DONE).store(op.seq, std::memory_order_release);
+	syncs_.pop();
+	return true;
+}
+
+// Jobs written before a CLEAR may still lie in the job ring: they belong to those that it ends. Were they left there,
+// they would run in whatever is given the same number next.
+void device::drain_jobs_of(const svgpu_sync &op)
+{
+	if (op.op != SVGPU_SYNC_CONTEXT_CLEAR && op.op != SVGPU_SYNC_QUEUE_CLEAR)
+		return;
+
+	std::uint32_t until = jobs_in_.tail();
+
+	for (;;) {
+		step s;
+
+		{
+			std::lock_guard hold(job_lock_);
+
+			if (static_cast<std::int32_t>(until - jobs_in_.head()) <= 0)
+				return;
+		}
+		s = serve_job_entry();
+		if (s == step::empty || stopping())
+			return;
+		if (s == step::no_room) {
+			if (reg<std::uint64_t>(SVGPU_REG_EPOCH).load(std::memory_order_acquire) != epoch_)
+				return;
+			std::this_thread::sleep_for(200us);
+		}
+	}
+}
+
+void device::serve_jobs()
+{
+	step s = step::empty;
+
+	while (!stopping()) {
+		// The driver rings no bell when it takes a done entry out, so that is looked at every millisecond.
+		machine_.wait(SVGPU_BELL_JOB, s == step::no_room ? 1ms : transport::for_ever);
+		do {
+			s = serve_job_entry();
+		} while (s == step::taken && !stopping());
+	}
+}
+
+bool device::room_for_done()
+{
+	std::lock_guard hold(done_lock_);
+
+	if (dones_.garbled()) {
+		if (!done_complained_)
+			log_("done ring: head is ahead of tail; no more jobs until the next epoch");
+		done_complained_ = true;
+		return false;
+	}
+	return taken_ - dones_.taken() < SVGPU_DONE_ENTRIES;
+}
+
+device::step device::serve_job_entry()
+{
+	std::lock_guard hold(job_lock_);
+	svgpu_job job;
+
+	if (!live_)
+		return step::empty;
+
+	ring_state state = jobs_in_.peek(job);
+
+	if (state == ring_state::empty)
+		return step::empty;
+	if (!room_for_done())
+		return step::no_room;
+	++taken_;
+	if (state == ring_state::malformed)
+		log_("job ring: tail is too far ahead, entries are lost");
+	if (state == ring_state::malformed || !scheduler_.submit(job))
+		report_done({ .cookie = job.cookie, .status = SVGPU_DONE_INVALID });
+	jobs_in_.pop();
+	return step::taken;
+}
+
+void device::report_done(const svgpu_done &done)
+{
+	{
+		std::lock_guard hold(done_lock_);
+
+		// Room was made sure of when the job was taken; only a head that the driver garbled since can refuse.
+		if (!dones_.push(done))
+			log_("done ring: no room for the end of job {:#x}", done.cookie);
+	}
+	machine_.interrupt(SVGPU_VECTOR_DONE);
+}
+
+void device::serve_replies()
+{
+	while (!stopping()) {
+		machine_.wait(SVGPU_BELL_REPLY, transport::for_ever);
+		while (!stopping() && serve_reply_entry())
+			;
+	}
+}
+
+bool device::serve_reply_entry()
+{
+	std::lock_guard hold(reply_lock_);
+	svgpu_reply reply;
+
+	if (!live_)
+		return false;
+
+	ring_state state = replies_.peek(reply);
+
+	if (state == ring_state::empty)
+		return false;
+	if (state == ring_state::malformed)
+		log_("reply ring: tail is too far ahead, entries are lost");
+	else
+		faults_.reply(reply);
+	replies_.pop();
+	return true;
+}
+
+void device::beat()
+{
+	auto heartbeat = reg<std::uint64_t>(SVGPU_REG_HEARTBEAT);
+
+	while (!stopping()) {
+		// Only this thread writes it; relaxed: it orders nothing.
+		heartbeat.store(heartbeat.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+		std::this_thread::sleep_for(50ms);
+	}
+}
+
+} // namespace svgpu

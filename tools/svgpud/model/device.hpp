@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The virtual GPU: registers, rings and their threads, on whatever transport it is plugged into. It lives from
+// construction, which ends with the device up, to destruction, which leaves the BAR as a dead device would.
+//
+// Threads: one each for the sync ring and the epoch, the job ring, the reply ring and the heartbeat, and the engines.
+//
+// Rings are only looked at while live_ is set, that is, with an acknowledged epoch. A thread that takes an entry holds
+// the ring's lock from the look at live_ until it is done with the entry, so a new epoch, which clears live_ under all
+// of these locks, knows that nothing of the old one goes on.
+//
+// The done ring never overflows and nobody ever waits for room in it: a job is taken out of the job ring only when
+// the done ring has room for the ends of all jobs that were taken. So a driver that wants its jobs ended goes on taking
+// entries out of the done ring, also while it waits for a QUEUE_CLEAR or CONTEXT_CLEAR: these look through the job ring.
+#pragma once
+
+#include "hw/svgpu_regs.h"
+#include "model/fault_unit.hpp"
+#include "model/log.hpp"
+#include "model/physical.hpp"
+#include "model/program.hpp"
+#include "model/ring.hpp"
+#include "model/scheduler.hpp"
+#include "model/sync_unit.hpp"
+#include "model/transport.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace svgpu {
+
+struct device_options {
+	unsigned engines = 4;
+	unsigned contexts = 256;
+	unsigned queues = 1024;
+	bool duplicate_faults = false;
+	program_set programs = builtin_programs();
+};
+
+class device {
+public:
+	device(transport &machine, const log &log, device_options options = {});
+	~device();
+	device(const device &) = delete;
+	device &operator=(const device &) = delete;
+
+private:
+	enum class step {
+		empty,
+		taken,
+		no_room, // in the done ring
+	};
+
+	template <class Word> std::atomic_ref<Word> reg(unsigned offset);
+	void come_up(const device_options &options);
+
+	void serve_sync();
+	void serve_epoch();
+	void enter_epoch(std::uint64_t epoch);
+	bool serve_sync_entry();
+	void drain_jobs_of(const svgpu_sync &op);
+
+	void serve_jobs();
+	step serve_job_entry();
+	bool room_for_done();
+	void report_done(const svgpu_done &done);
+
+	void serve_replies();
+	bool serve_reply_entry();
+	void beat();
+	bool stopping() const { return stop_.load(std::memory_order_acquire); }
+
+	transport &machine_;
+	const log &log_;
+	std::span<std::byte> bar_;
+	std::span<std::byte> vram_;
+	physical memory_;
+	std::atomic<bool> stop_{ false };
+
+	std::uint64_t epoch_ = 0; // the sync thread's
+	std::uint64_t stale_epoch_ = 0; // what an older generation acknowledged last: not to be acknowledged again
+
+	// Lock order: job_lock_, reply_lock_, the scheduler's, done_lock_.
+	std::mutex job_lock_; // jobs_in_, taken_
+	std::mutex reply_lock_; // replies_
+	std::mutex done_lock_; // dones_
+	bool live_ = false; // written under job_lock_ and reply_lock_, read under either
+	std::uint32_t taken_ = 0; // jobs, of this epoch
+	bool done_complained_ = false; // job_lock_
+
+	consumer<svgpu_sync, SVGPU_SYNC_ENTRIES> syncs_;
+	consumer<svgpu_job, SVGPU_JOB_ENTRIES> jobs_in_;
+	consumer<svgpu_reply, SVGPU_REPLY_ENTRIES> replies_;
+	producer<svgpu_done, SVGPU_DONE_ENTRIES> dones_;
+
+	fault_unit faults_;
+	scheduler scheduler_;
+	sync_unit sync_;
+	std::vector<std::thread> threads_;
+};
+
+} // namespace svgpu

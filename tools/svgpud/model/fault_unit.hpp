@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Faults that await the driver's answer. The engine that met one sleeps in await(); replies find it by the fault's id.
+// An id is answered once; answers to ids that nobody waits for (any more) are dropped, since a canceled job leaves its
+// faults behind in the ring.
+#pragma once
+
+#include "hw/svgpu_regs.h"
+#include "model/log.hpp"
+#include "model/ring.hpp"
+#include "model/transport.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+
+namespace svgpu {
+
+enum class answer {
+	retry,
+	fail,
+	canceled,
+};
+
+class fault_unit {
+public:
+	// `copies`: how often each fault is reported, under an id each; all of them must be answered.
+	fault_unit(transport &machine, const log &log, unsigned copies);
+
+	// Reports the fault (its id is filled in here) and waits. Does not return before `canceled`, once set and
+	// followed by wake(), is noticed, or every copy is answered; one FAIL among the answers is a FAIL.
+	answer await(svgpu_fault fault, const std::atomic<bool> &canceled);
+	void reply(const svgpu_reply &reply);
+	void wake();
+	// Only while nobody waits.
+	void reset();
+
+private:
+	struct pending {
+		unsigned unanswered = 0;
+		bool failed = false;
+	};
+
+	bool post(std::unique_lock<std::mutex> &hold, const svgpu_fault &fault, const std::atomic<bool> &canceled);
+
+	transport &machine_;
+	const log &log_;
+	const unsigned copies_;
+
+	std::mutex lock_; // all below; also orders the ring's producers
+	std::condition_variable changed_;
+	producer<svgpu_fault, SVGPU_FAULT_ENTRIES> ring_;
+	std::unordered_map<std::uint32_t, pending *> waiting_;
+	std::uint32_t next_id_ = 1;
+	bool complained_ = false;
+};
+
+} // namespace svgpu

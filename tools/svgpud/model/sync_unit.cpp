@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// One function per sync operation; each says in words why it refuses.
+#include "model/sync_unit.hpp"
+
+#include <cstring>
+
+namespace svgpu {
+
+sync_unit::sync_unit(const physical &memory, std::span<std::byte> vram, unsigned contexts, unsigned engines,
+		     scheduler &jobs, const log &log)
+	: memory_(memory)
+	, vram_(vram)
+	, engines_(engines)
+	, jobs_(jobs)
+	, log_(log)
+	, contexts_(contexts)
+{
+}
+
+void sync_unit::reset()
+{
+	for (auto &c : contexts_)
+		c.reset();
+	last_seq_ = 0;
+}
+
+void sync_unit::refuse(const svgpu_sync &op, const char *why)
+{
+	log_("sync {}: operation {} refused: {} (context {}, queue {}, [{:#x}, {:#x}), address {:#x})", op.seq, op.op,
+	     why, op.context, op.queue, op.start, op.end, op.address);
+	last_seq_ = op.seq;
+}
+
+svgpu_sync_status sync_unit::execute(const svgpu_sync &op)
+{
+	// After an epoch any first number will do.
+	bool in_turn = !last_seq_ || op.seq == last_seq_ + 1;
+	const char *why = in_turn ? dispatch(op) : "out of sequence";
+
+	if (why) {
+		refuse(op, why);
+		return SVGPU_SYNC_BAD;
+	}
+	last_seq_ = op.seq;
+	return SVGPU_SYNC_OK;
+}
+
+const char *sync_unit::dispatch(const svgpu_sync &op)
+{
+	switch (op.op) {
+	case SVGPU_SYNC_INVALIDATE:
+		return invalidate(op);
+	case SVGPU_SYNC_CONTEXT_SET:
+		return set_context(op);
+	case SVGPU_SYNC_CONTEXT_CLEAR:
+		return clear_context(op);
+	case SVGPU_SYNC_QUEUE_SET:
+		return set_queue(op);
+	case SVGPU_SYNC_QUEUE_CLEAR:
+		return jobs_.clear_queue(op.queue) ? nullptr : "no such queue, or not set";
+	case SVGPU_SYNC_POISON:
+		return poison(op);
+	default:
+		return "unknown operation";
+	}
+}
+
+context *sync_unit::find(unsigned id)
+{
+	return id < contexts_.size() ? contexts_[id].get() : nullptr;
+}
+
+const char *sync_unit::invalidate(const svgpu_sync &op)
+{
+	context *c = find(op.context);
+
+	if (!c)
+		return "no such context, or not set";
+	if (op.start > op.end)
+		return "span ends before it begins";
+	if (op.start < op.end)
+		c->space.invalidate(op.start, op.end);
+	return nullptr;
+}
+
+const char *sync_unit::set_context(const svgpu_sync &op)
+{
+	if (op.context >= contexts_.size())
+		return "no such context";
+	if (op.format != SVGPU_FORMAT_XE2)
+		return "unknown format";
+
+	auto &slot = contexts_[op.context];
+	auto c = slot ? slot : std::make_shared<context>(op.context, memory_, engines_);
+
+	if (!c->space.set_root(op.address, op.aperture))
+		return "root table misaligned or out of bounds";
+	slot = std::move(c);
+	return nullptr;
+}
+
+const char *sync_unit::clear_context(const svgpu_sync &op)
+{
+	context *c = find(op.context);
+
+	if (!c)
+		return "no such context, or not set";
+	jobs_.clear_context(*c);
+	contexts_[op.context].reset();
+	return nullptr;
+}
+
+const char *sync_unit::set_queue(const svgpu_sync &op)
+{
+	if (!find(op.context))
+		return "no such context, or not set";
+	return jobs_.set_queue(op.queue, contexts_[op.context]) ? nullptr : "no such queue, or it has jobs";
+}
+
+const char *sync_unit::poison(const svgpu_sync &op)
+{
+	if (op.start > op.end || op.end > vram_.size())
+		return "span outside of VRAM";
+	std::memset(vram_.data() + op.start, SVGPU_VRAM_POISON, op.end - op.start);
+	return nullptr;
+}
+
+} // namespace svgpu

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The sync operations: what each does to contexts, queues and VRAM. Contexts are created and dropped here, by one
+// thread; engines hold references of their own to those that they run in.
+#pragma once
+
+#include "hw/svgpu_regs.h"
+#include "model/log.hpp"
+#include "model/physical.hpp"
+#include "model/scheduler.hpp"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace svgpu {
+
+class sync_unit {
+public:
+	sync_unit(const physical &memory, std::span<std::byte> vram, unsigned contexts, unsigned engines,
+		  scheduler &jobs, const log &log);
+
+	// Returns when the operation is over. Entries come one more than the other in .seq.
+	svgpu_sync_status execute(const svgpu_sync &op);
+	void refuse(const svgpu_sync &op, const char *why);
+	// After the scheduler has dropped all jobs.
+	void reset();
+
+private:
+	// nullptr, or why not.
+	const char *dispatch(const svgpu_sync &op);
+	const char *invalidate(const svgpu_sync &op);
+	const char *set_context(const svgpu_sync &op);
+	const char *clear_context(const svgpu_sync &op);
+	const char *set_queue(const svgpu_sync &op);
+	const char *poison(const svgpu_sync &op);
+	context *find(unsigned id);
+
+	const physical &memory_;
+	std::span<std::byte> vram_;
+	unsigned engines_;
+	scheduler &jobs_;
+	const log &log_;
+	std::vector<std::shared_ptr<context>> contexts_;
+	std::uint64_t last_seq_ = 0;
+};
+
+} // namespace svgpu

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Mapping what the device needs, and standing aside.
+#include "worker.hpp"
+
+#include "ivshmem_transport.hpp"
+#include "shared_memory.hpp"
+
+#include <thread>
+#include <unistd.h>
+
+namespace svgpu {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+descriptor await_ram(const worker_options &options, const log &log)
+{
+	bool told = false;
+
+	for (;;) {
+		descriptor file = open_when_ready(options.ram, options.ram_bytes);
+
+		if (file)
+			return file;
+		if (!told)
+			log("waiting for {} of {} bytes", options.ram.string(), options.ram_bytes);
+		told = true;
+		std::this_thread::sleep_for(20ms);
+	}
+}
+
+} // namespace
+
+void run_worker(const worker_options &options, const ivshmem_plug &plug, const log &log)
+{
+	mapping bar(plug.bar, options.bar_bytes);
+	mapping ram(await_ram(options, log), options.ram_bytes);
+	ivshmem_transport machine(bar.bytes(), ram.bytes(), plug);
+	device gpu(machine, log, options.device);
+
+	for (;;)
+		::pause();
+}
+
+} // namespace svgpu

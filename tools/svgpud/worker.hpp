@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The process that is the device: it can be killed at any time and started again on the same plug.
+#pragma once
+
+#include "ivshmem_server.hpp"
+#include "model/device.hpp"
+#include "model/log.hpp"
+
+#include <cstddef>
+#include <filesystem>
+
+namespace svgpu {
+
+struct worker_options {
+	std::filesystem::path ram;
+	std::size_t ram_bytes = 0;
+	std::size_t bar_bytes = 0;
+	device_options device;
+};
+
+// Waits for the guest's RAM to appear, then is the device until the process is killed.
+[[noreturn]] void run_worker(const worker_options &options, const ivshmem_plug &plug, const log &log);
+
+} // namespace svgpu
