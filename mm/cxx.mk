@@ -22,11 +22,14 @@ cxx-drop := -std=% -Werror=implicit-% -Werror=strict-prototypes \
 	-Wno-incompatible-pointer-types-discards-qualifiers \
 	$(CC_FLAGS_LTO) $(GCC_PLUGINS_CFLAGS) $(RANDSTRUCT_CFLAGS)
 
-# -fno-weak: an out-of-line template is local to the one unit. -g1: pahole cannot read more.
+# -fno-weak: an out-of-line template is local to the one unit, no COMDAT group. gcc then warns, without
+# an option to say no, that a template's constants are local too; which is what one unit wants. So to
+# gcc our own headers are system headers here; the host's build has all warnings on.
+# -g1: pahole cannot read more.
 cxx-lang := -std=gnu++20 -ffreestanding -nostdlib -fno-exceptions -fno-rtti \
 	-fno-threadsafe-statics -fno-use-cxa-atexit -fno-operator-names \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables \
-	$(if $(CONFIG_CC_IS_GCC),-fno-weak) -g1
+	$(if $(CONFIG_CC_IS_GCC),-fno-weak -isystem $(cxx-dir)/..) -g1
 
 cxx_flags = -Wp,-MMD,$(depfile) -I$(objtree)/include \
 	-include $(srctree)/include/linux/kconfig.h \

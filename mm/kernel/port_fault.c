@@ -73,7 +73,7 @@ static unsigned long required(const struct port_fault *f)
  * Memory that the kernel itself gave up access to. hmm does not know it, and its
  * vm_ops are private to mm/, but the files have a superblock of their own.
  */
-static bool is_secretmem(const struct vm_area_struct *vma)
+bool svm_is_secretmem(const struct vm_area_struct *vma)
 {
 	return vma->vm_file &&
 	       file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC;
@@ -132,7 +132,7 @@ static int ask_page(struct pass *p)
 	int err;
 
 	p->vma = find_vma(p->d->mm, f->cpu);
-	if (!p->vma || p->vma->vm_start > f->cpu || is_secretmem(p->vma))
+	if (!p->vma || p->vma->vm_start > f->cpu || svm_is_secretmem(p->vma))
 		return -EFAULT;
 	huge = is_vm_hugetlb_page(p->vma);
 	err = ask(p, f->cpu, f->cpu + PAGE_SIZE, huge ? 0 : required(f), &p->pfn);
@@ -254,7 +254,7 @@ static void drop_secretmem(struct pass *p)
 
 	for (; vma && vma->vm_start < f->end;
 	     vma = find_vma(p->d->mm, vma->vm_end)) {
-		if (!is_secretmem(vma))
+		if (!svm_is_secretmem(vma))
 			continue;
 		from = max_t(u64, f->start, vma->vm_start);
 		to = min_t(u64, f->end, vma->vm_end);

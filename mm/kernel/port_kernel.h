@@ -72,6 +72,9 @@ void svm_shrinker_exit(void);
 void svm_shrinker_add(struct port_domain *d);
 void svm_shrinker_del(struct port_domain *d);
 
+/* port_fault.c */
+bool svm_is_secretmem(const struct vm_area_struct *vma);
+
 /* port_dma.c */
 struct iommu_domain *svm_dma_iommu(struct device *dev);
 int svm_dma_map(struct port_domain *d, struct page *page, u32 lg2, u64 *dma);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Intervals: the mmu_interval_notifiers through which the CPU's side tells us.
+ * Intervals: the mmu_interval_notifiers through which the CPU's side tells us;
+ * and the question where it has memory at all.
  *
  * The callback sets the interval's sequence and hands the span to the core as it
  * came: `end` may be ~0 and is never rounded. It serves callers that must not
  * block (the OOM reaper) like all others, so it always returns true: the core
  * takes table spinlocks only, allocates nothing and polls the device.
  */
+#include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -155,4 +157,46 @@ u64 port_interval_seq(const struct port_interval *i)
 {
 	/* Pairs with the WRITE_ONCE in mmu_interval_set_seq(). */
 	return READ_ONCE(i->sub.invalidate_seq);
+}
+
+/* May any page of it come through port_fault()? Saves asking for each. */
+static bool may_mirror(const struct vm_area_struct *vma, bool write)
+{
+	unsigned long need = VM_READ | (write ? VM_WRITE : 0);
+
+	return (vma->vm_flags & need) == need &&
+	       !(vma->vm_flags & (VM_IO | VM_PFNMAP)) && !svm_is_secretmem(vma);
+}
+
+/**
+ * port_next_mapping() - where the process has memory
+ * @d: domain
+ * @cpu: address to begin at
+ * @write: mappings that allow writing; else those that allow reading
+ * @start: out: of the first such mapping that ends above @cpu; may lie below @cpu
+ * @end: out: its end
+ *
+ * Context: sleeps; takes mmap_lock for reading.
+ * Return: false: there is none, or the thread was killed.
+ */
+bool port_next_mapping(struct port_domain *d, u64 cpu, bool write, u64 *start,
+		       u64 *end)
+{
+	struct vm_area_struct *vma = NULL;
+
+	if (!mmget_not_zero(d->mm))
+		return false;
+	if (!mmap_read_lock_killable(d->mm)) {
+		/* Ends: each turn is one mapping higher. */
+		vma = find_vma(d->mm, cpu);
+		while (vma && !may_mirror(vma, write))
+			vma = find_vma(d->mm, vma->vm_end);
+		if (vma) {
+			*start = vma->vm_start;
+			*end = vma->vm_end;
+		}
+		mmap_read_unlock(d->mm);
+	}
+	mmput_async(d->mm); /* see port_fault() */
+	return vma;
 }
