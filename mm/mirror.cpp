@@ -201,7 +201,6 @@ namespace {
 struct invalidating {
 	gather &batch;
 	u64 seq;
-	bool filtered;
 };
 
 bool invalidate_table(table &tb, va_span part, void *arg)
@@ -213,8 +212,7 @@ bool invalidate_table(table &tb, va_span part, void *arg)
 		return true;
 	tb.seq.store_relaxed(i->seq); // also where there is nothing to take: a fault may be on its way
 	tb.state.store_release(table_state::ready); // with the acquire in make_ready()
-	if (!i->filtered)
-		i->batch.retire(tb, part);
+	i->batch.retire(tb, part);
 	return true;
 }
 
@@ -222,7 +220,7 @@ bool invalidate_table(table &tb, va_span part, void *arg)
 
 } // namespace svm
 
-extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool filtered, bool may_sleep)
+extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep)
 {
 	auto &in = *static_cast<svm::interval *>(owner);
 	svm::window &w = *in.of;
@@ -230,7 +228,7 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 	svm::cpu_span hit = svm::cpu_span{ start, end }.common(w.to_cpu(in.span)); // end may be ~0: cut before anything is added
 	svm::reader section(vm.domain());
 	svm::gather batch(vm.tree, *vm.format, may_sleep);
-	svm::invalidating i{ batch, seq, filtered };
+	svm::invalidating i{ batch, seq };
 
 	vm.tree.stat.add(svm::stat::invalidations);
 	svm::full_barrier(); // B1 of mirror.hpp, with B2 in make_ready()
@@ -256,8 +254,7 @@ extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access, svm_fault_info *
 		vm->tree.stat.add(svm::stat::duplicates);
 		if (info)
 			info->duplicate = true;
-		svm::publish(*vm);
-		return 0;
+		return 0; // whoever wrote the leaf orders it before its own reply, and we saw it before ours
 	}
 	svm::status done = svm::fault_in(*vm, va, svm::va_span::around(va, vm->granule_lg2), access);
 	if (!done.ok())

@@ -102,7 +102,7 @@ struct port_fault {
 };
 /*
  * 0; -EFAULT (no mapping, mm gone); -EPERM (mapped, but not for writing); -EBUSY (the CPU's side moved: again);
- * -ENOMEM; -EINTR (killed). On an error no page is mapped for DMA.
+ * -ENOMEM; -EINTR (killed); -EIO (the device cannot address the page). On an error no page is mapped for DMA.
  */
 int port_fault(struct port_domain *d, struct port_fault *f);
 /*
@@ -123,8 +123,8 @@ void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg), vo
 void port_warn(const char *what);
 
 /* ---- hooks: the core's side, called by the port -------------------------------- */
-/* CPU [start, end) of interval `owner` is going to change; end may be ~0. filtered: by our own migration. may_sleep: the caller is blockable. */
-void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool filtered, bool may_sleep);
+/* CPU [start, end) of interval `owner` is going to change; end may be ~0. may_sleep: the caller is blockable. */
+void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep);
 /* A grace period after port_defer: free the node. */
 void svm_port_deferred(void *node);
 /* Shrinker: how many empty tables the domain's owner could free; free up to n, return how many. May be called in reclaim: allocates nothing. */

@@ -61,25 +61,29 @@ va_span take(prefetching &p)
 	return {};
 }
 
+bool present(const prefetching &p, u64 va)
+{
+	table *tb = p.vm.format->find(p.vm.tree, va);
+
+	return tb && p.vm.format->allows(*tb, va, p.access);
+}
+
 // Fills the part of one table, mapping by mapping. What cannot be had is left out.
 status fill(prefetching &p, va_span part)
 {
-	for (u64 va = part.start; va < part.end;) { // at least one page on each turn
+	for (u64 va = part.start; va < part.end;) { // one mapping on each turn
 		const window *w = window_at(p.vm, va);
 		va_span m = w ? next_mapping(p, *w, va).common(part) : va_span{};
 
 		if (m.empty())
 			return {};
-		table *tb = p.vm.format->find(p.vm.tree, m.start);
-		bool there = tb && p.vm.format->allows(*tb, m.start, p.access);
-		status done = there ? status() : fault_in(p.vm, m.start, m, p.access);
-		if (done.is(err::nomem) || done.is(err::intr))
-			return done;
-		if (there || !done.ok()) {
-			va = m.start + PORT_PAGE_SIZE;
-			continue;
+		for (va = m.start; va < m.end; va += PORT_PAGE_SIZE) {
+			if (present(p, va)) // as most are after the first turn
+				continue;
+			status done = fault_in(p.vm, va, { va, m.end }, p.access);
+			if (done.is(err::nomem) || done.is(err::intr))
+				return done;
 		}
-		va = m.end;
 	}
 	return {};
 }

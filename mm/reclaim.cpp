@@ -24,7 +24,7 @@ bool strip(table &tb, va_span part, void *arg)
 		return true;
 	s->batch.retire(tb, part);
 	s->vm.format->unlink(tb);
-	s->batch.owe(part); // for the pointer to the table, also where no leaf was valid
+	s->batch.owe(part, part); // for the pointer to the table, also where no leaf was valid
 	return true;
 }
 

@@ -216,7 +216,8 @@ int svm_unbind(struct svm_vm *vm, u64 start, u64 end);
  * other. A fault that the table allows already takes no lock.
  * Context: process; sleeps; takes mmap_lock for reading. Not in a section of dma-fence signalling.
  * Return: 0: the device may try again. -EFAULT: nothing there. -EPERM: there, but not for this access.
- * -EAGAIN: the CPU's side kept moving; the device may try again. -ENOMEM. -EINTR: killed.
+ * -EAGAIN: the CPU's side kept moving; the device may try again. -EIO: the device cannot address the page
+ * without bouncing. -ENOMEM. -EINTR: killed.
  */
 int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access, struct svm_fault_info *info);
 

@@ -38,6 +38,11 @@ struct basic_span {
 	{
 		return { start > o.start ? start : o.start, end < o.end ? end : o.end };
 	}
+	// The smallest span that holds both.
+	constexpr basic_span joined(basic_span o) const
+	{
+		return { start < o.start ? start : o.start, end > o.end ? end : o.end };
+	}
 	constexpr bool page_aligned() const { return aligned(start, PORT_PAGE_LG2) && aligned(end, PORT_PAGE_LG2); }
 	// The aligned pieces of 2^lg2 bytes that it touches, as one span.
 	constexpr basic_span widened(u32 lg2) const { return { align_down(start, lg2), align_up(end, lg2) }; }

@@ -23,16 +23,6 @@ struct port_interval {
 	void *owner;
 };
 
-/*
- * Did our own migration send this? Most events leave range->owner unset, so the
- * event is asked first.
- */
-static bool is_own(const struct mmu_notifier_range *range,
-		   const struct port_domain *d)
-{
-	return range->event == MMU_NOTIFY_MIGRATE && range->owner == d->dev;
-}
-
 static bool interval_invalidate(struct mmu_interval_notifier *sub,
 				const struct mmu_notifier_range *range,
 				unsigned long seq)
@@ -47,7 +37,6 @@ static bool interval_invalidate(struct mmu_interval_notifier *sub,
 	 */
 	mmu_interval_set_seq(sub, seq);
 	svm_port_invalidate(i->owner, seq, range->start, range->end,
-			    is_own(range, i->d),
 			    mmu_notifier_range_blockable(range));
 	return true;
 }

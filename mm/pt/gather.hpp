@@ -21,16 +21,18 @@ public:
 	// Retires the part of the table; its lock is held.
 	void retire(table &tb, va_span part) SVM_REQUIRES(tb.lock)
 	{
-		owe(f.retire(t, tb, index(tb, part.start), index(tb, part.end)));
+		va_span flush = f.retire(t, tb, index(tb, part.start), index(tb, part.end));
+
+		if (!flush.empty())
+			owe(flush, part);
 	}
 
-	void owe(va_span span)
+	// A flush of one span is owed, and then the leaves of `part` of it may be finished. Not more than `part`: what
+	// another gather retired beside it, after our flush, waits for that one's flush.
+	void owe(va_span flush, va_span part)
 	{
-		if (span.empty())
-			return;
-		if (owed.empty())
-			owed = span;
-		owed = { span.start < owed.start ? span.start : owed.start, span.end > owed.end ? span.end : owed.end };
+		owed = owed.empty() ? flush : owed.joined(flush);
+		walked = walked.empty() ? part : walked.joined(part);
 	}
 
 	// The device has forgotten all of it and the pages are given back. Before it, no table lock is held.
@@ -40,8 +42,8 @@ public:
 			return;
 		t.stat.add(stat::flushes);
 		t.ops->flush_wait(t.backend, t.ops->flush_begin(t.backend, owed.start, owed.end), may_sleep);
-		f.visit(t, owed, finish_table, this);
-		owed = {};
+		f.visit(t, walked, finish_table, this);
+		owed = walked = {};
 	}
 
 private:
@@ -58,7 +60,8 @@ private:
 
 	tree &t;
 	const svm_format &f;
-	va_span owed{};
+	va_span owed{};	  // what the device is to forget
+	va_span walked{}; // what was retired in it: parts of one contiguous span, so their hull is too
 	bool may_sleep;
 };
 
