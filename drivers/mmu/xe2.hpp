@@ -47,7 +47,7 @@ struct xe2 {
 	}
 
 	static u64 load(const void *entry) { return __atomic_load_n(static_cast<const u64 *>(entry), __ATOMIC_RELAXED); }
-	static void store(void *entry, u64 word) { __atomic_store_n(static_cast<u64 *>(entry), word, __ATOMIC_RELAXED); }
+	static void store(void *entry, unsigned, u64 word) { __atomic_store_n(static_cast<u64 *>(entry), word, __ATOMIC_RELAXED); }
 
 	// Entries that lead on carry PAT0 and PAT1 only. DM there tells in which memory the table below lies.
 	static void link(void *entry, unsigned, u64 addr, svm_aperture where)

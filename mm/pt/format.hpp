@@ -53,9 +53,10 @@ concept format = requires(u64 leaf, u64 addr, leaf_attrs attrs, void *entry, con
 	{ F::empty } -> std::convertible_to<u64>;
 
 	{ F::load(centry) } -> std::same_as<u64>;	// the entry's leaf word: one load, also when racing with store()
-	{ F::store(entry, leaf) };			// one store: the device sees the old or the new word
+	{ F::store(entry, lv, leaf) };			// the entry of level lv holds this leaf word and no link; the device
+							// sees old or new, never a mixture that maps
 	{ F::link(entry, lv, addr, where) };		// entry of level lv leads to the table at addr
-	{ F::is_link(leaf) } -> std::same_as<bool>;
+	{ F::is_link(leaf) } -> std::same_as<bool>;	// of the leaf word of an entry above the tables
 
 	{ F::leaf(lv, addr, attrs) } -> std::same_as<u64>;
 	{ F::valid(leaf) } -> std::same_as<bool>;	// of a leaf's word, not a link's

@@ -59,7 +59,7 @@ public:
 		if (tb.mem.cpu)
 			return false;
 		tb.mem = mem;
-		walk<F>::fill_empty(tb.mem, F::levels[G::table_level].entry_lg2);
+		walk<F>::fill_empty(tb.mem, G::table_level);
 		tb.entries.store_release(static_cast<char *>(mem.cpu)); // with the acquire in allows(), present()
 		return true;
 	}
@@ -100,7 +100,7 @@ public:
 		SVM_ASSERT(tb.top != table_top::huge_retired); // the sequence keeps faults out until it is finished
 		if (tb.top == table_top::huge) {
 			if (attrs.write && !F::writable(old)) {
-				F::store(top, F::grant_write(old));
+				F::store(top, huge_level, F::grant_write(old));
 				flush(t, whole(tb));
 			}
 			return false;
@@ -108,7 +108,7 @@ public:
 		if (tb.top == table_top::linked)
 			retire(t, tb, 0, G::entries);
 		bool was_linked = tb.top == table_top::linked;
-		F::store(top, F::leaf(huge_level, addr, attrs));
+		F::store(top, huge_level, F::leaf(huge_level, addr, attrs));
 		tb.top = table_top::huge;
 		if (was_linked) { // the device may still walk by the old pointer
 			flush(t, whole(tb));
@@ -127,7 +127,7 @@ public:
 		if (tb.top == table_top::huge) {
 			void *top = walk<F>::top_entry(tb);
 
-			F::store(top, F::retire(F::load(top)));
+			F::store(top, huge_level, F::retire(F::load(top)));
 			tb.top = table_top::huge_retired;
 			t.stat.add(stat::huge_zapped);
 			t.stat.sub(stat::present, huge_pages);
@@ -142,7 +142,7 @@ public:
 
 				if (!F::valid(leaf))
 					continue;
-				F::store(entry(tb, i), F::retire(leaf));
+				F::store(entry(tb, i), G::table_level, F::retire(leaf));
 				tb.live--;
 				tb.retired++;
 			}
@@ -159,7 +159,7 @@ public:
 	{
 		if (tb.top != table_top::linked)
 			return;
-		F::store(walk<F>::top_entry(tb), F::empty);
+		F::store(walk<F>::top_entry(tb), huge_level, F::empty);
 		tb.top = table_top::none;
 	}
 
@@ -170,7 +170,7 @@ public:
 			void *top = walk<F>::top_entry(tb);
 
 			release(t, F::load(top), huge_level);
-			F::store(top, F::empty);
+			F::store(top, huge_level, F::empty);
 			tb.top = table_top::none;
 		}
 		finish_small(t, tb, first, last);
@@ -247,12 +247,12 @@ private:
 			if (!src.attrs(i).write || F::writable(old))
 				return false;
 			drop_group(tb, i);
-			F::store(e, F::grant_write(F::without_hint(old)));
+			F::store(e, G::table_level, F::grant_write(F::without_hint(old)));
 			return true;
 		}
 		SVM_ASSERT(blank || !F::retired(old)); // the sequence keeps faults out until it is finished
 		u64 leaf = F::leaf(G::table_level, src.address(i), src.attrs(i));
-		F::store(e, hint ? F::with_hint(leaf) : leaf);
+		F::store(e, G::table_level, hint ? F::with_hint(leaf) : leaf);
 		tb.live++;
 		src.take(i);
 		return false;
@@ -276,7 +276,7 @@ private:
 			u64 leaf = F::load(entry(tb, k));
 
 			if (F::valid(leaf) && F::hinted(leaf))
-				F::store(entry(tb, k), F::without_hint(leaf));
+				F::store(entry(tb, k), G::table_level, F::without_hint(leaf));
 		}
 	}
 
@@ -295,7 +295,7 @@ private:
 			if (!F::retired(leaf))
 				continue;
 			release(t, leaf, G::table_level);
-			F::store(entry(tb, i), F::empty);
+			F::store(entry(tb, i), G::table_level, F::empty);
 			tb.retired--;
 		}
 	}

@@ -165,7 +165,7 @@ private:
 		d->start = start;
 		d->index = static_cast<u16>(index);
 		d->level = static_cast<u8>(lv);
-		fill_empty(d->mem, F::levels[lv].entry_lg2);
+		fill_empty(d->mem, lv);
 		t.stat.add(stat::directories);
 		t.stat.add(stat::host_bytes, sizeof(directory) + slots);
 		t.stat.add(stat::device_bytes, G::bytes(lv));
@@ -184,11 +184,11 @@ private:
 
 public:
 	// Memory comes zeroed; a format whose empty word is another gets it written.
-	static void fill_empty(svm_table_mem &mem, unsigned entry_lg2)
+	static void fill_empty(svm_table_mem &mem, unsigned lv)
 	{
 		if constexpr (F::empty != 0) {
-			for (u32 at = 0; at < mem.bytes; at += 1u << entry_lg2)
-				F::store(static_cast<char *>(mem.cpu) + at, F::empty);
+			for (u32 at = 0; at < mem.bytes; at += 1u << F::levels[lv].entry_lg2)
+				F::store(static_cast<char *>(mem.cpu) + at, lv, F::empty);
 		}
 	}
 };
