@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The tests' device driver side: svm_backend_ops over host memory, with a gpu behind it.
+ *
+ * Each table gets an address that is never used again, so that a pointer to a freed table
+ * is known for what it is. A freed table is filled with poison (and closed to AddressSanitizer)
+ * and kept for a while; poison that changed, and any walk into it, is a complaint.
+ *
+ * A flush takes effect at the latest moment that it may: when it is waited for. hold() keeps
+ * all acknowledges back.
+ */
+#ifndef SVM_TESTS_HOST_BACKEND_HPP
+#define SVM_TESTS_HOST_BACKEND_HPP
+
+#include "tests/host/gpu.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace svm_host
+{
+
+class backend {
+    public:
+	explicit backend(memory &mem, svm_aperture where = SVM_SYSTEM);
+	/* Complains about tables that are left. */
+	~backend();
+	backend(const backend &) = delete;
+
+	static const svm_backend_ops ops;
+
+	gpu &device()
+	{
+		return device_;
+	}
+
+	/* No flush is acknowledged between the two. */
+	void hold();
+	void release();
+	/* Threads that wait for an acknowledge now. */
+	unsigned waiting();
+
+	/* Called in flush_begin, e.g. to look at what the caller left behind. Set while nothing runs. */
+	std::function<void(u64 start, u64 end)> on_flush;
+
+	std::atomic<u64> tables{ 0 }; /* live */
+	std::atomic<u64> bytes{ 0 }; /* live */
+	std::atomic<u64> allocs{ 0 };
+	std::atomic<u64> frees{ 0 };
+	std::atomic<u64> flushes{ 0 };
+	std::atomic<u64> publishes{ 0 };
+
+    private:
+	struct slot {
+		std::unique_ptr<u64[]> words;
+		u32 count = 0;
+		std::atomic<bool> freed{ false };
+	};
+	struct request {
+		u64 token;
+		u64 start;
+		u64 end;
+	};
+
+	static int table_alloc(void *self, u32 bytes, svm_table_mem *mem);
+	static void table_free(void *self, const svm_table_mem *mem);
+	static u64 flush_begin(void *self, u64 start, u64 end);
+	static void flush_wait(void *self, u64 token, bool may_sleep);
+	static void publish(void *self);
+
+	u64 read(u64 addr, bool vram, unsigned index) const;
+	slot *at(u64 addr) const;
+	void retire(slot *s);
+	void discard(slot *s);
+
+	svm_aperture where_;
+	/* By number; entries never change once set, so that the device looks without a lock. */
+	std::unique_ptr<std::atomic<slot *>[]> slots_;
+	std::atomic<u64> next_{ 0 };
+	std::mutex quarantine_lock_;
+	std::deque<slot *> quarantine_;
+
+	std::mutex flush_lock_;
+	std::condition_variable flush_cv_;
+	std::vector<request> pending_;
+	u64 last_token_ = 0;
+	unsigned waiting_ = 0;
+	bool held_ = false;
+
+	gpu device_;
+};
+
+} // namespace svm_host
+
+#endif

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Domains. See domain.hpp. */
+#include "tests/host/domain.hpp"
+
+#include "tests/host/check.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+using namespace svm_host;
+
+/* Orders what comes before against what comes after, for the machine but not in ThreadSanitizer's model. */
+static void fence()
+{
+	std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+port_domain::port_domain(void *owner, mm_struct *mm)
+	: owner_(owner)
+	, mm_(mm)
+	, worker_([this] { work(); })
+{
+	live.domains++;
+}
+
+port_domain::~port_domain()
+{
+	drain();
+	{
+		std::lock_guard hold(lock_);
+
+		stop_ = true;
+		cv_.notify_all();
+	}
+	worker_.join();
+	if (intervals)
+		complain("a domain is destroyed with intervals left");
+	if (inside_[0] || inside_[1])
+		complain("a domain is destroyed with readers inside");
+	if (table *t = index_.load(); t && !t->empty())
+		complain("a domain is destroyed with index entries left");
+	delete index_.load();
+	live.domains--;
+}
+
+bool port_domain::lock(bool killable)
+{
+	const task &self = current();
+
+	while (!window_.try_lock()) {
+		if (killable && self.killed.load(std::memory_order_relaxed))
+			return false;
+		std::this_thread::sleep_for(std::chrono::microseconds(100));
+	}
+	return true;
+}
+
+void port_domain::unlock()
+{
+	window_.unlock();
+}
+
+int port_domain::read_enter()
+{
+	unsigned g = generation_.load(std::memory_order_relaxed) & 1;
+
+	inside_[g].fetch_add(1, std::memory_order_relaxed);
+	fence(); /* pairs with the one in synchronize(): it sees us, or we see what it unlinked */
+	return int(g);
+}
+
+void port_domain::read_exit(int cookie)
+{
+	/* release: with the acquire in wait_for_readers(), before nodes are freed */
+	inside_[cookie].fetch_sub(1, std::memory_order_release);
+}
+
+void port_domain::wait_for_readers(unsigned generation)
+{
+	while (inside_[generation & 1].load(std::memory_order_acquire))
+		std::this_thread::sleep_for(std::chrono::microseconds(20));
+}
+
+void port_domain::synchronize()
+{
+	std::lock_guard hold(synchronize_);
+	unsigned g = generation_.load(std::memory_order_relaxed);
+
+	fence(); /* pairs with the one in read_enter() */
+	wait_for_readers(g + 1);
+	generation_.store(g + 1, std::memory_order_relaxed);
+	fence();
+	wait_for_readers(g);
+}
+
+void port_domain::defer(port_deferred *link, void *node)
+{
+	std::lock_guard hold(lock_);
+
+	link->opaque[0] = node; /* the memory must be writable, and ours */
+	nodes_.push_back(node);
+	cv_.notify_all();
+}
+
+void port_domain::drain()
+{
+	std::unique_lock hold(lock_);
+
+	cv_.wait(hold, [this] { return nodes_.empty() && old_indexes_.empty() && !busy_; });
+}
+
+void port_domain::work()
+{
+	std::unique_lock hold(lock_);
+
+	for (;;) {
+		cv_.wait(hold, [this] { return stop_ || !nodes_.empty() || !old_indexes_.empty(); });
+		if (nodes_.empty() && old_indexes_.empty())
+			return;
+
+		std::vector<void *> nodes = std::exchange(nodes_, {});
+		std::vector<table *> indexes = std::exchange(old_indexes_, {});
+
+		busy_ = true;
+		hold.unlock();
+		synchronize();
+		for (void *node : nodes)
+			svm_port_deferred(node);
+		for (table *t : indexes)
+			delete t;
+		hold.lock();
+		busy_ = false;
+		cv_.notify_all();
+	}
+}
+
+void *port_domain::index_get(u64 key) const
+{
+	const table *t = index_.load(std::memory_order_acquire); /* with the release in index_put */
+
+	if (!t)
+		return nullptr;
+
+	auto it = std::lower_bound(t->begin(), t->end(), std::pair<u64, void *>(key, nullptr));
+
+	return it != t->end() && it->first == key ? it->second : nullptr;
+}
+
+int port_domain::index_put(u64 key, void *value)
+{
+	table *old = index_.load(std::memory_order_relaxed);
+	auto *fresh = old ? new table(*old) : new table;
+	auto it = std::lower_bound(fresh->begin(), fresh->end(), std::pair<u64, void *>(key, nullptr));
+	bool there = it != fresh->end() && it->first == key;
+
+	if (value && there)
+		it->second = value;
+	else if (value)
+		fresh->insert(it, { key, value });
+	else if (there)
+		fresh->erase(it);
+	index_.store(fresh, std::memory_order_release); /* with the acquire in index_get */
+	if (old) {
+		std::lock_guard hold(lock_);
+
+		old_indexes_.push_back(old);
+		cv_.notify_all();
+	}
+	return 0;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One vm's part of the host port: window lock, reader sections, deferred frees, index.
+ *
+ * Reader sections are counted in two generations, as in SRCU: synchronize() waits out the
+ * older one, starts a new one and waits out the one before. Entering and leaving order
+ * nothing between two readers (relaxed counters and a fence that ThreadSanitizer does not
+ * see), so that a missing release or acquire in the core is not hidden by the port.
+ *
+ * Deferred frees run on a thread of the domain, after a synchronize(). The index is an
+ * immutable sorted array behind one pointer; an old array is freed like any node.
+ */
+#ifndef SVM_TESTS_HOST_DOMAIN_HPP
+#define SVM_TESTS_HOST_DOMAIN_HPP
+
+#include "mm/port.h"
+#include "tests/host/mm.hpp"
+
+#include <condition_variable>
+#include <thread>
+#include <vector>
+
+struct port_domain {
+    public:
+	port_domain(void *owner, mm_struct *mm);
+	~port_domain();
+	port_domain(const port_domain &) = delete;
+
+	mm_struct &mm()
+	{
+		return *mm_;
+	}
+	void *owner()
+	{
+		return owner_;
+	}
+
+	bool lock(bool killable);
+	void unlock();
+
+	int read_enter();
+	void read_exit(int cookie);
+	void synchronize();
+	void defer(port_deferred *link, void *node);
+	/* Waits until nothing that was deferred is left. */
+	void drain();
+
+	void *index_get(u64 key) const;
+	int index_put(u64 key, void *value);
+
+	/* Counted so that destroy can complain. */
+	std::atomic<unsigned> intervals{ 0 };
+
+    private:
+	using table = std::vector<std::pair<u64, void *>>;
+
+	void wait_for_readers(unsigned generation);
+	void work();
+
+	void *owner_;
+	mm_struct *mm_;
+	std::timed_mutex window_;
+
+	std::atomic<unsigned> generation_{ 0 };
+	std::atomic<unsigned> inside_[2] = { 0, 0 };
+	std::mutex synchronize_;
+
+	std::atomic<table *> index_{ nullptr };
+
+	std::mutex lock_; /* what follows */
+	std::condition_variable cv_;
+	std::vector<void *> nodes_;
+	std::vector<table *> old_indexes_;
+	bool busy_ = false;
+	bool stop_ = false;
+	std::thread worker_;
+};
+
+namespace svm_host
+{
+
+/*
+ * The shrinker, over all domains: frees up to n empty tables, returns how many.
+ * Called with nothing held, or through `reclaim_on_alloc` from inside an allocation.
+ */
+u64 shrink(u64 n);
+u64 shrinkable();
+
+/* Every allocation of the core enters the shrinker, as a real one may. */
+void reclaim_on_alloc(bool on);
+
+} // namespace svm_host
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The device. See gpu.hpp. */
+#include "tests/host/gpu.hpp"
+
+#include "tests/host/check.hpp"
+
+#include <cstdio>
+#include <optional>
+
+namespace svm_host
+{
+
+static constexpr unsigned page_lg2[4] = { 30, 21, 16, 12 };
+static constexpr unsigned pointer_lg2[3] = { 39, 30, 21 };
+
+static std::string at(u64 va)
+{
+	char b[24];
+
+	std::snprintf(b, sizeof(b), " at %llx", va);
+	return b;
+}
+
+translation gpu::look(u64 va) const
+{
+	return walk_xe2(va, root_, root_vram_, 39, read_);
+}
+
+bool gpu::caches(u64 va)
+{
+	std::lock_guard hold(tlb_lock_);
+
+	for (unsigned i = 0; i < 4; i++)
+		if (tlb_[i].count(va >> page_lg2[i] << page_lg2[i]))
+			return true;
+	return false;
+}
+
+/* From the TLB; else a walk from the lowest table it still has a pointer to. */
+translation gpu::translate(u64 va)
+{
+	pointer from{ root_, root_vram_ };
+	unsigned shift = 39;
+	{
+		std::lock_guard hold(tlb_lock_);
+
+		for (unsigned i = 0; i < 4; i++)
+			if (auto it = tlb_[i].find(va >> page_lg2[i] << page_lg2[i]); it != tlb_[i].end())
+				return it->second;
+		for (unsigned i = 3; i-- > 0;)
+			if (auto it = pointers_[i].find(va >> pointer_lg2[i]); it != pointers_[i].end()) {
+				from = it->second;
+				shift = pointer_lg2[i] - 9;
+				break;
+			}
+	}
+	walks_.fetch_add(1, std::memory_order_relaxed);
+
+	auto note = [this](unsigned below, u64 of, u64 addr, bool vram) {
+		std::lock_guard hold(tlb_lock_);
+
+		for (unsigned i = 0; i < 3; i++)
+			if (pointer_lg2[i] == below)
+				pointers_[i][of >> below] = { addr, vram };
+	};
+	translation t = walk_xe2(va, from.addr, from.vram, shift, read_, note);
+
+	if (t.what == translation::outcome::mapped) {
+		std::lock_guard hold(tlb_lock_);
+
+		for (unsigned i = 0; i < 4; i++)
+			if (page_lg2[i] == t.lg2)
+				tlb_[i][t.start] = t;
+	}
+	return t;
+}
+
+/* The rules that no interleaving excuses: the CPU frees or shares a page only after it was told that we forgot it. */
+void gpu::check(u64 va, svm_access how, u32 f)
+{
+	if (!mem_.used(f)) {
+		complain("the device reaches a freed page" + at(va));
+		return;
+	}
+
+	u64 home = mem_.at(f).home.load(std::memory_order_relaxed);
+
+	if (home && home != ((va - offset_) & ~0xfffull))
+		complain("the device reaches another address's page" + at(va));
+	if (how != SVM_READ && mem_.is_zero(f))
+		complain("the device writes the zero page" + at(va));
+	if (how != SVM_READ && mem_.at(f).cow.load(std::memory_order_relaxed))
+		complain("the device writes a page shared by fork" + at(va));
+}
+
+template <typename Fn> gpu::answer gpu::access(u64 va, svm_access how, Fn fn)
+{
+	answer a;
+
+	gate_.lock_shared();
+
+	translation t = translate(va);
+	bool allowed = t.what == translation::outcome::mapped && (how == SVM_READ || t.write) &&
+		       (how != SVM_ATOMIC || t.atomic);
+
+	if (t.what == translation::outcome::bad) {
+		complain("a malformed entry" + at(va));
+		a.what = status::bad;
+	} else if (allowed) {
+		a.frame = mem_.of_dma(t.addr + (va & ((1ull << t.lg2) - 1) & ~0xfffull));
+		a.what = a.frame == NO_FRAME || t.vram ? status::bad : status::ok;
+		if (a.what == status::ok) {
+			check(va, how, a.frame);
+			a.value = fn(mem_.at(a.frame).value);
+		} else {
+			complain("an entry leads outside memory" + at(va));
+		}
+	}
+	gate_.unlock_shared();
+	return a;
+}
+
+gpu::answer gpu::read(u64 va)
+{
+	return access(va, SVM_READ, [](auto &word) { return word.load(std::memory_order_relaxed); });
+}
+
+gpu::answer gpu::write(u64 va, u64 value)
+{
+	return access(va, SVM_WRITE, [=](auto &word) { return word.exchange(value, std::memory_order_relaxed); });
+}
+
+gpu::answer gpu::add(u64 va, u64 n)
+{
+	return access(va, SVM_ATOMIC, [=](auto &word) { return word.fetch_add(n, std::memory_order_relaxed); });
+}
+
+/* Drops what meets [start, end) among pieces of 2^lg2 bytes. */
+template <typename Map> static void drop(Map &map, u64 start, u64 end, unsigned lg2, unsigned key_lg2)
+{
+	auto it = map.lower_bound(start >> lg2 << (lg2 - key_lg2));
+
+	while (it != map.end() && it->first << key_lg2 < end)
+		it = map.erase(it);
+}
+
+void gpu::invalidate(u64 start, u64 end)
+{
+	gate_.lock();
+	{
+		std::lock_guard hold(tlb_lock_);
+
+		for (unsigned i = 0; i < 4; i++)
+			drop(tlb_[i], start, end, page_lg2[i], 0);
+		for (unsigned i = 0; i < 3; i++)
+			drop(pointers_[i], start, end, pointer_lg2[i], pointer_lg2[i]);
+	}
+	gate_.unlock();
+}
+
+} // namespace svm_host

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A device that uses a vm: it walks the real tables, and forgets nothing unless it is told.
+ *
+ * It keeps each translation and each pointer to a lower table from the first walk on. An
+ * access uses the highest pointer-free short cut it has, so a table that was freed without
+ * a flush is walked through the stale pointer, and a page through its stale translation.
+ * Both are complaints: of a freed table by the backend, of a freed, foreign or shared page
+ * here. invalidate() returns when no access that began before it is under way.
+ *
+ * A translation that denies an access makes a fault; it is not looked up again.
+ */
+#ifndef SVM_TESTS_HOST_GPU_HPP
+#define SVM_TESTS_HOST_GPU_HPP
+
+#include "tests/host/frames.hpp"
+#include "tests/host/rwsem.hpp"
+#include "tests/host/walker.hpp"
+
+#include <map>
+#include <svm/svm.h>
+
+namespace svm_host
+{
+
+class gpu {
+    public:
+	enum class status { ok, fault, bad };
+
+	struct answer {
+		status what = status::fault;
+		u64 value = 0; /* read, or what was there before */
+		u32 frame = NO_FRAME;
+	};
+
+	gpu(memory &mem, read_entry read)
+		: mem_(mem)
+		, read_(std::move(read))
+	{
+	}
+
+	void set_root(u64 addr, bool vram)
+	{
+		root_ = addr;
+		root_vram_ = vram;
+	}
+	/* Device addresses [window, …) mirror CPU addresses `offset` lower: to check whose page it meets. */
+	void set_offset(u64 offset)
+	{
+		offset_ = offset;
+	}
+
+	answer read(u64 va);
+	answer write(u64 va, u64 value);
+	answer add(u64 va, u64 n);
+
+	void invalidate(u64 start, u64 end);
+
+	/* What the tables say now, past the TLB. */
+	translation look(u64 va) const;
+	/* Whether it holds a translation for va. */
+	bool caches(u64 va);
+	u64 walks() const
+	{
+		return walks_.load(std::memory_order_relaxed);
+	}
+
+    private:
+	struct pointer {
+		u64 addr;
+		bool vram;
+	};
+
+	template <typename Fn> answer access(u64 va, svm_access how, Fn fn);
+	translation translate(u64 va);
+	void check(u64 va, svm_access how, u32 frame);
+
+	memory &mem_;
+	read_entry read_;
+	u64 root_ = 0;
+	bool root_vram_ = false;
+	u64 offset_ = 0;
+	rwsem gate_; /* shared: an access from its translation to its end */
+	std::mutex tlb_lock_;
+	std::map<u64, translation> tlb_[4]; /* by start; 1 GiB, 2 MiB, 64 KiB, 4 KiB */
+	std::map<u64, pointer> pointers_[3]; /* by va >> shift; shift 39, 30, 21 */
+	std::atomic<u64> walks_{ 0 };
+};
+
+} // namespace svm_host
+
+#endif

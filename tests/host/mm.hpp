@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A simulated address space, as far as a mirror can tell it from a real one: VMAs, CPU page
+ * table entries with reference counts, copy-on-write, swap, THP, and each change announced
+ * to the interval notifiers before it happens.
+ *
+ * Locks, outermost first: mmap_lock (VMAs) -> notifier callbacks -> ptl (CPU entries).
+ * No callback is made under ptl. A frame is put only after its entry is gone, and its entry
+ * goes only between start and end of an invalidation that covers it.
+ *
+ * Memory is modelled as one word a page: read() and write() work on it.
+ */
+#ifndef SVM_TESTS_HOST_MM_HPP
+#define SVM_TESTS_HOST_MM_HPP
+
+#include "tests/host/frames.hpp"
+#include "tests/host/notifier.hpp"
+#include "tests/host/rwsem.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+
+namespace svm_host
+{
+
+constexpr u64 PAGE = 4096;
+constexpr u64 BLOCK = 1ull << BLOCK_LG2;
+constexpr u64 USER_END = 0x7ffffffff000ull;
+
+constexpr unsigned PROT_N = 0, PROT_R = 1, PROT_W = 2, PROT_RW = 3;
+
+/* A page cache: one frame per page, alive as long as the file. */
+class file {
+    public:
+	explicit file(memory &mem)
+		: mem_(mem)
+	{
+	}
+	~file();
+	/* The page's frame, made at need; NO_FRAME when memory is out. Its reference is the file's. */
+	u32 page(u64 index);
+	/* Takes the page out; the frame goes when the last mapping does. */
+	void drop(u64 index);
+
+    private:
+	memory &mem_;
+	std::mutex lock_;
+	std::unordered_map<u64, u32> pages_;
+};
+
+enum class backing { anon, shared, priv, pfnmap };
+
+struct vma {
+	u64 start = 0;
+	u64 end = 0;
+	unsigned prot = PROT_RW;
+	backing kind = backing::anon;
+	bool thp = false;
+	std::shared_ptr<file> object;
+	u64 first_page = 0; /* of object, at start */
+};
+
+/* A CPU entry: of a page, or of a block (then `frame` is its head). */
+struct entry {
+	u32 frame = NO_FRAME;
+	bool write = false;
+};
+
+class address_space {
+    public:
+	explicit address_space(memory &mem);
+	~address_space();
+	address_space(const address_space &) = delete;
+
+	/* ---- what a process does; 0 or negative errno ---- */
+	int mmap(const vma &v);
+	int munmap(u64 start, u64 end);
+	int mprotect(u64 start, u64 end, unsigned prot);
+	int dontneed(u64 start, u64 end);
+	int read(u64 va, u64 *value);
+	int write(u64 va, u64 value);
+	int add(u64 va, u64 n);
+	std::unique_ptr<struct child> fork();
+	/* Drops the process's own use of the mm; the last user tears it down. */
+	void exit();
+
+	/* ---- what the kernel does to it ---- */
+	void swap_out(u64 va);
+	void collapse(u64 va);
+	void oom_reap(u64 start, u64 end);
+	void truncate(u64 va); /* the page of the file mapped at va */
+	/* Our own migration, as the owner filter sees it: same data, another frame. */
+	void migrate(u64 va, bool filtered);
+
+	/* ---- what a fault needs ---- */
+	bool get_user(); /* mmget_not_zero */
+	void put_user();
+	/* As mmput_async: a teardown by the last user runs on a thread of its own, so that its callbacks do not run under the caller. */
+	void put_user_async();
+	subscriptions &notifiers()
+	{
+		return subs_;
+	}
+	memory &mem()
+	{
+		return mem_;
+	}
+	rwsem &mmap_lock()
+	{
+		return mmap_lock_;
+	}
+	/* mmap_lock held. nullptr: hole. Valid while it is held. */
+	const vma *find(u64 va) const;
+	/* Likewise: the first one that ends above va, allows all of prot and is no PFN map. */
+	const vma *next(u64 va, unsigned prot) const;
+	/* mmap_lock held: make the page present for the access. */
+	int fault_in(u64 va, bool write);
+	/* The entry as it is, as a page's; nullopt: not present, or the VMA lets nobody read. */
+	std::optional<entry> snapshot(u64 va);
+	/* mmap_lock held. The block entry that maps va, if one does. */
+	std::optional<entry> snapshot_block(u64 va);
+
+    private:
+	friend struct child;
+
+	template <typename Fn> int access(u64 va, bool write, Fn fn);
+	entry *lookup(u64 va);
+	int fault_missing(const vma &v, u64 va, bool write);
+	int fault_block(const vma &v, u64 va, bool write);
+	int fault_cow(const vma &v, u64 va);
+	int cow_page(u64 va);
+	int cow_block(u64 va);
+	void split(u64 va);
+	void split_at(u64 va);
+	void zap(u64 start, u64 end);
+	void cut(u64 at);
+	void teardown();
+
+	memory &mem_;
+	subscriptions subs_;
+	rwsem mmap_lock_;
+	std::map<u64, vma> vmas_; /* by start */
+	std::mutex ptl_;
+	std::unordered_map<u64, entry> pages_; /* by va / PAGE */
+	std::unordered_map<u64, entry> blocks_; /* by va / BLOCK */
+	std::unordered_map<u64, u64> swap_; /* by va / PAGE: data; kept while swapped in and clean */
+	std::atomic<unsigned> users_{ 1 };
+	std::thread teardown_;
+};
+
+/* What a forked child holds: a reference on each frame that was there. */
+struct child {
+	memory &mem;
+	std::unordered_map<u64, u32> frames; /* by va / PAGE */
+
+	explicit child(memory &m)
+		: mem(m)
+	{
+	}
+	child(const child &) = delete;
+	~child();
+	u64 read(u64 va) const;
+};
+
+} // namespace svm_host
+
+/* The port's opaque mm: grabbed by domains, so that it outlives the process's use of it. */
+struct mm_struct : svm_host::address_space {
+	using address_space::address_space;
+};
+
+/* The DMA device: nothing is particular to it. */
+struct device {
+};
+
+#endif

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The port over the simulated machine: memory, locks, domains, the shrinker, and the rest. */
+#include "tests/host/check.hpp"
+#include "tests/host/domain.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <malloc.h>
+
+using namespace svm_host;
+
+/* ---- memory ---- */
+
+void *port_alloc(unsigned long bytes)
+{
+	if (alloc_step("port_alloc"))
+		return nullptr;
+	live.heap.fetch_add(1, std::memory_order_relaxed);
+	return std::calloc(1, bytes);
+}
+
+void port_free(void *p)
+{
+	if (!p)
+		return;
+	live.heap.fetch_sub(1, std::memory_order_relaxed);
+	std::memset(p, 0x6b, malloc_usable_size(p));
+	std::free(p);
+}
+
+/* ---- table locks ---- */
+
+void port_lock_init(struct port_lock *lock)
+{
+	std::atomic_ref<unsigned>(lock->opaque[0]).store(0, std::memory_order_relaxed);
+}
+
+void port_lock(struct port_lock *lock)
+{
+	std::atomic_ref<unsigned> word(lock->opaque[0]);
+	task &t = current();
+
+	/* Two table locks at once would need an order among tables; there is none. */
+	if (t.table_locks)
+		complain("a second table lock is taken");
+	while (word.exchange(1, std::memory_order_acquire))
+		std::this_thread::yield();
+	t.table_locks++;
+	t.lock_count++;
+}
+
+void port_unlock(struct port_lock *lock)
+{
+	std::atomic_ref<unsigned> word(lock->opaque[0]);
+
+	current().table_locks--;
+	if (!word.exchange(0, std::memory_order_release))
+		complain("a table lock is released that nobody holds");
+}
+
+/* ---- domain ---- */
+
+/* Guards the list against a domain that goes while the shrinker looks at it. */
+static rwsem domains_lock;
+static std::vector<port_domain *> domains;
+
+port_domain *port_domain_create(void *owner, mm_struct *mm, device *)
+{
+	if (alloc_step("port_domain_create"))
+		return nullptr;
+
+	auto *d = new port_domain(owner, mm);
+
+	domains_lock.lock();
+	domains.push_back(d);
+	domains_lock.unlock();
+	return d;
+}
+
+void port_domain_destroy(port_domain *d)
+{
+	might_sleep("port_domain_destroy");
+	domains_lock.lock();
+	std::erase(domains, d);
+	domains_lock.unlock();
+	delete d;
+}
+
+int port_domain_lock(port_domain *d)
+{
+	might_sleep("port_domain_lock");
+	if (current().callbacks)
+		complain("the window lock is taken in a callback");
+	current().window_lock_count++;
+	return d->lock(true) ? 0 : -EINTR;
+}
+
+void port_domain_lock_force(port_domain *d)
+{
+	might_sleep("port_domain_lock_force");
+	if (current().callbacks)
+		complain("the window lock is taken in a callback");
+	current().window_lock_count++;
+	d->lock(false);
+}
+
+void port_domain_unlock(port_domain *d)
+{
+	d->unlock();
+}
+
+int port_read_enter(port_domain *d)
+{
+	current().readers++;
+	return d->read_enter();
+}
+
+void port_read_exit(port_domain *d, int cookie)
+{
+	current().readers--;
+	d->read_exit(cookie);
+}
+
+void port_synchronize(port_domain *d)
+{
+	might_sleep("port_synchronize");
+	if (current().readers)
+		complain("port_synchronize inside a reader section");
+	if (current().callbacks)
+		complain("port_synchronize in a callback");
+	current().sync_count++;
+	d->synchronize();
+}
+
+void port_defer(port_domain *d, port_deferred *link, void *node)
+{
+	d->defer(link, node);
+}
+
+void *port_index_get(port_domain *d, u64 key)
+{
+	return d->index_get(key);
+}
+
+int port_index_put(port_domain *d, u64 key, void *value)
+{
+	/* Taking out allocates nothing. */
+	if (value && alloc_step("port_index_put"))
+		return -ENOMEM;
+	return d->index_put(key, value);
+}
+
+/* ---- shrinker ---- */
+
+u64 svm_host::shrinkable()
+{
+	u64 n = 0;
+
+	domains_lock.lock_shared();
+	for (port_domain *d : domains)
+		n += svm_port_count(d->owner());
+	domains_lock.unlock_shared();
+	return n;
+}
+
+u64 svm_host::shrink(u64 n)
+{
+	u64 freed = 0;
+
+	might_sleep("the shrinker");
+	domains_lock.lock_shared();
+	current().reclaims++;
+	for (port_domain *d : domains)
+		if (freed < n)
+			freed += svm_port_shrink(d->owner(), n - freed);
+	current().reclaims--;
+	domains_lock.unlock_shared();
+	return freed;
+}
+
+void svm_host::reclaim_on_alloc(bool on)
+{
+	if (on)
+		hook.alloc = [] { shrink(1); };
+	else
+		hook.alloc = nullptr;
+}
+
+/* ---- the rest ---- */
+
+u32 port_cpu(void)
+{
+	static std::atomic<u32> next{ 0 };
+	static thread_local u32 mine = next.fetch_add(1, std::memory_order_relaxed);
+
+	return mine;
+}
+
+void port_relax(void)
+{
+	might_sleep("port_relax");
+	std::this_thread::yield();
+}
+
+bool port_killed(void)
+{
+	return current().killed.load(std::memory_order_relaxed);
+}
+
+void port_parallel(port_domain *, u32 threads, void (*fn)(void *arg), void *arg)
+{
+	std::vector<std::thread> others;
+
+	might_sleep("port_parallel");
+	for (u32 i = 1; i < threads; i++)
+		others.emplace_back([=] { fn(arg); });
+	fn(arg);
+	for (auto &t : others)
+		t.join();
+}
+
+void port_warn(const char *what)
+{
+	complain(std::string("port_warn: ") + what);
+}

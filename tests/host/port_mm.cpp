@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The port over the simulated machine: intervals, the fault, DMA. */
+#include "tests/host/check.hpp"
+#include "tests/host/domain.hpp"
+
+#include <cerrno>
+
+using namespace svm_host;
+
+/* ---- intervals ---- */
+
+struct port_interval : interval {
+	port_domain *domain;
+};
+
+int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner, port_interval **out)
+{
+	if (alloc_step("port_interval_create"))
+		return -ENOMEM;
+	if (port_killed())
+		return -EINTR;
+	if (!d->mm().get_user())
+		return -EFAULT;
+
+	auto *i = new port_interval;
+
+	i->start = cpu_start;
+	i->last = cpu_end - 1;
+	i->owner = owner;
+	i->domain = d;
+	d->mm().notifiers().insert(*i);
+	d->mm().put_user();
+	d->intervals++;
+	live.intervals++;
+	*out = i;
+	return 0;
+}
+
+void port_interval_destroy(port_interval *i)
+{
+	might_sleep("port_interval_destroy");
+	if (current().callbacks)
+		complain("an interval is destroyed in a callback");
+	i->domain->mm().notifiers().remove(*i);
+	i->domain->intervals--;
+	live.intervals--;
+	delete i;
+}
+
+u64 port_interval_seq(const port_interval *i)
+{
+	return i->seq.load(std::memory_order_relaxed);
+}
+
+u64 port_user_end(port_domain *)
+{
+	return USER_END;
+}
+
+/* ---- fault ---- */
+
+static u64 word_of(u32 frame, bool write)
+{
+	return memory::dma_of(frame) | PORT_PAGE_VALID | (write ? PORT_PAGE_WRITE : 0);
+}
+
+/* One CPU mapping covers the block that was asked for: it is the whole answer. */
+static bool take_block(address_space &mm, struct port_fault &f)
+{
+	u64 size = 1ull << f.block_lg2;
+	u64 base = f.cpu & ~(size - 1);
+
+	if (f.block_lg2 != BLOCK_LG2 || base < f.block_start || base + size > f.block_end)
+		return false;
+
+	const vma *v = mm.find(f.cpu);
+	auto e = mm.snapshot_block(f.cpu);
+
+	if (!v || !e || base < v->start || base + size > v->end || (f.write && !e->write))
+		return false;
+	f.page[0] = word_of(e->frame, e->write);
+	f.block = true;
+	return true;
+}
+
+/* mmap_lock held. The faulting page must be there; the wanted ones of its VMA as far as they can be had; the rest as it is. */
+static int gather_pages(address_space &mm, struct port_fault &f)
+{
+	int err = mm.fault_in(f.cpu, f.write);
+
+	if (err)
+		return err;
+	if (take_block(mm, f))
+		return 0;
+
+	const vma *v = mm.find(f.cpu);
+
+	for (u64 at = f.start; at < f.end; at += PAGE) {
+		u64 &word = f.page[(at - f.start) / PAGE];
+
+		if (word & PORT_PAGE_SKIP) {
+			word = 0;
+			continue;
+		}
+		word = 0;
+		if (at >= f.want_start && at < f.want_end && at >= v->start && at < v->end)
+			(void)mm.fault_in(at, f.write);
+		if (auto e = mm.snapshot(at))
+			word = word_of(e->frame, e->write);
+	}
+	return 0;
+}
+
+/* Maps what was found for DMA, all or nothing. */
+static int map_pages(memory &mem, struct port_fault &f)
+{
+	u64 n = f.block ? 1 : (f.end - f.start) / PAGE;
+	u32 lg2 = f.block ? BLOCK_LG2 : 12;
+
+	for (u64 i = 0; i < n; i++) {
+		if (!(f.page[i] & PORT_PAGE_VALID))
+			continue;
+		if (inject.step()) {
+			while (i--)
+				if (f.page[i] & PORT_PAGE_VALID)
+					mem.dma_unmap(f.page[i] & ~PORT_PAGE_FLAGS, lg2, false);
+			return -ENOMEM;
+		}
+		mem.dma_map(mem.of_dma(f.page[i] & ~PORT_PAGE_FLAGS), lg2);
+	}
+	return 0;
+}
+
+static bool sound(const struct port_fault &f)
+{
+	return f.cpu % PAGE == 0 && f.start % PAGE == 0 && f.end % PAGE == 0 && f.start <= f.cpu && f.cpu < f.end &&
+	       f.want_start >= f.start && f.want_end <= f.end;
+}
+
+static int fault(address_space &mm, struct port_fault &f)
+{
+	task &self = current();
+
+	f.seq = mm.notifiers().read_begin(f.seq);
+	self.mmap_lock_count++;
+	if (!mm.mmap_lock().lock_shared_unless([&] { return port_killed(); }))
+		return -EINTR;
+
+	int err = gather_pages(mm, f);
+
+	mm.mmap_lock().unlock_shared();
+	return err ?: map_pages(mm.mem(), f);
+}
+
+int port_fault(port_domain *d, struct port_fault *f)
+{
+	task &self = current();
+	address_space &mm = d->mm();
+
+	might_sleep("port_fault");
+	if (self.callbacks || self.reclaims)
+		complain("port_fault in a callback or in the shrinker");
+	if (!sound(*f))
+		complain("port_fault: spans that do not contain one another");
+	self.fault_count++;
+	if (hook.fault_entry)
+		hook.fault_entry(*f);
+	f->block = false;
+	if (port_killed())
+		return -EINTR;
+	if (!mm.get_user())
+		return -EFAULT;
+
+	int err = fault(mm, *f);
+
+	mm.put_user_async();
+	if (hook.fault_exit)
+		hook.fault_exit(*f);
+	return err;
+}
+
+bool port_next_mapping(port_domain *d, u64 cpu, bool write, u64 *start, u64 *end)
+{
+	address_space &mm = d->mm();
+	unsigned need = write ? PROT_RW : PROT_R;
+
+	might_sleep("port_next_mapping");
+	if (current().callbacks || current().reclaims)
+		complain("port_next_mapping in a callback or in the shrinker");
+	if (!mm.get_user())
+		return false;
+	current().mmap_lock_count++;
+	mm.mmap_lock().lock_shared();
+
+	const vma *v = mm.next(cpu, need);
+
+	if (v) {
+		*start = v->start;
+		*end = v->end;
+	}
+	mm.mmap_lock().unlock_shared();
+	mm.put_user_async();
+	return v;
+}
+
+/* ---- DMA ---- */
+
+void port_dma_release(port_domain *d, u64 dma, u32 lg2, bool dirty)
+{
+	d->mm().mem().dma_unmap(dma, lg2, dirty);
+}
