@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * svmctl: shows and exercises shared virtual memory of the virtual GPU.
+ * With --json, stdout is one JSON document whatever happens; exit status 0 only
+ * if everything asked for was done and every check held.
+ */
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <stdexcept>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "commands.hpp"
+#include "demo.hpp"
+#include "workload.hpp"
+
+namespace {
+
+using svmctl::json;
+
+struct settings {
+	bool as_json = false;
+	std::string device;
+	std::string json_out;
+	svmctl::demo_options demo;
+	svmctl::run_options run;
+	svmctl::faults_options faults;
+	std::string address;
+};
+
+void show(const json &report, const settings &set, void (*print)(const json &))
+{
+	if (set.as_json)
+		std::cout << report.dump(2) << '\n';
+	else
+		print(report);
+}
+
+void save(const json &report, const std::string &path)
+{
+	std::ofstream out(path);
+	out << report.dump(2) << '\n';
+	if (!out.flush())
+		throw std::runtime_error("cannot write " + path);
+}
+
+json demo(const settings &set)
+{
+	svmctl::demo_options options = set.demo;
+	options.device = set.device;
+	json report = svmctl::run_demo(options, [&](const std::string &line) {
+		fmt::print(stderr, "{}\n", line);
+	});
+	if (!set.json_out.empty())
+		save(report, set.json_out);
+	return report;
+}
+
+void add_run_options(CLI::App &command, svmctl::run_options &run, bool kernel_required)
+{
+	auto *kernel = command.add_option("kernel", run.kernel, "what to run")
+			       ->check(CLI::IsMember(svmctl::workload_names()));
+	if (kernel_required)
+		kernel->required();
+	else
+		run.kernel = "copy";
+	command.add_option("--input", run.input, "work on this file")->check(CLI::ExistingFile);
+	command.add_option("--size", run.size, "bytes of data (suffixes KiB, MiB); for cas: additions; default 4 MiB")
+		->transform(CLI::AsSizeValue(false))
+		->check(CLI::Range(std::uint64_t{64}, std::uint64_t{1} << 32));
+	command.add_option("--granule", run.granule_lg2, "log2 of the bytes that one fault makes present (12 to 21)")
+		->check(CLI::Range(12, 21));
+}
+
+// Prints what went wrong in the form asked for; the exit status.
+int failed(bool as_json, const std::string &message, int error)
+{
+	if (as_json) {
+		json out = {{"ok", false}, {"error", {{"message", message}}}};
+		if (error)
+			out["error"]["errno"] = svmctl::errno_name(error);
+		std::cout << out.dump(2) << '\n';
+	} else {
+		fmt::print(stderr, "svmctl: {}\n", message);
+	}
+	return 1;
+}
+
+void declare(CLI::App &app, settings &set, std::function<json()> &action, void (*&print)(const json &))
+{
+	app.require_subcommand(1);
+	app.fallthrough();
+	app.add_flag("--json", set.as_json, "one JSON document on stdout");
+	app.add_option("--device", set.device, "render node (default: the first one of driver " LIBSVM_DRIVER ")");
+	auto open = [&set] { return libsvm::device(set.device.empty() ? nullptr : set.device.c_str()); };
+
+	auto *info = app.add_subcommand("info", "what the device is");
+	info->callback([&, open] {
+		action = [open] { return svmctl::info(open()); };
+		print = [](const json &report) { svmctl::print_fields(report); };
+	});
+
+	auto *demo_command = app.add_subcommand("demo", "five jobs over malloc'ed and mapped memory under churn, all checked");
+	demo_command->add_option("--input", set.demo.input, "real data to work on")
+		->required()
+		->check(CLI::ExistingFile);
+	demo_command->add_option("--json-out", set.json_out, "write the report to this file as well");
+	demo_command->callback([&] {
+		action = [&set] { return demo(set); };
+		print = svmctl::print_demo;
+	});
+
+	auto *stat = app.add_subcommand("stat", "device, and what its counters do under a kernel");
+	add_run_options(*stat, set.run, false);
+	stat->callback([&, open] {
+		action = [&set, open] { return svmctl::stat(open(), set.run); };
+		print = svmctl::print_stat;
+	});
+
+	auto *run = app.add_subcommand("run", "run one kernel and check its result");
+	add_run_options(*run, set.run, true);
+	run->add_option("--passes", set.run.passes, "how often")->check(CLI::Range(1, 1000));
+	run->add_option("--queues", set.run.queues, "on how many queues at once")->check(CLI::Range(1, 64));
+	run->callback([&, open] {
+		action = [&set, open] { return svmctl::run(open(), set.run); };
+		print = svmctl::print_run;
+	});
+
+	auto *faults = app.add_subcommand("faults", "let jobs fail, and show the vm's fault log");
+	auto *at = faults->add_option("--at", set.address, "touch this address only (default: one bad access of each kind)");
+	faults->add_flag("--write", set.faults.write, "write there")->needs(at);
+	faults->callback([&, open] {
+		if (!set.address.empty()) {
+			char *end = nullptr;
+			errno = 0;
+			set.faults.address = std::strtoull(set.address.c_str(), &end, 0);
+			if (*end || errno)
+				throw CLI::ValidationError("--at", set.address + " is not an address");
+		}
+		action = [&set, open] { return svmctl::faults(open(), set.faults); };
+		print = svmctl::print_faults;
+	});
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	settings set;
+	std::function<json()> action;
+	void (*print)(const json &) = nullptr;
+	CLI::App app("Shared virtual memory of the virtual GPU", "svmctl");
+	declare(app, set, action, print);
+	try {
+		app.parse(argc, argv);
+	} catch (const CLI::Success &asked) {
+		return app.exit(asked);
+	} catch (const CLI::ParseError &error) {
+		// parsing may have ended before it came to the flag
+		for (int i = 1; i < argc; i++)
+			set.as_json = set.as_json || !std::strcmp(argv[i], "--json");
+		failed(set.as_json, error.what(), 0);
+		return 2;
+	}
+	try {
+		json report = action();
+		show(report, set, print);
+		return report["ok"].get<bool>() ? 0 : 1;
+	} catch (const std::system_error &error) {
+		return failed(set.as_json, error.what(), error.code().value());
+	} catch (const std::exception &error) {
+		return failed(set.as_json, error.what(), 0);
+	}
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* How svmctl says things: one JSON document, or tables for people. */
+#ifndef SVMCTL_OUTPUT_HPP
+#define SVMCTL_OUTPUT_HPP
+
+#include <string>
+#include <vector>
+
+#include <libsvm.hpp>
+#include <nlohmann/json.hpp>
+
+namespace svmctl {
+
+using json = nlohmann::ordered_json;
+
+json to_json(const libsvm::counters &counters);
+json to_json(const libsvm::device_info &info, const libsvm::gpu_info &gpu);
+json to_json(const libsvm::job_result &result);
+json to_json(const libsvm::fault_record &record);
+
+libsvm::counters operator+(libsvm::counters a, const libsvm::counters &b);
+libsvm::counters operator-(libsvm::counters a, const libsvm::counters &b);
+
+std::string format_name(const libsvm::device_info &info);
+const char *access_name(std::uint32_t access);
+// "EFAULT" and the like; the number where there is no name.
+std::string errno_name(int error);
+// "4.0 MiB"
+std::string human(std::uint64_t bytes);
+
+// Columns as wide as they need; the first is left-aligned, the others are right-aligned.
+void print_table(const std::vector<std::vector<std::string>> &rows);
+// Name and value of every field, nested ones indented.
+void print_fields(const json &object, unsigned indent = 0);
+
+} // namespace svmctl
+
+#endif
