@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Two files in one. Read by Kbuild (KERNELRELEASE is set) it names the folders that hold modules;
+# read by make it offers the everyday verbs, each of which is one program in tools/vm.
+
+ifneq ($(KERNELRELEASE),)
+
+obj-m := mm/
+obj-m += $(if $(wildcard $(src)/drivers/svgpu/Makefile),drivers/svgpu/)
+obj-m += $(if $(wildcard $(src)/tests/kunit/Makefile),tests/kunit/)
+
+else
+
+.DEFAULT_GOAL := help
+export LANE INPUT KSRC
+
+# All that takes minutes reports its own progress; make's own chatter would only hide it.
+MAKEFLAGS += --no-print-directory
+vm := $(CURDIR)/tools/vm
+
+.PHONY: help
+help: ## list these verbs
+	@echo "svmirror: every pointer that the CPU can dereference, the device can too"
+	@echo
+	@sed -n 's/^\([a-z_]*\):.*## \(.*\)/  make \1|\2/p' $(CURDIR)/Makefile | \
+		while IFS='|' read -r verb text; do printf '%-22s %s\n' "$$verb" "$$text"; done
+	@echo
+	@echo "  LANE=NAME   debian-12, debian-13, current, or all; unset: the distribution's own kernel"
+	@echo "  KSRC=DIR    build that kernel source tree instead of the lane's"
+	@echo "  INPUT=FILE  the file that the demo works on"
+
+.PHONY: demo
+demo: ## show the main job on a real file: a process and a virtual GPU share memory
+	@$(vm)/setup && $(vm)/demo
+
+.PHONY: check
+check: ## run every test; the last line counts them
+	@$(vm)/setup && $(vm)/check
+
+.PHONY: host
+host: ## build the host programs (build/release) and nothing else
+	@cd $(CURDIR) && cmake --preset release && cmake --build --preset release
+
+.PHONY: modules modules_install
+modules: ## build the kernel modules for KDIR=, a configured kernel (default: the running one)
+modules_install: ## install them below INSTALL_MOD_PATH
+modules modules_install:
+	@test -e "$(KDIR)/Makefile" || { \
+		echo "error: KDIR=$(KDIR) is no kernel build tree; tools/vm/kernel LANE CONFIG makes one" >&2; exit 2; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $@
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+.PHONY: doctor
+doctor: ## say what is missing on this machine and the command that mends it
+	@$(vm)/setup --doctor
+
+.PHONY: clean
+clean: ## remove what was built in this tree (kernels stay in the cache)
+	@rm -rf $(CURDIR)/build $(CURDIR)/out
+	@find $(CURDIR)/mm $(CURDIR)/drivers $(CURDIR)/tests/kunit \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name 'modules.order' -o -name '.*.d' \) \
+		-type f -delete 2>/dev/null || true
+	@rm -f $(CURDIR)/Module.symvers $(CURDIR)/modules.order $(CURDIR)/.Module.symvers.cmd \
+		$(CURDIR)/.modules.order.cmd $(CURDIR)/.module-common.o $(CURDIR)/..module-common.o.cmd
+
+endif

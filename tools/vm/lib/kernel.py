@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A lane's kernel: its source fetched, configured and built once, into the cache.
+
+A build directory is named by everything that decides its content (lane, config, source version,
+fragments, compiler). It counts as whole only with its marker file, which is written last; a build
+that was killed is continued, and begun afresh if that fails. A lock per directory lets a
+background prefetch and the foreground ask for the same kernel.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+from . import debian, say
+from .paths import CACHE, JOBS, LANES
+from .say import Failed
+
+MARKER = "svmirror-complete.json"
+# How long a version that apt told us stays good, in days: kernels are not refetched every morning.
+RESOLVE_DAYS = 14
+# Log lines of a build from scratch, for the estimate.
+STEPS = {"base": 1300, "debug": 1330}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+	path: pathlib.Path
+	version: str        # names the exact source in the cache's keys
+	owned: bool         # fetched by us and never changed; a user's KSRC= tree may change
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+	lane: str
+	config: str
+	build: pathlib.Path     # KDIR
+	source: pathlib.Path
+	release: str            # what `uname -r` will say
+
+	@property
+	def image(self):
+		return self.build / "arch" / "x86" / "boot" / "bzImage"
+
+
+def clean_env():
+	"""The environment without what an outer make would pass into an inner one."""
+	env = {key: value for key, value in os.environ.items()
+		if not re.fullmatch(r"MAKE.*|MFLAGS|GNUMAKEFLAGS|KDIR|M|LANE|KSRC|KBUILD.*|CI", key)}
+	env.update(KBUILD_BUILD_USER="svmirror", KBUILD_BUILD_HOST="svmirror", LC_ALL="C")
+	return env
+
+
+@contextlib.contextmanager
+def locked(path, label):
+	"""Hold an exclusive lock on path, saying so while somebody else has it."""
+	path.parent.mkdir(parents=True, exist_ok=True)
+	with open(path, "w") as handle:
+		started = spoken = time.monotonic()
+		while True:
+			try:
+				fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+				break
+			except BlockingIOError:
+				time.sleep(0.2)
+			if time.monotonic() - spoken > say.BEAT:
+				spoken = time.monotonic()
+				say.say(f"  waiting for {label}, which is being made already "
+					f"({say.duration(spoken - started)})")
+		yield
+
+
+def _resolve(lane, refresh):
+	"""(package, version) of the lane's source; asked of apt once in a while."""
+	record = CACHE / "lanes" / f"{lane.name}.json"
+	if record.exists() and not refresh:
+		known = json.loads(record.read_text())
+		kept = (CACHE / "src" / f"{known['package']}_{known['version']}").exists()
+		if kept and time.time() - record.stat().st_mtime < RESOLVE_DAYS * 86400:
+			return known["package"], known["version"]
+	suite = debian.Suite(lane.codename, lane.security)
+	suite.update()
+	package, version = suite.newest(lane.package, lane.preferred)
+	record.parent.mkdir(parents=True, exist_ok=True)
+	record.write_text(json.dumps({"package": package, "version": version}))
+	return package, version
+
+
+def _fetch(lane, package, version, target):
+	suite = debian.Suite(lane.codename, lane.security)
+	staging = target.with_name(target.name + ".part")
+	shutil.rmtree(staging, ignore_errors=True)
+	deb = suite.download(package, version, staging / "deb")
+	log = CACHE / "log" / f"unpack-{target.name}.log"
+	say.run(f"unpacking {package} {version}", ["dpkg-deb", "-x", str(deb), str(staging / "deb")], log)
+	tarball = next((staging / "deb" / "usr" / "src").glob("linux-source-*.tar.xz"), None)
+	if tarball is None:
+		raise Failed(f"{deb.name} holds no kernel tarball")
+	(staging / "tree").mkdir()
+	say.run(f"unpacking {tarball.name}",
+		["tar", "-C", str(staging / "tree"), "--strip-components=1", "-xf", str(tarball)], log, append=True)
+	(staging / "tree").rename(target)
+	shutil.rmtree(staging)
+
+
+def source(lane, refresh=False):
+	"""The lane's source tree, or the one that KSRC= names."""
+	given = os.environ.get("KSRC")
+	if given:
+		path = pathlib.Path(given).resolve()
+		if not (path / "Kbuild").exists():
+			raise Failed(f"KSRC={given} is not a kernel source tree")
+		version = subprocess.run(["make", "-s", "-C", str(path), "kernelversion"],
+			capture_output=True, text=True, env=clean_env()).stdout.strip()
+		return Source(path, f"{version}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}", False)
+	with locked(CACHE / "lanes" / f"{lane.name}.lock", f"the source of lane {lane.name}"):
+		package, version = _resolve(lane, refresh)
+		target = CACHE / "src" / f"{package}_{version}"
+		if not target.exists():
+			target.parent.mkdir(parents=True, exist_ok=True)
+			_fetch(lane, package, version, target)
+	return Source(target, f"{package.removeprefix('linux-source-')}_{version}", True)
+
+
+def wanted(config):
+	"""The option lines of a config: base, then what debug adds."""
+	names = ["base"] if config == "base" else ["base", config]
+	lines = []
+	for name in names:
+		for line in (LANES / f"{name}.config").read_text().splitlines():
+			if line.startswith("CONFIG_") or re.match(r"# CONFIG_\w+ is not set$", line):
+				lines.append(line)
+	return lines
+
+
+def _allowed_absent(lane):
+	"""Options that a lane cannot have, from tests/kernel/absent.txt: `lane option reason`."""
+	absent = set()
+	for line in (LANES / "absent.txt").read_text().splitlines():
+		words = line.split(maxsplit=2)
+		if len(words) == 3 and not line.startswith("#") and words[0] == lane.name:
+			absent.add(words[1])
+	return absent
+
+
+def _verify(lane, config, build):
+	got = set((build / ".config").read_text().splitlines())
+	absent = _allowed_absent(lane)
+	missing = []
+	for line in wanted(config):
+		name = re.search(r"CONFIG_\w+", line).group(0)
+		if line.startswith("#"):
+			effective = not any(entry.startswith(name + "=") for entry in got)
+		else:
+			effective = line in got
+		if not effective and name not in absent:
+			missing.append(line)
+	if missing:
+		raise Failed(f"lane {lane.name}, config {config}: these options did not take effect "
+			f"(mend the fragment, or give the reason in tests/kernel/absent.txt): {', '.join(missing)}")
+
+
+def _key(config):
+	compiler = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True).stdout
+	text = "\n".join(wanted(config)) + compiler
+	return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _configure(lane, config, tree, build):
+	fragment = build / "svmirror.config"
+	fragment.write_text("\n".join(wanted(config)) + "\n")
+	env = clean_env()
+	env["KCONFIG_ALLCONFIG"] = str(fragment)
+	before = (build / ".config").read_bytes() if (build / ".config").exists() else None
+	if before is None:
+		say.run(f"configuring {lane.name} {config}",
+			["make", "-C", str(tree.path), f"O={build}", "allnoconfig"],
+			build / "configure.log", env=env)
+	_verify(lane, config, build)
+
+
+def _compile(lane, config, tree, build, nice):
+	name = f"kernel {lane.name} {config}"
+	argv = ["nice", "-n", str(nice), "make", "-C", str(tree.path), f"O={build}", f"-j{JOBS}",
+		"bzImage", "modules"]
+	estimate = say.counting(lambda line: re.match(r"  [A-Z]", line), STEPS[config])
+	say.run(name, argv, build / "build.log", estimate=estimate, env=clean_env())
+
+
+def _release(build):
+	return (build / "include" / "config" / "kernel.release").read_text().strip()
+
+
+def kernel(lane, config, nice=0, refresh=False):
+	"""The built kernel of a lane, building what is missing."""
+	tree = source(lane, refresh)
+	build = CACHE / "build" / f"{lane.name}-{config}-{tree.version}-{_key(config)}"
+	marker = build / MARKER
+	if not (marker.exists() and tree.owned):
+		with locked(build.with_name(build.name + ".lock"), f"kernel {lane.name} {config}"):
+			if not (marker.exists() and tree.owned):
+				_make(lane, config, tree, build, nice)
+	return Kernel(lane.name, config, build, tree.path, _release(build))
+
+
+def _make(lane, config, tree, build, nice):
+	started = time.monotonic()
+	resumed = build.exists()
+	build.mkdir(parents=True, exist_ok=True)
+	say.say(f"building the kernel of lane {lane.name} ({tree.version}, {config}) in {build}; "
+		"this is done once")
+	try:
+		_configure(lane, config, tree, build)
+		_compile(lane, config, tree, build, nice)
+	except Failed:
+		if not resumed:
+			raise
+		say.say("  an earlier, unfinished build could not be continued: starting afresh")
+		shutil.rmtree(build)
+		build.mkdir()
+		_configure(lane, config, tree, build)
+		_compile(lane, config, tree, build, nice)
+	seconds = round(time.monotonic() - started)
+	(build / MARKER).write_text(json.dumps({
+		"lane": lane.name, "config": config, "source": tree.version,
+		"release": _release(build), "seconds": seconds}) + "\n")
+	say.say(f"  kernel {lane.name} {config}: {_release(build)} built in {say.duration(seconds)}")

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lanes: which kernels the project is tested on, and which one a plain `make check` takes."""
+
+import dataclasses
+import os
+import re
+
+from .say import Failed
+
+CONFIGS = ("base", "debug")
+
+
+@dataclasses.dataclass(frozen=True)
+class Lane:
+	name: str
+	codename: str       # Debian suite that carries the kernel
+	security: bool      # whether the suite has a security archive
+	package: str        # a regular expression; of several matches the newest version is taken
+	preferred: str      # the package to take while it is offered, whatever else matches
+
+
+LANES = {lane.name: lane for lane in (
+	Lane("debian-12", "bookworm", True, r"linux-source-6\.1", "linux-source-6.1"),
+	Lane("debian-13", "trixie", True, r"linux-source-6\.12", "linux-source-6.12"),
+	Lane("current", "sid", False, r"linux-source-\d+\.\d+", "linux-source-7.2"),
+)}
+
+
+def default():
+	"""The lane whose kernel the running distribution ships; others get the current one."""
+	release = {}
+	try:
+		with open("/etc/os-release") as lines:
+			for line in lines:
+				key, _, value = line.strip().partition("=")
+				release[key] = value.strip('"')
+	except OSError:
+		pass
+	name = f"debian-{release.get('VERSION_ID', '')}" if release.get("ID") == "debian" else ""
+	return name if name in LANES else "current"
+
+
+def one(name):
+	if name not in LANES:
+		raise Failed(f"there is no lane '{name}'; lanes are {', '.join(LANES)}")
+	return LANES[name]
+
+
+def chosen(text=None):
+	"""The lanes that LANE= asks for: a name, several (comma or space), `all`, or the default."""
+	text = (os.environ.get("LANE", "") if text is None else text).strip()
+	if not text:
+		text = "all" if os.environ.get("CI") == "true" else default()
+	if text == "all":
+		return list(LANES.values())
+	return [one(name) for name in re.split(r"[,\s]+", text)]
+
+
+def config(name):
+	if name not in CONFIGS:
+		raise Failed(f"there is no kernel config '{name}'; configs are {', '.join(CONFIGS)}")
+	return name

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The project's kernel modules, built for one lane without disturbing another's objects.
+
+The sources that git knows (or would add) are copied into the lane's own tree with their times
+kept, so the build there is incremental; a file that has left the sources is deleted there too.
+"""
+
+import os
+import shutil
+import subprocess
+
+from . import say
+from .kernel import clean_env
+from .paths import JOBS, OUT, TOP
+
+PARTS = ["Makefile", "Kconfig", "include", "mm", "drivers", "tests/kunit"]
+
+
+def _listed():
+	names = subprocess.run(
+		["git", "-C", str(TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS],
+		capture_output=True, text=True, check=True).stdout.split("\0")
+	return [name for name in names if name and (TOP / name).is_file()]
+
+
+def sync(tree):
+	"""Make the sources in `tree` equal to the project's; build products there stay."""
+	manifest = tree / ".sources"
+	before = set(manifest.read_text().splitlines()) if manifest.exists() else set()
+	names = _listed()
+	for gone in before - set(names):
+		(tree / gone).unlink(missing_ok=True)
+	for name in names:
+		origin, copy = TOP / name, tree / name
+		now = origin.stat()
+		if copy.exists():
+			then = copy.stat()
+			if then.st_mtime_ns == now.st_mtime_ns and then.st_size == now.st_size:
+				continue
+		copy.parent.mkdir(parents=True, exist_ok=True)
+		shutil.copy2(origin, copy)
+		if copy.stat().st_mtime_ns < now.st_mtime_ns:
+			os.utime(copy)
+	manifest.write_text("\n".join(names) + "\n")
+
+
+def build(kernel):
+	"""{module name: path of its .ko}, built for `kernel`."""
+	home = OUT / "lanes" / f"{kernel.lane}-{kernel.config}"
+	tree = home / "src"
+	tree.mkdir(parents=True, exist_ok=True)
+	marker = home / "kdir"
+	if marker.exists() and marker.read_text() != str(kernel.build):
+		# Another kernel: kbuild would not notice that its headers are other files.
+		shutil.rmtree(tree)
+		tree.mkdir()
+	marker.write_text(str(kernel.build))
+	sync(tree)
+	say.run(f"modules for {kernel.lane} {kernel.config}",
+		["make", "-C", str(kernel.build), f"M={tree}", f"-j{JOBS}", "modules"],
+		home / "modules.log", env=clean_env())
+	return {path.stem: path for path in sorted(tree.rglob("*.ko"))}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QEMU's command line, and the choice between KVM and emulation.
+
+The guest's RAM is a file that svgpud maps too: that is the virtual GPU's DMA. With q35 and less
+than 2816 MiB the guest-physical address equals the file offset. Emulation needs two CPUs and
+MTTCG, or QEMU leaves out the barriers that guest and device rely on.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+
+from . import say
+from .paths import OUT
+from .say import Failed
+
+BINARY = "qemu-system-x86_64"
+RAM_LIMIT_MIB = 2815
+PROBE_SECONDS = 20
+TCG = ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
+KVM = ["-accel", "kvm", "-cpu", "host"]
+
+
+def ram_folder(folder, mib):
+	"""Where the RAM file goes: into memory if there is room, else to the run's own folder."""
+	shm = pathlib.Path("/dev/shm")
+	try:
+		room = os.statvfs(shm)
+		if room.f_bavail * room.f_frsize > (mib + 256) << 20:
+			return shm
+	except OSError:
+		pass
+	return folder
+
+
+def _boot_id():
+	return pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _probe(kernel, folder):
+	"""Whether KVM runs this kernel up to the point where it misses its root disk."""
+	log = folder / "kvm-probe.log"
+	argv = [BINARY, *KVM, "-M", "q35", "-m", "512M", "-smp", "2", "-nodefaults", "-display", "none",
+		"-no-reboot", "-kernel", str(kernel.image), "-append", "console=ttyS0 panic=-1 root=/dev/none",
+		"-serial", f"file:{log}"]
+	child = say.spawn(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+	try:
+		child.wait(timeout=PROBE_SECONDS)
+	except subprocess.TimeoutExpired:
+		return False
+	finally:
+		say.end(child)
+	return log.exists() and "Unable to mount root" in log.read_text(errors="replace")
+
+
+def accelerator(kernel, folder):
+	"""("KVM" or "TCG", its arguments). The answer holds until the next boot of this machine."""
+	if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+		return "TCG", TCG
+	record = OUT / "vm" / "accelerator.json"
+	known = json.loads(record.read_text()) if record.exists() else {}
+	if known.get("boot") != _boot_id():
+		say.say("probing KVM with a boot")
+		known = {"boot": _boot_id(), "kvm": _probe(kernel, folder)}
+		record.write_text(json.dumps(known) + "\n")
+	return ("KVM", KVM) if known["kvm"] else ("TCG", TCG)
+
+
+def command(kernel, accel, files, ram_mib, extra):
+	"""The argv of a run. `files`: ram, root, results, console, control; gpu too if there is one."""
+	if ram_mib > RAM_LIMIT_MIB:
+		raise Failed(f"{ram_mib} MiB of RAM: above {RAM_LIMIT_MIB} file offsets are no longer physical addresses")
+	append = ("root=/dev/vda rw init=/bin/init console=ttyS0 loglevel=5 nokaslr tsc=reliable oops=panic "
+		"panic=-1 page_poison=1 kmemleak=on watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
+		+ extra).strip()
+	argv = [BINARY, *accel, "-M", "q35", "-m", f"{ram_mib}M", "-smp", "2", "-nodefaults", "-display", "none",
+		"-no-reboot", "-object", f"memory-backend-file,id=ram,size={ram_mib}M,mem-path={files['ram']},share=on",
+		"-machine", "memory-backend=ram", "-kernel", str(kernel.image), "-append", append,
+		"-drive", f"file={files['root']},if=virtio,format=raw,cache=unsafe",
+		"-drive", f"file={files['results']},if=virtio,format=raw,cache=unsafe",
+		"-chardev", f"file,id=console,path={files['console']}", "-serial", "chardev:console",
+		"-chardev", f"socket,id=control,path={files['control']}", "-serial", "chardev:control"]
+	if "gpu" in files:
+		argv += ["-chardev", f"socket,id=gpu,path={files['gpu']}",
+			"-device", "ivshmem-doorbell,chardev=gpu,vectors=4"]
+	return argv
