@@ -43,7 +43,7 @@ struct svm_table_mem {
 struct svm_backend_ops {
 	/**
 	 * @table_alloc: get memory for one table of @bytes, all zero.
-	 * Context: process; may sleep and reclaim; no lock of svmirror's but the window lock is held.
+	 * Context: process; may sleep and reclaim; no lock of svmirror's is held.
 	 * Return: 0 or -ENOMEM.
 	 */
 	int (*table_alloc)(void *backend, u32 bytes, struct svm_table_mem *mem);
