@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device as a whole: its registers, the epoch handshake, and how it is
+ * given up.
+ *
+ * @error tells the state. It is -ENODEV until the device acknowledged an epoch,
+ * 0 while it works, -EIO once it is wedged and -ENODEV again after it was
+ * stopped. It leaves 0 only once, in svgpu_device_wedge() or _stop(), and whoever
+ * does so has cut the device off from memory before anybody can see it.
+ *
+ * Wedging happens for one of these reasons only: a sync operation or a ring's
+ * room took longer than flush_timeout_ms; a ring index was impossible; the
+ * heartbeat stood still; the device was started again and so lost its state.
+ */
+#include <linux/delay.h>
+#include <linux/random.h>
+
+#include <drm/drm_print.h>
+
+#include "svgpu.h"
+
+#define WATCHDOG_MS	500
+
+/* Larger than this is no virtual GPU that we know; smaller are our own pools. */
+#define ENGINES_MAX	64
+#define IDS_MAX		65536
+
+static u64 reg_read(struct svgpu_device *dev, u32 reg)
+{
+	return readq(dev->bar + reg);
+}
+
+/* Wake the device; what was written to BAR2 before is visible to it. */
+void svgpu_bell(struct svgpu_device *dev, u32 bell)
+{
+	/* Write-combined stores reach BAR2 before the doorbell is seen. */
+	wmb();
+	writel(SVGPU_DEVICE_PEER << 16 | bell,
+	       dev->bell + SVGPU_BAR0_DOORBELL);
+}
+
+static void write_epoch(struct svgpu_device *dev, u64 epoch)
+{
+	writeq(epoch, dev->bar + SVGPU_REG_EPOCH);
+	svgpu_bell(dev, SVGPU_BELL_SYNC);
+}
+
+/* Sleeps until the device has acknowledged @epoch; 0 or -ETIMEDOUT. */
+static int await_epoch(struct svgpu_device *dev, u64 epoch)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(svgpu_timeout_ms);
+
+	do {
+		if (reg_read(dev, SVGPU_REG_EPOCH_ACK) == epoch)
+			return 0;
+		usleep_range(100, 200);
+	} while (time_before(jiffies, end));
+	return reg_read(dev, SVGPU_REG_EPOCH_ACK) == epoch ? 0 : -ETIMEDOUT;
+}
+
+/*
+ * The second half of wedging, where one may sleep: nobody is to wait for what
+ * will not come. Faults being served end by themselves, their answers go nowhere.
+ */
+static void wedge_work(struct work_struct *work)
+{
+	struct svgpu_device *dev =
+		container_of(work, struct svgpu_device, wedge_work);
+
+	svgpu_queues_fail_all(dev, -EIO);
+}
+
+/**
+ * svgpu_device_wedge() - give the device up
+ * @dev: the device
+ * @why: for the log
+ *
+ * Cuts it off from memory, ends its jobs with -EIO and makes every later use
+ * -EIO. Only the first call does anything.
+ * Context: any; may be called under a table lock and the TLB-queue lock.
+ */
+void svgpu_device_wedge(struct svgpu_device *dev, const char *why)
+{
+	if (svgpu_error(dev))
+		return;
+	/* A device that still runs sees this and stops; one that does not listen loses the bus. */
+	write_epoch(dev, 0);
+	pci_clear_master(dev->pdev);
+	if (cmpxchg(&dev->error, 0, -EIO))
+		return;
+	drm_err(&dev->drm, "wedged: %s\n", why);
+	queue_work(dev->wq, &dev->wedge_work);
+}
+
+static void watchdog_work(struct work_struct *work)
+{
+	struct svgpu_device *dev =
+		container_of(work, struct svgpu_device, watchdog.work);
+	u64 beat = reg_read(dev, SVGPU_REG_HEARTBEAT);
+
+	if (svgpu_error(dev))
+		return;
+	if (reg_read(dev, SVGPU_REG_GENERATION) != dev->generation ||
+	    reg_read(dev, SVGPU_REG_EPOCH_ACK) != dev->epoch) {
+		svgpu_device_wedge(dev, "it was started again");
+		return;
+	}
+	/* Ticks of ours are counted, not time: a machine that stood still proves nothing. */
+	dev->silent_ticks = beat == dev->beat ? dev->silent_ticks + 1 : 0;
+	dev->beat = beat;
+	if (dev->silent_ticks * WATCHDOG_MS > svgpu_timeout_ms) {
+		svgpu_device_wedge(dev, "its heart stands still");
+		return;
+	}
+	queue_delayed_work(dev->wq, &dev->watchdog,
+			   msecs_to_jiffies(WATCHDOG_MS));
+}
+
+static int read_geometry(struct svgpu_device *dev)
+{
+	u64 bar = pci_resource_len(dev->pdev, 2);
+
+	dev->engines = readl(dev->bar + SVGPU_REG_ENGINES);
+	dev->context_count = readl(dev->bar + SVGPU_REG_CONTEXTS);
+	dev->queue_count = readl(dev->bar + SVGPU_REG_QUEUES);
+	dev->vram_bytes = reg_read(dev, SVGPU_REG_VRAM_SIZE);
+	dev->generation = reg_read(dev, SVGPU_REG_GENERATION);
+	if (!dev->engines || dev->engines > ENGINES_MAX ||
+	    !dev->context_count || dev->context_count > IDS_MAX ||
+	    !dev->queue_count || dev->queue_count > IDS_MAX ||
+	    dev->vram_bytes > bar - SVGPU_VRAM_OFFSET) {
+		dev_err(&dev->pdev->dev, "its registers make no sense\n");
+		return -EIO;
+	}
+	return 0;
+}
+
+/**
+ * svgpu_device_init() - see whether this is a virtual GPU, and which
+ * @dev: with its BARs mapped
+ *
+ * Return: 0; -ENODEV: another ivshmem device, or one that we cannot drive; -EIO.
+ */
+int svgpu_device_init(struct svgpu_device *dev)
+{
+	dev->error = -ENODEV;
+	INIT_WORK(&dev->wedge_work, wedge_work);
+	INIT_DELAYED_WORK(&dev->watchdog, watchdog_work);
+	init_waitqueue_head(&dev->vms_gone);
+	xa_init_flags(&dev->contexts, XA_FLAGS_ALLOC);
+	xa_init_flags(&dev->queues, XA_FLAGS_ALLOC);
+
+	if (pci_resource_len(dev->pdev, 2) <= SVGPU_VRAM_OFFSET ||
+	    reg_read(dev, SVGPU_REG_MAGIC) != SVGPU_MAGIC)
+		return -ENODEV;
+	/* The magic, then what it vouches for: pairs with the device's release store. */
+	rmb();
+	if (readl(dev->bar + SVGPU_REG_VERSION) != SVGPU_VERSION ||
+	    !(reg_read(dev, SVGPU_REG_FORMATS) & BIT_ULL(SVGPU_FORMAT_XE2))) {
+		dev_err(&dev->pdev->dev, "unknown version or format\n");
+		return -ENODEV;
+	}
+	dev->format = svm_format_find("xe2");
+	if (!dev->format) {
+		dev_err(&dev->pdev->dev, "svmirror lacks its format\n");
+		return -ENODEV;
+	}
+	dev->table_lg2 = svm_format_describe(dev->format)->table_lg2;
+	return read_geometry(dev);
+}
+
+/**
+ * svgpu_device_start() - begin an epoch
+ * @dev: initialised, interrupts requested
+ *
+ * Context: may sleep.
+ * Return: 0, or -EIO where the device does not answer.
+ */
+int svgpu_device_start(struct svgpu_device *dev)
+{
+	u64 before = reg_read(dev, SVGPU_REG_EPOCH);
+
+	do {
+		dev->epoch = get_random_u64();
+	} while (!dev->epoch || dev->epoch == before);
+	write_epoch(dev, dev->epoch);
+	if (await_epoch(dev, dev->epoch)) {
+		dev_err(&dev->pdev->dev, "does not answer\n");
+		write_epoch(dev, 0);
+		return -EIO;
+	}
+	/* The rings are empty and ours; pairs with the reads of svgpu_error(). */
+	smp_store_release(&dev->error, 0);
+	queue_delayed_work(dev->wq, &dev->watchdog,
+			   msecs_to_jiffies(WATCHDOG_MS));
+	return 0;
+}
+
+/**
+ * svgpu_device_stop() - end the epoch: no DMA after this
+ * @dev: with no vm and no queue left
+ *
+ * Context: may sleep.
+ */
+void svgpu_device_stop(struct svgpu_device *dev)
+{
+	cancel_delayed_work_sync(&dev->watchdog);
+	write_epoch(dev, 0);
+	if (!svgpu_error(dev) && await_epoch(dev, 0))
+		dev_err(&dev->pdev->dev, "did not stop; cut off\n");
+	pci_clear_master(dev->pdev);
+	cmpxchg(&dev->error, 0, -ENODEV);
+	flush_work(&dev->wedge_work);
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The done ring: what the device says of jobs that have ended. A cookie that no
+ * queue runs is either late (its queue ended while the report was on its way) or
+ * garbage; both are counted nowhere and end nothing.
+ */
+#include <drm/drm_print.h>
+
+#include "task.h"
+
+/* The rings of jobs, before the device starts. */
+void svgpu_jobs_init(struct svgpu_device *dev)
+{
+	struct svgpu_jobs *jobs = &dev->jobs;
+
+	mutex_init(&jobs->drain_lock);
+	mutex_init(&jobs->push_lock);
+	svgpu_ring_init(&jobs->ring, dev->bar, SVGPU_JOB_RING,
+			SVGPU_JOB_ENTRIES, sizeof(struct svgpu_job));
+	svgpu_ring_init(&jobs->done, dev->bar, SVGPU_DONE_RING,
+			SVGPU_DONE_ENTRIES, sizeof(struct svgpu_done));
+	atomic_set(&jobs->cookie, 0);
+}
+
+static int status_to_errno(const struct svgpu_task *task, u32 status)
+{
+	switch (status) {
+	case SVGPU_DONE_OK:
+		return 0;
+	case SVGPU_DONE_FAULT:
+		return task->fault_error ?: -EFAULT;
+	case SVGPU_DONE_CANCELED:
+		return -ECANCELED;
+	case SVGPU_DONE_INVALID:
+		return -EINVAL;
+	case SVGPU_DONE_LIMIT:
+		return -E2BIG;
+	default:	/* a bus error, or nothing that we know */
+		return -EIO;
+	}
+}
+
+static void end_one(struct svgpu_device *dev, const struct svgpu_done *done)
+{
+	struct svgpu_task *task = svgpu_task_take(dev, done->cookie);
+	bool bus = done->status == SVGPU_DONE_BUS;
+	struct drm_svgpu_job_result *result;
+	int status;
+
+	if (!task) {
+		drm_dbg(&dev->drm, "done: nobody runs cookie %#llx\n",
+			done->cookie);
+		return;
+	}
+	status = status_to_errno(task, done->status);
+	result = &task->result;
+	result->bytes = done->bytes;
+	result->tlb_misses = done->tlb_misses;
+	if ((bus || done->status == SVGPU_DONE_FAULT) && !task->fault_error) {
+		result->va = done->va;
+		result->access = min_t(u32, done->access, SVGPU_ATOMIC);
+	}
+	if (bus) {
+		drm_err_ratelimited(&dev->drm,
+				    "bus error: va %#llx led to %#llx\n",
+				    done->va, done->address);
+		svgpu_faultlog_add(&task->queue->vm->log, done->va,
+				   task->queue->id, result->access, -EIO);
+	}
+	svgpu_task_end(task, status);
+}
+
+/**
+ * svgpu_jobs_drain() - end all jobs that the device has reported
+ * @dev: the device
+ *
+ * Context: process; sleeps.
+ */
+void svgpu_jobs_drain(struct svgpu_device *dev)
+{
+	struct svgpu_jobs *jobs = &dev->jobs;
+	struct svgpu_done done;
+	int got = 1;
+
+	mutex_lock(&jobs->drain_lock);
+	while (!svgpu_error(dev)) {
+		got = svgpu_ring_pop(&jobs->done, &done);
+		if (got <= 0)
+			break;
+		end_one(dev, &done);
+	}
+	mutex_unlock(&jobs->drain_lock);
+	if (got < 0)
+		svgpu_device_wedge(dev, "impossible index of the done ring");
+}

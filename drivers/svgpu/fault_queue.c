@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The fault ring and the groups that its entries are sorted into.
+ *
+ * A group is the faults of one table of one context. It exists from the first
+ * such fault until its worker finds it empty; groups are worked on in parallel.
+ * Records and groups come from pools made at probe: taking in a fault allocates
+ * nothing. Each record needs at most one group, so groups cannot run out before
+ * records do; when records do, the ring waits until one comes back.
+ *
+ * drain lock (mutex): the ring. fault lock (spin): lists. Both are described in svgpu.h.
+ */
+#include <linux/slab.h>
+
+#include "fault.h"
+
+#define FAULT_RECORDS	256
+
+static void drain_again(struct work_struct *work)
+{
+	struct svgpu_device *dev =
+		container_of(work, struct svgpu_device, faults.drain_work);
+
+	svgpu_faults_drain(dev);
+}
+
+/* Return: 0 or -ENOMEM. svgpu_faults_fini() must follow in both cases. */
+int svgpu_faults_init(struct svgpu_device *dev)
+{
+	struct svgpu_faults *f = &dev->faults;
+	struct svgpu_fault_group *group;
+	struct svgpu_fault_rec *rec;
+	int i;
+
+	mutex_init(&f->drain_lock);
+	mutex_init(&f->reply_lock);
+	spin_lock_init(&f->lock);
+	INIT_LIST_HEAD(&f->idle);
+	INIT_LIST_HEAD(&f->idle_groups);
+	INIT_LIST_HEAD(&f->groups);
+	INIT_WORK(&f->drain_work, drain_again);
+	svgpu_ring_init(&f->ring, dev->bar, SVGPU_FAULT_RING,
+			SVGPU_FAULT_ENTRIES, sizeof(struct svgpu_fault));
+	svgpu_ring_init(&f->reply, dev->bar, SVGPU_REPLY_RING,
+			SVGPU_REPLY_ENTRIES, sizeof(struct svgpu_reply));
+
+	f->records = kvcalloc(FAULT_RECORDS, sizeof(*rec), GFP_KERNEL);
+	f->group_pool = kvcalloc(FAULT_RECORDS, sizeof(*group), GFP_KERNEL);
+	if (!f->records || !f->group_pool)
+		return -ENOMEM;
+	rec = f->records;
+	group = f->group_pool;
+	for (i = 0; i < FAULT_RECORDS; i++, rec++, group++) {
+		list_add(&rec->link, &f->idle);
+		INIT_LIST_HEAD(&group->recs);
+		INIT_WORK(&group->work, svgpu_fault_work);
+		group->dev = dev;
+		list_add(&group->link, &f->idle_groups);
+	}
+	return 0;
+}
+
+/* The workqueues are gone. */
+void svgpu_faults_fini(struct svgpu_device *dev)
+{
+	struct svgpu_faults *f = &dev->faults;
+
+	kvfree(f->records);
+	kvfree(f->group_pool);
+	mutex_destroy(&f->drain_lock);
+	mutex_destroy(&f->reply_lock);
+}
+
+/* An idle record, or NULL; then the ring is drained again when one is. */
+static struct svgpu_fault_rec *rec_get(struct svgpu_device *dev)
+{
+	struct svgpu_faults *f = &dev->faults;
+	struct svgpu_fault_rec *rec;
+
+	spin_lock(&f->lock);
+	rec = list_first_entry_or_null(&f->idle, struct svgpu_fault_rec, link);
+	f->starved = !rec;
+	if (rec)
+		list_del(&rec->link);
+	spin_unlock(&f->lock);
+	if (!rec)
+		return NULL;
+	rec->vm = NULL;
+	rec->queue_id = 0;
+	rec->injected = false;
+	atomic_inc(&dev->fault_total);
+	return rec;
+}
+
+/* The record has been answered. */
+void svgpu_fault_done(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
+{
+	struct svgpu_faults *f = &dev->faults;
+	struct svgpu_vm *vm = rec->vm;
+
+	atomic_dec(&dev->fault_total);
+	spin_lock(&f->lock);
+	list_add(&rec->link, &f->idle);
+	if (f->starved)
+		queue_work(dev->wq, &f->drain_work);
+	f->starved = false;
+	spin_unlock(&f->lock);
+	if (vm) {
+		svgpu_vm_unuse(vm);
+		svgpu_vm_put(vm);
+	}
+}
+
+/**
+ * svgpu_faults_drain() - take in all that the device has reported
+ * @dev: the device
+ *
+ * On return each entry that was in the ring has been answered or is in a group,
+ * unless the pool was empty.
+ * Context: process; sleeps.
+ */
+void svgpu_faults_drain(struct svgpu_device *dev)
+{
+	struct svgpu_faults *f = &dev->faults;
+	struct svgpu_fault_rec *rec;
+	int got = 1;
+
+	mutex_lock(&f->drain_lock);
+	while (got > 0 && !svgpu_error(dev)) {
+		rec = rec_get(dev);
+		if (!rec)
+			break;
+		got = svgpu_ring_pop(&f->ring, &rec->entry);
+		if (got > 0)
+			svgpu_fault_take(dev, rec);
+		else
+			svgpu_fault_done(dev, rec);
+	}
+	mutex_unlock(&f->drain_lock);
+	if (got < 0)
+		svgpu_device_wedge(dev, "impossible index of the fault ring");
+}
+
+/**
+ * svgpu_fault_inject() - as if the device had reported @entry
+ * @dev: the device
+ * @entry: anything
+ *
+ * The device gets no answer to it.
+ * Return: 0, -EBUSY (too many under way), -EIO, -ENODEV.
+ */
+int svgpu_fault_inject(struct svgpu_device *dev,
+		       const struct svgpu_fault *entry)
+{
+	struct svgpu_fault_rec *rec;
+
+	if (svgpu_error(dev))
+		return svgpu_error(dev);
+	rec = rec_get(dev);
+	if (!rec)
+		return -EBUSY;
+	rec->entry = *entry;
+	rec->injected = true;
+	atomic64_inc(&dev->faults.stats.injected);
+	svgpu_fault_take(dev, rec);
+	return 0;
+}
+
+static struct svgpu_fault_group *find_group(struct svgpu_faults *f,
+					    u32 context, u64 table)
+{
+	struct svgpu_fault_group *group;
+
+	/* As long as there are engines that fault at once: short. */
+	list_for_each_entry(group, &f->groups, link) {
+		if (group->context == context && group->table == table)
+			return group;
+	}
+	return NULL;
+}
+
+/* Puts a checked record into the group of its table, which is made and started if need be. */
+void svgpu_fault_enqueue(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
+{
+	struct svgpu_faults *f = &dev->faults;
+	u64 table = rec->entry.va >> dev->table_lg2;
+	struct svgpu_fault_group *group;
+
+	spin_lock(&f->lock);
+	group = find_group(f, rec->entry.context, table);
+	if (!group) {
+		group = list_first_entry(&f->idle_groups,
+					 struct svgpu_fault_group, link);
+		group->context = rec->entry.context;
+		group->table = table;
+		list_move_tail(&group->link, &f->groups);
+		queue_work(dev->fault_wq, &group->work);
+		atomic64_inc(&f->stats.groups);
+	}
+	list_add_tail(&rec->link, &group->recs);
+	spin_unlock(&f->lock);
+}
+
+/*
+ * For the worker: the group's next fault, and in @same those of the same page
+ * that need no more access than it. NULL: the group is empty and no more the
+ * worker's.
+ */
+struct svgpu_fault_rec *svgpu_fault_next(struct svgpu_fault_group *group,
+					 struct list_head *same)
+{
+	struct svgpu_faults *f = &group->dev->faults;
+	struct svgpu_fault_rec *rec, *other, *next;
+
+	spin_lock(&f->lock);
+	rec = list_first_entry_or_null(&group->recs, struct svgpu_fault_rec,
+				       link);
+	if (!rec) {
+		list_move(&group->link, &f->idle_groups);
+		spin_unlock(&f->lock);
+		return NULL;
+	}
+	list_del(&rec->link);
+	list_for_each_entry_safe(other, next, &group->recs, link) {
+		if (other->entry.va >> PAGE_SHIFT ==
+			    rec->entry.va >> PAGE_SHIFT &&
+		    other->entry.access <= rec->entry.access)
+			list_move_tail(&other->link, same);
+	}
+	spin_unlock(&f->lock);
+	return rec;
+}
+
+/* Faults that are not answered by another one's answer after all. */
+void svgpu_fault_requeue(struct svgpu_fault_group *group,
+			 struct list_head *recs)
+{
+	spin_lock(&group->dev->faults.lock);
+	list_splice_tail_init(recs, &group->recs);
+	spin_unlock(&group->dev->faults.lock);
+}

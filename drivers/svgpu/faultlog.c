@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A vm's last 128 faults that could not be served. When it is full the oldest
+ * record goes, and the one after it inherits the count of what was lost before
+ * it: the newest are what a reader wants, and no loss goes unseen.
+ */
+#include <linux/ktime.h>
+
+#include "svgpu.h"
+
+void svgpu_faultlog_init(struct svgpu_faultlog *log)
+{
+	mutex_init(&log->lock);
+}
+
+static struct drm_svm_fault_record *record_at(struct svgpu_faultlog *log,
+					      u32 n)
+{
+	return &log->record[(log->first + n) % SVGPU_FAULT_LOG];
+}
+
+static void drop_oldest(struct svgpu_faultlog *log)
+{
+	u32 lost = record_at(log, 0)->lost + 1;
+
+	log->first++;
+	log->count--;
+	record_at(log, 0)->lost = lost;
+}
+
+/**
+ * svgpu_faultlog_add() - put a record in
+ * @log: a vm's
+ * @va: device address
+ * @queue_id: handle of the queue, 0: none
+ * @access: DRM_SVM_ACCESS_*
+ * @error: negative errno
+ *
+ * Context: process; sleeps.
+ */
+void svgpu_faultlog_add(struct svgpu_faultlog *log, u64 va, u32 queue_id,
+			u32 access, int error)
+{
+	mutex_lock(&log->lock);
+	if (log->count == SVGPU_FAULT_LOG)
+		drop_oldest(log);
+	*record_at(log, log->count++) = (struct drm_svm_fault_record){
+		.va = va,
+		.time_ns = ktime_get_ns(),
+		.queue_id = queue_id,
+		.access = access,
+		.error = error,
+	};
+	mutex_unlock(&log->lock);
+}
+
+/* How many records wait to be read. */
+u32 svgpu_faultlog_count(struct svgpu_faultlog *log)
+{
+	u32 count;
+
+	mutex_lock(&log->lock);
+	count = log->count;
+	mutex_unlock(&log->lock);
+	return count;
+}
+
+/* Takes up to @max records out, oldest first. Return: how many. */
+u32 svgpu_faultlog_take(struct svgpu_faultlog *log,
+			struct drm_svm_fault_record *out, u32 max)
+{
+	u32 taken = 0;
+
+	mutex_lock(&log->lock);
+	while (taken < max && log->count) {
+		out[taken++] = *record_at(log, 0);
+		log->first++;
+		log->count--;
+	}
+	mutex_unlock(&log->lock);
+	return taken;
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Queues: a hardware queue each, with the jobs that wait for it and the results
+ * of those that ended.
+ *
+ * A queue ends in this order: it takes no more jobs (@error); its work item is
+ * waited for; the device ends what runs; that is taken from the done ring;
+ * what is left is ended here; nobody is ending one any more; and only then its
+ * hardware id is free. Each step is bounded, by the device's timeout at worst.
+ */
+#include <linux/slab.h>
+
+#include "task.h"
+
+static void queue_free(struct kref *ref)
+{
+	struct svgpu_queue *queue = container_of(ref, struct svgpu_queue, ref);
+	struct svgpu_kept *kept, *next;
+
+	list_for_each_entry_safe(kept, next, &queue->kept, link)
+		kfree(kept);
+	svgpu_vm_put(queue->vm);
+	kfree(queue);
+}
+
+void svgpu_queue_put(struct svgpu_queue *queue)
+{
+	kref_put(&queue->ref, queue_free);
+}
+
+static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
+{
+	struct svgpu_queue *queue =
+		kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
+
+	if (!queue)
+		return NULL;
+	kref_init(&queue->ref);
+	queue->dev = vm->dev;
+	queue->vm = vm;
+	kref_get(&vm->ref);
+	INIT_DELAYED_WORK(&queue->work, svgpu_queue_work);
+	init_waitqueue_head(&queue->idle);
+	spin_lock_init(&queue->lock);
+	INIT_LIST_HEAD(&queue->waiting);
+	INIT_LIST_HEAD(&queue->kept);
+	return queue;
+}
+
+/**
+ * svgpu_queue_create() - make a queue
+ * @vm: where its jobs run; used by the caller
+ *
+ * Context: process; sleeps.
+ * Return: the queue, to be ended by svgpu_queue_stop() and svgpu_queue_put();
+ * -ENOSPC: no hardware queue is free; -ENOMEM, -EIO, -ENODEV.
+ */
+struct svgpu_queue *svgpu_queue_create(struct svgpu_vm *vm)
+{
+	struct svgpu_queue *queue = queue_alloc(vm);
+	struct svgpu_device *dev = vm->dev;
+	struct svgpu_sync op = { .op = SVGPU_SYNC_QUEUE_SET };
+	int ret;
+
+	if (!queue)
+		return ERR_PTR(-ENOMEM);
+	ret = xa_alloc(&dev->queues, &queue->hw, queue,
+		       XA_LIMIT(0, dev->queue_count - 1), GFP_KERNEL);
+	if (ret) {
+		svgpu_queue_put(queue);
+		return ERR_PTR(ret == -EBUSY ? -ENOSPC : ret);
+	}
+	atomic_inc(&dev->queue_total);
+	op.queue = queue->hw;
+	op.context = vm->context;
+	ret = svgpu_sync_run(dev, &op);
+	if (ret) {
+		svgpu_queue_stop(queue, ret);
+		svgpu_queue_put(queue);
+		return ERR_PTR(ret);
+	}
+	return queue;
+}
+
+/**
+ * svgpu_queue_get() - the queue of a handle
+ * @file: whose handle it is
+ * @id: the handle
+ *
+ * Return: the queue, with a reference; -ENOENT; -EPERM: it is another process's.
+ */
+struct svgpu_queue *svgpu_queue_get(struct svgpu_file *file, u32 id)
+{
+	struct svgpu_queue *queue;
+
+	xa_lock(&file->queues);
+	queue = xa_load(&file->queues, id);
+	if (queue)
+		kref_get(&queue->ref);
+	xa_unlock(&file->queues);
+	if (!queue)
+		return ERR_PTR(-ENOENT);
+	/* Its vm is there: one that has queues is not destroyed. */
+	if (svm_vm_mm(queue->vm->svm) != current->mm) {
+		svgpu_queue_put(queue);
+		return ERR_PTR(-EPERM);
+	}
+	return queue;
+}
+
+/* The queue of a hardware id, with a reference, or NULL. */
+struct svgpu_queue *svgpu_queue_of_hw(struct svgpu_device *dev, u32 hw)
+{
+	struct svgpu_queue *queue;
+
+	/* Under the lock one in the table has a reference: svgpu_queue_stop() erases it first. */
+	xa_lock(&dev->queues);
+	queue = xa_load(&dev->queues, hw);
+	if (queue)
+		kref_get(&queue->ref);
+	xa_unlock(&dev->queues);
+	return queue;
+}
+
+/* No more jobs are taken in or started. */
+static void queue_close(struct svgpu_queue *queue, int error)
+{
+	spin_lock(&queue->lock);
+	if (!queue->error)
+		WRITE_ONCE(queue->error, error);
+	spin_unlock(&queue->lock);
+	/* The item is queued under the lock and only without error: it does not come again. */
+	cancel_delayed_work_sync(&queue->work);
+}
+
+/* Ends what is left of a closed queue. */
+static void queue_end_tasks(struct svgpu_queue *queue, int error)
+{
+	struct svgpu_task *task, *next, *running;
+	LIST_HEAD(waiting);
+
+	spin_lock(&queue->lock);
+	list_for_each_entry_safe(task, next, &queue->waiting, link) {
+		list_move_tail(&task->link, &waiting);
+		queue->waiting_count--;
+	}
+	running = queue->running;
+	queue->running = NULL;
+	spin_unlock(&queue->lock);
+	if (running)
+		svgpu_task_end(running, error);
+	list_for_each_entry_safe(task, next, &waiting, link)
+		svgpu_task_end(task, error);
+}
+
+/**
+ * svgpu_queue_stop() - end a queue: its jobs end with @error
+ * @queue: the queue
+ * @error: negative errno
+ *
+ * Only the first call does anything.
+ * Context: process; sleeps.
+ */
+void svgpu_queue_stop(struct svgpu_queue *queue, int error)
+{
+	struct svgpu_device *dev = queue->dev;
+	struct svgpu_sync op = {
+		.op = SVGPU_SYNC_QUEUE_CLEAR,
+		.queue = queue->hw,
+	};
+
+	if (test_and_set_bit(0, &queue->stopped))
+		return;
+	queue_close(queue, error);
+	svgpu_sync_run(dev, &op);
+	/* What it reported before the acknowledge is in the rings. */
+	svgpu_jobs_drain(dev);
+	svgpu_faults_drain(dev);
+	queue_end_tasks(queue, svgpu_error(dev) ?: error);
+	wait_event(queue->idle, !atomic_read(&queue->jobs));
+	xa_erase(&dev->queues, queue->hw);
+	atomic_dec(&dev->queue_total);
+}
+
+/* For wedging: every job ends with @error, and so will those that come later. */
+void svgpu_queues_fail_all(struct svgpu_device *dev, int error)
+{
+	struct svgpu_queue *queue;
+	unsigned long hw;
+
+	xa_for_each(&dev->queues, hw, queue) {
+		queue = svgpu_queue_of_hw(dev, hw);
+		if (!queue)
+			continue;
+		queue_close(queue, error);
+		queue_end_tasks(queue, error);
+		svgpu_queue_put(queue);
+	}
+}
+
+/* For removal: stops every queue. No ioctl runs any more. */
+void svgpu_queues_stop_all(struct svgpu_device *dev, int error)
+{
+	struct svgpu_queue *queue;
+	unsigned long hw;
+
+	xa_for_each(&dev->queues, hw, queue) {
+		queue = svgpu_queue_of_hw(dev, hw);
+		if (!queue)
+			continue;
+		svgpu_queue_stop(queue, error);
+		svgpu_queue_put(queue);
+	}
+}
+
+/* A job ended: its queue may go on, and so may those that wait for its fence. */
+void svgpu_queues_kick(struct svgpu_device *dev)
+{
+	struct svgpu_queue *queue;
+	unsigned long hw;
+
+	/* The lock keeps the queues that are in the table. */
+	xa_lock(&dev->queues);
+	xa_for_each(&dev->queues, hw, queue) {
+		spin_lock(&queue->lock);
+		if (!queue->error && !queue->running &&
+		    !list_empty(&queue->waiting))
+			mod_delayed_work(dev->wq, &queue->work, 0);
+		spin_unlock(&queue->lock);
+	}
+	xa_unlock(&dev->queues);
+}
+
+static struct svgpu_kept *find_kept(struct svgpu_queue *queue, u64 token)
+{
+	struct svgpu_kept *kept;
+
+	lockdep_assert_held(&queue->lock);
+	list_for_each_entry(kept, &queue->kept, link) {
+		if (kept->token == token)
+			return kept;
+	}
+	return NULL;
+}
+
+/*
+ * Keeps a result until it is read. An older one of the same token goes, or the
+ * oldest of too many.
+ */
+void svgpu_queue_keep(struct svgpu_queue *queue, struct svgpu_kept *kept)
+{
+	struct svgpu_kept *old;
+
+	spin_lock(&queue->lock);
+	old = find_kept(queue, kept->token);
+	if (!old && queue->kept_count >= SVGPU_KEPT_MAX)
+		old = list_first_entry(&queue->kept, struct svgpu_kept, link);
+	if (old)
+		list_del(&old->link);
+	else
+		queue->kept_count++;
+	list_add_tail(&kept->link, &queue->kept);
+	spin_unlock(&queue->lock);
+	kfree(old);
+}
+
+/* Takes the result of @token out: 0 or -ENOENT. */
+int svgpu_queue_result(struct svgpu_queue *queue, u64 token,
+		       struct drm_svgpu_job_result *out)
+{
+	struct svgpu_kept *kept;
+
+	spin_lock(&queue->lock);
+	kept = find_kept(queue, token);
+	if (kept) {
+		list_del(&kept->link);
+		queue->kept_count--;
+		*out = kept->result;
+	}
+	spin_unlock(&queue->lock);
+	kfree(kept);
+	return kept ? 0 : -ENOENT;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The virtual GPU's driver: its objects, and which lock guards what.
+ *
+ * device ─┬─ contexts: hardware id → vm ── svm_vm (svmirror's), fault log
+ *         └─ queues: hardware id → queue ── waiting jobs, one running job
+ * file ───┬─ vms: handle → vm
+ *         └─ queues: handle → queue
+ *
+ * Locks, outermost first; all but the named spinlocks may sleep:
+ *   drain locks   one consumer for the fault ring, one for the done ring
+ *   xa_lock       of a handle or hardware id table: from looking up to the
+ *                 reference that keeps what was found
+ *   queue lock    (spin) a queue's jobs, results and error
+ *   fault lock    (spin) groups and pools of faults
+ *   push locks    one producer for the job ring, one for the reply ring
+ *   VRAM lock     the allocator; never held over an allocation that reclaims
+ *   TLB-queue lock (spin) the sync ring's tail; taken under svmirror's table
+ *                 locks, so nothing that allocates or sleeps happens under it
+ *
+ * The device may stop answering, or lie, at any time. Then it is wedged:
+ * @error is set, it is cut off from memory, and each wait in this driver either
+ * watches @error or has an end of its own.
+ */
+#ifndef SVGPU_H
+#define SVGPU_H
+
+#include <drm/drm_device.h>
+#include <drm/drm_file.h>
+#include <drm/drm_mm.h>
+#include <drm/svgpu_drm.h>
+#include <drm/svm_drm.h>
+#include <linux/completion.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <svm/svm.h>
+
+#include "ring.h"
+
+struct svgpu_task;
+
+/* The sync ring: flushes and changes of contexts and queues, done in order. */
+struct svgpu_sync_queue {
+	spinlock_t lock;	/* TLB-queue lock: ring and seq */
+	struct svgpu_ring ring;
+	u64 seq;		/* of the last entry; its index is seq - 1 */
+};
+
+struct svgpu_vram {
+	struct mutex lock;	/* VRAM lock: all below */
+	struct drm_mm mm;
+	struct list_head poisoning; /* given back, in the order of their poison's seq */
+};
+
+/* What the fault ring came to since probe: debugfs. */
+struct svgpu_fault_stats {
+	atomic64_t taken;
+	atomic64_t duplicates;
+	atomic64_t groups;
+	atomic64_t retried;
+	atomic64_t failed;
+	atomic64_t garbage;
+	atomic64_t stale;
+	atomic64_t injected;
+};
+
+struct svgpu_faults {
+	struct mutex drain_lock; /* drain lock: the ring's consumer side */
+	struct svgpu_ring ring;
+	spinlock_t lock;	/* fault lock: the lists */
+	struct list_head idle;	/* records to take */
+	struct list_head idle_groups;
+	struct list_head groups; /* being worked on, or waiting for a worker */
+	bool starved;		/* no record was idle: the ring waits */
+	struct work_struct drain_work;
+	struct mutex reply_lock; /* push lock */
+	struct svgpu_ring reply;
+	struct svgpu_fault_stats stats;
+	void *records;		/* the pools */
+	void *group_pool;
+};
+
+struct svgpu_jobs {
+	struct mutex drain_lock; /* drain lock: the done ring's consumer side */
+	struct svgpu_ring done;
+	struct mutex push_lock;	/* push lock: the job ring's producer side */
+	struct svgpu_ring ring;
+	atomic_t cookie;
+};
+
+struct svgpu_device {
+	struct drm_device drm;
+	struct pci_dev *pdev;
+	void __iomem *bell;	/* BAR0 */
+	void __iomem *bar;	/* BAR2, write-combining */
+	int error;		/* 0; -EIO: wedged; -ENODEV: not started, or removed */
+
+	/* Constant after probe. */
+	u32 engines;
+	u32 context_count;
+	u32 queue_count;
+	u64 vram_bytes;
+	u64 epoch;
+	u64 generation;
+	const struct svm_format *format;
+	u32 table_lg2;
+
+	struct svgpu_sync_queue sync;
+	struct svgpu_vram vram;
+	struct svgpu_faults faults;
+	struct svgpu_jobs jobs;
+	struct xarray contexts;
+	struct xarray queues;
+
+	struct workqueue_struct *wq;	/* wedging, watchdog, queues, ends of vms */
+	struct workqueue_struct *fault_wq; /* one item a group of faults */
+	struct work_struct wedge_work;
+	struct delayed_work watchdog;
+	u64 beat;		/* the watchdog's */
+	u32 silent_ticks;
+
+	/* What is there now; all zero when nothing is open. */
+	atomic_t vm_total;
+	atomic_t queue_total;
+	atomic_t job_total;
+	atomic_t table_total;
+	atomic_t fault_total;
+	wait_queue_head_t vms_gone;
+};
+
+static inline struct svgpu_device *to_svgpu(struct drm_device *drm)
+{
+	return container_of(drm, struct svgpu_device, drm);
+}
+
+/* 0, or why nothing is to be expected of the device any more. */
+static inline int svgpu_error(const struct svgpu_device *dev)
+{
+	return READ_ONCE(dev->error);
+}
+
+struct svgpu_file {
+	struct svgpu_device *dev;
+	struct xarray vms;
+	struct xarray queues;
+};
+
+#define SVGPU_FAULT_LOG	128
+
+struct svgpu_faultlog {
+	struct mutex lock;	/* all below; nothing is taken under it */
+	u32 first;
+	u32 count;
+	struct drm_svm_fault_record record[SVGPU_FAULT_LOG];
+};
+
+/*
+ * A device address space. @ref keeps the struct, @users keeps @svm: the vm's own
+ * use ends when it is stopped, and svmirror's vm is destroyed after the last one.
+ */
+struct svgpu_vm {
+	struct kref ref;
+	refcount_t users;
+	struct svgpu_device *dev;
+	struct svm_vm *svm;
+	u32 context;
+	u32 queues;		/* under the file's xa_lock of vms */
+	bool live;		/* the device may hold translations of it */
+	unsigned long stopped;	/* bit 0 */
+	struct work_struct end_work;
+	struct completion gone;
+	struct svgpu_faultlog log;
+};
+
+/* A job's result that waits to be read. */
+struct svgpu_kept {
+	struct list_head link;
+	u64 token;
+	struct drm_svgpu_job_result result;
+};
+
+#define SVGPU_WAITING_MAX	256
+#define SVGPU_KEPT_MAX		256
+
+struct svgpu_queue {
+	struct kref ref;
+	struct svgpu_device *dev;
+	struct svgpu_vm *vm;
+	u32 id;			/* the file's handle */
+	u32 hw;
+	unsigned long stopped;	/* bit 0 */
+	struct delayed_work work; /* starts jobs */
+	wait_queue_head_t idle;	/* no job is left */
+	atomic_t jobs;		/* waiting, running or ending */
+
+	spinlock_t lock;	/* queue lock: all below */
+	int error;		/* not 0: takes no more jobs */
+	struct list_head waiting;
+	u32 waiting_count;	/* with those that are on their way in */
+	struct svgpu_task *running;
+	struct list_head kept;
+	u32 kept_count;
+};
+
+/* device.c */
+extern unsigned int svgpu_timeout_ms;
+int svgpu_device_init(struct svgpu_device *dev);
+int svgpu_device_start(struct svgpu_device *dev);
+void svgpu_device_stop(struct svgpu_device *dev);
+void svgpu_device_wedge(struct svgpu_device *dev, const char *why);
+void svgpu_bell(struct svgpu_device *dev, u32 bell);
+
+/* sync.c */
+void svgpu_sync_init(struct svgpu_device *dev);
+u64 svgpu_sync_begin(struct svgpu_device *dev, struct svgpu_sync *op);
+void svgpu_sync_wait(struct svgpu_device *dev, u64 seq, bool may_sleep);
+bool svgpu_sync_done(struct svgpu_device *dev, u64 seq);
+int svgpu_sync_run(struct svgpu_device *dev, const struct svgpu_sync *op);
+
+/* tables.c */
+extern bool svgpu_tables_in_vram;
+extern const struct svm_backend_ops svgpu_backend_ops;
+void svgpu_vram_init(struct svgpu_device *dev);
+void svgpu_vram_fini(struct svgpu_device *dev);
+
+/* vm.c */
+struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev, u32 interval_lg2,
+				 u32 granule_lg2);
+struct svgpu_vm *svgpu_vm_get(struct svgpu_file *file, u32 id);
+struct svgpu_vm *svgpu_vm_of_context(struct svgpu_device *dev, u32 context);
+bool svgpu_vm_use(struct svgpu_vm *vm);
+void svgpu_vm_unuse(struct svgpu_vm *vm);
+void svgpu_vm_stop(struct svgpu_vm *vm);
+void svgpu_vm_wait_gone(struct svgpu_vm *vm);
+void svgpu_vm_put(struct svgpu_vm *vm);
+void svgpu_vms_stop_all(struct svgpu_device *dev);
+
+/* faultlog.c */
+void svgpu_faultlog_init(struct svgpu_faultlog *log);
+void svgpu_faultlog_add(struct svgpu_faultlog *log, u64 va, u32 queue_id,
+			u32 access, int error);
+u32 svgpu_faultlog_count(struct svgpu_faultlog *log);
+u32 svgpu_faultlog_take(struct svgpu_faultlog *log,
+			struct drm_svm_fault_record *out, u32 max);
+
+/* fault_queue.c, fault.c: fault.h has what they share */
+int svgpu_faults_init(struct svgpu_device *dev);
+void svgpu_faults_fini(struct svgpu_device *dev);
+void svgpu_faults_drain(struct svgpu_device *dev);
+int svgpu_fault_inject(struct svgpu_device *dev,
+		       const struct svgpu_fault *entry);
+
+/* queue.c */
+struct svgpu_queue *svgpu_queue_create(struct svgpu_vm *vm);
+struct svgpu_queue *svgpu_queue_get(struct svgpu_file *file, u32 id);
+void svgpu_queue_put(struct svgpu_queue *queue);
+void svgpu_queue_stop(struct svgpu_queue *queue, int error);
+void svgpu_queues_fail_all(struct svgpu_device *dev, int error);
+void svgpu_queues_stop_all(struct svgpu_device *dev, int error);
+void svgpu_queues_kick(struct svgpu_device *dev);
+struct svgpu_queue *svgpu_queue_of_hw(struct svgpu_device *dev, u32 hw);
+int svgpu_queue_result(struct svgpu_queue *queue, u64 token,
+		       struct drm_svgpu_job_result *out);
+
+/* done.c; task.h has what job.c, submit.c and queue.c share */
+void svgpu_jobs_init(struct svgpu_device *dev);
+void svgpu_jobs_drain(struct svgpu_device *dev);
+
+/* debugfs.c */
+void svgpu_debugfs_init(struct drm_minor *minor);
+
+/* svgpu_drm.c */
+extern const struct drm_driver svgpu_drm_driver;
+
+/* ioctls */
+int svgpu_ioctl_vm_create(struct drm_device *drm, void *data,
+			  struct drm_file *drm_file);
+int svgpu_ioctl_vm_destroy(struct drm_device *drm, void *data,
+			   struct drm_file *drm_file);
+int svgpu_ioctl_bind(struct drm_device *drm, void *data,
+		     struct drm_file *drm_file);
+int svgpu_ioctl_unbind(struct drm_device *drm, void *data,
+		       struct drm_file *drm_file);
+int svgpu_ioctl_prefetch(struct drm_device *drm, void *data,
+			 struct drm_file *drm_file);
+int svgpu_ioctl_query(struct drm_device *drm, void *data,
+		      struct drm_file *drm_file);
+int svgpu_ioctl_queue_create(struct drm_device *drm, void *data,
+			     struct drm_file *drm_file);
+int svgpu_ioctl_queue_destroy(struct drm_device *drm, void *data,
+			      struct drm_file *drm_file);
+int svgpu_ioctl_submit(struct drm_device *drm, void *data,
+		       struct drm_file *drm_file);
+int svgpu_ioctl_info(struct drm_device *drm, void *data,
+		     struct drm_file *drm_file);
+int svgpu_answer(u64 user, u64 *size, const void *answer, size_t bytes);
+
+#endif

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module and the PCI driver: how the parts are put together and taken apart.
+ *
+ * After drm_dev_unplug() nobody makes a vm, a queue or a job any more (svgpu_drm.c),
+ * and remove() ends all that there are, whether their files are open or not.
+ * Open files keep the module and the struct of the device, but nothing of the
+ * hardware.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/interrupt.h>
+#include <linux/module.h>
+
+#include <drm/drm_drv.h>
+
+#include "svgpu.h"
+
+static char *tables = "vram";
+module_param(tables, charp, 0444);
+MODULE_PARM_DESC(tables, "where page tables lie: vram (default) or system");
+
+unsigned int svgpu_timeout_ms = 5000;
+module_param_named(flush_timeout_ms, svgpu_timeout_ms, uint, 0444);
+MODULE_PARM_DESC(flush_timeout_ms,
+		 "a device that does not answer for so long is given up (100 to 15000, default 5000)");
+
+bool svgpu_tables_in_vram;
+
+static irqreturn_t fault_interrupt(int irq, void *data)
+{
+	svgpu_faults_drain(data);
+	return IRQ_HANDLED;
+}
+
+static irqreturn_t done_interrupt(int irq, void *data)
+{
+	svgpu_jobs_drain(data);
+	return IRQ_HANDLED;
+}
+
+static int request_interrupts(struct svgpu_device *dev)
+{
+	int fault, done, ret;
+
+	ret = pci_alloc_irq_vectors(dev->pdev, 2, 2, PCI_IRQ_MSIX);
+	if (ret < 0)
+		return ret;
+	fault = pci_irq_vector(dev->pdev, SVGPU_VECTOR_FAULT);
+	done = pci_irq_vector(dev->pdev, SVGPU_VECTOR_DONE);
+	ret = request_threaded_irq(fault, NULL, fault_interrupt, IRQF_ONESHOT,
+				   "svgpu-fault", dev);
+	if (ret)
+		goto free_vectors;
+	ret = request_threaded_irq(done, NULL, done_interrupt, IRQF_ONESHOT,
+				   "svgpu-done", dev);
+	if (ret)
+		goto free_fault;
+	return 0;
+
+free_fault:
+	free_irq(fault, dev);
+free_vectors:
+	pci_free_irq_vectors(dev->pdev);
+	return ret;
+}
+
+static void free_interrupts(struct svgpu_device *dev)
+{
+	free_irq(pci_irq_vector(dev->pdev, SVGPU_VECTOR_DONE), dev);
+	free_irq(pci_irq_vector(dev->pdev, SVGPU_VECTOR_FAULT), dev);
+	pci_free_irq_vectors(dev->pdev);
+}
+
+static int map_bars(struct svgpu_device *dev)
+{
+	int ret;
+
+	ret = pci_enable_device(dev->pdev);
+	if (ret)
+		return ret;
+	ret = pci_request_regions(dev->pdev, "svgpu");
+	if (ret)
+		goto disable;
+	ret = dma_set_mask_and_coherent(&dev->pdev->dev, DMA_BIT_MASK(64));
+	if (ret)
+		goto release;
+	ret = -ENOMEM;
+	dev->bell = pci_iomap(dev->pdev, 0, 0);
+	dev->bar = pci_iomap_wc(dev->pdev, 2, 0);
+	if (dev->bell && dev->bar)
+		return 0;
+	if (dev->bar)
+		pci_iounmap(dev->pdev, dev->bar);
+	if (dev->bell)
+		pci_iounmap(dev->pdev, dev->bell);
+release:
+	pci_release_regions(dev->pdev);
+disable:
+	pci_disable_device(dev->pdev);
+	return ret;
+}
+
+static void unmap_bars(struct svgpu_device *dev)
+{
+	pci_iounmap(dev->pdev, dev->bar);
+	pci_iounmap(dev->pdev, dev->bell);
+	pci_release_regions(dev->pdev);
+	pci_disable_device(dev->pdev);
+}
+
+/* Software state; svgpu_teardown() undoes it, also after a failure. */
+static int svgpu_setup(struct svgpu_device *dev)
+{
+	int ret;
+
+	svgpu_sync_init(dev);
+	svgpu_jobs_init(dev);
+	svgpu_vram_init(dev);
+	ret = svgpu_faults_init(dev);
+	if (ret)
+		return ret;
+	dev->wq = alloc_workqueue("svgpu", WQ_UNBOUND, 0);
+	dev->fault_wq = alloc_workqueue("svgpu-fault", WQ_UNBOUND, 0);
+	return dev->wq && dev->fault_wq ? 0 : -ENOMEM;
+}
+
+static void svgpu_teardown(struct svgpu_device *dev)
+{
+	/* Faults first: their workers put work on the other. */
+	if (dev->fault_wq)
+		destroy_workqueue(dev->fault_wq);
+	if (dev->wq)
+		destroy_workqueue(dev->wq);
+	svgpu_faults_fini(dev);
+	svgpu_vram_fini(dev);
+	mutex_destroy(&dev->jobs.drain_lock);
+	mutex_destroy(&dev->jobs.push_lock);
+	xa_destroy(&dev->contexts);
+	xa_destroy(&dev->queues);
+}
+
+/* From interrupts to a running device that nobody can open yet. */
+static int svgpu_bring_up(struct svgpu_device *dev)
+{
+	int ret;
+
+	ret = request_interrupts(dev);
+	if (ret)
+		return ret;
+	pci_set_master(dev->pdev);
+	ret = svgpu_device_start(dev);
+	if (ret) {
+		pci_clear_master(dev->pdev);
+		free_interrupts(dev);
+	}
+	return ret;
+}
+
+static int svgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct svgpu_device *dev;
+	int ret;
+
+	dev = devm_drm_dev_alloc(&pdev->dev, &svgpu_drm_driver,
+				 struct svgpu_device, drm);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	dev->pdev = pdev;
+	pci_set_drvdata(pdev, dev);
+	ret = map_bars(dev);
+	if (ret)
+		return ret;
+	ret = svgpu_device_init(dev);
+	if (ret)
+		goto unmap;
+	ret = svgpu_setup(dev);
+	if (ret)
+		goto teardown;
+	ret = svgpu_bring_up(dev);
+	if (ret)
+		goto teardown;
+	ret = drm_dev_register(&dev->drm, 0);
+	if (ret)
+		goto stop;
+	dev_info(&pdev->dev, "%u engines, %llu MiB of VRAM, tables in %s\n",
+		 dev->engines, dev->vram_bytes >> 20, tables);
+	return 0;
+
+stop:
+	svgpu_device_stop(dev);
+	free_interrupts(dev);
+teardown:
+	svgpu_teardown(dev);
+unmap:
+	unmap_bars(dev);
+	return ret;
+}
+
+static void svgpu_remove(struct pci_dev *pdev)
+{
+	struct svgpu_device *dev = pci_get_drvdata(pdev);
+
+	/* No ioctl runs after this. */
+	drm_dev_unplug(&dev->drm);
+	svgpu_queues_stop_all(dev, -ENODEV);
+	svgpu_vms_stop_all(dev);
+	svgpu_device_stop(dev);
+	free_interrupts(dev);
+	svgpu_teardown(dev);
+	unmap_bars(dev);
+}
+
+/* The machine goes down or another kernel comes up: no DMA into what is no more ours. */
+static void svgpu_shutdown(struct pci_dev *pdev)
+{
+	svgpu_device_stop(pci_get_drvdata(pdev));
+}
+
+/* Other ivshmem devices have these numbers too: probe looks for the magic. */
+static const struct pci_device_id svgpu_ids[] = {
+	{ PCI_DEVICE(SVGPU_PCI_VENDOR, SVGPU_PCI_DEVICE) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, svgpu_ids);
+
+static struct pci_driver svgpu_pci_driver = {
+	.name = "svgpu",
+	.id_table = svgpu_ids,
+	.probe = svgpu_probe,
+	.remove = svgpu_remove,
+	.shutdown = svgpu_shutdown,
+};
+
+static int __init svgpu_init(void)
+{
+	svgpu_tables_in_vram = !strcmp(tables, "vram");
+	if (!svgpu_tables_in_vram && strcmp(tables, "system")) {
+		pr_err("svgpu: tables=%s: neither vram nor system\n", tables);
+		return -EINVAL;
+	}
+	/* Longer than this would look like a lock-up: some wait without sleeping. */
+	if (svgpu_timeout_ms < 100 || svgpu_timeout_ms > 15000) {
+		pr_err("svgpu: flush_timeout_ms=%u: not from 100 to 15000\n",
+		       svgpu_timeout_ms);
+		return -EINVAL;
+	}
+	return pci_register_driver(&svgpu_pci_driver);
+}
+
+static void __exit svgpu_exit(void)
+{
+	pci_unregister_driver(&svgpu_pci_driver);
+}
+
+module_init(svgpu_init);
+module_exit(svgpu_exit);
+
+MODULE_DESCRIPTION("Render node of svmirror's virtual GPU");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The virtual GPU's own ioctls (svgpu_drm.h) but for submit, which is in
+ * submit.c: queues, and questions about the device and about jobs that ended.
+ */
+#include "svgpu.h"
+
+/*
+ * Counts a queue in, so that its vm stays; false: the vm has been taken out.
+ * The file's xa_lock of vms orders this with svgpu_ioctl_vm_destroy().
+ */
+static bool vm_add_queue(struct svgpu_file *file, u32 vm_id,
+			 struct svgpu_vm *vm)
+{
+	bool there;
+
+	xa_lock(&file->vms);
+	there = xa_load(&file->vms, vm_id) == vm;
+	if (there)
+		vm->queues++;
+	xa_unlock(&file->vms);
+	return there;
+}
+
+static void vm_drop_queue(struct svgpu_file *file, struct svgpu_vm *vm)
+{
+	xa_lock(&file->vms);
+	vm->queues--;
+	xa_unlock(&file->vms);
+}
+
+static int make_queue(struct svgpu_file *file, struct svgpu_vm *vm, u32 *id)
+{
+	struct svgpu_queue *queue = svgpu_queue_create(vm);
+	int ret;
+
+	if (IS_ERR(queue))
+		return PTR_ERR(queue);
+	/* Its number is there before it can be found: both happen under the table's lock. */
+	ret = xa_alloc(&file->queues, &queue->id, queue, xa_limit_31b,
+		       GFP_KERNEL);
+	if (ret) {
+		svgpu_queue_stop(queue, ret);
+		svgpu_queue_put(queue);
+		return ret;
+	}
+	*id = queue->id;
+	return 0;
+}
+
+/* DRM_SVGPU_QUEUE_CREATE */
+int svgpu_ioctl_queue_create(struct drm_device *drm, void *data,
+			     struct drm_file *drm_file)
+{
+	struct svgpu_file *file = drm_file->driver_priv;
+	struct drm_svgpu_queue_create *args = data;
+	struct svgpu_vm *vm;
+	int ret;
+
+	if (args->flags || args->queue_id || args->pad)
+		return -EINVAL;
+	vm = svgpu_vm_get(file, args->vm_id);
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	ret = svgpu_error(vm->dev);
+	if (!ret && !vm_add_queue(file, args->vm_id, vm))
+		ret = -ENOENT;
+	if (!ret) {
+		ret = make_queue(file, vm, &args->queue_id);
+		if (ret)
+			vm_drop_queue(file, vm);
+	}
+	svgpu_vm_unuse(vm);
+	svgpu_vm_put(vm);
+	return ret;
+}
+
+/* DRM_SVGPU_QUEUE_DESTROY */
+int svgpu_ioctl_queue_destroy(struct drm_device *drm, void *data,
+			      struct drm_file *drm_file)
+{
+	struct svgpu_file *file = drm_file->driver_priv;
+	struct drm_svgpu_queue_destroy *args = data;
+	struct svgpu_queue *queue;
+	int ret = 0;
+
+	if (args->pad)
+		return -EINVAL;
+	queue = svgpu_queue_get(file, args->queue_id);
+	if (IS_ERR(queue))
+		return PTR_ERR(queue);
+	/* Of several that destroy it one gets it. */
+	if (xa_cmpxchg(&file->queues, args->queue_id, queue, NULL,
+		       GFP_KERNEL) != queue)
+		ret = -ENOENT;
+	if (!ret) {
+		svgpu_queue_stop(queue, -ECANCELED);
+		vm_drop_queue(file, queue->vm);
+		/* The handle's. */
+		svgpu_queue_put(queue);
+	}
+	svgpu_queue_put(queue);
+	return ret;
+}
+
+static int info_device(struct svgpu_device *dev, struct drm_svgpu_info *args)
+{
+	struct drm_svgpu_device info = {
+		.engines = dev->engines,
+		.contexts = dev->context_count,
+		.queues = dev->queue_count,
+		.wedged = !!svgpu_error(dev),
+		.vram_bytes = dev->vram_bytes,
+		.kernels = BIT_ULL(SVGPU_KERNELS) - 1,
+		.tables_in_vram = svgpu_tables_in_vram,
+	};
+
+	if (args->queue_id || args->token)
+		return -EINVAL;
+	return svgpu_answer(args->data, &args->size, &info, sizeof(info));
+}
+
+static int info_job(struct svgpu_file *file, struct drm_svgpu_info *args)
+{
+	struct drm_svgpu_job_result result;
+	struct svgpu_queue *queue;
+	int ret;
+
+	queue = svgpu_queue_get(file, args->queue_id);
+	if (IS_ERR(queue))
+		return PTR_ERR(queue);
+	if (args->size) {
+		ret = svgpu_queue_result(queue, args->token, &result);
+		if (!ret)
+			ret = svgpu_answer(args->data, &args->size, &result,
+					   sizeof(result));
+	} else {
+		args->size = sizeof(result);
+		ret = 0;
+	}
+	svgpu_queue_put(queue);
+	return ret;
+}
+
+/* DRM_SVGPU_INFO */
+int svgpu_ioctl_info(struct drm_device *drm, void *data,
+		     struct drm_file *drm_file)
+{
+	struct drm_svgpu_info *args = data;
+
+	switch (args->info) {
+	case DRM_SVGPU_INFO_DEVICE:
+		return info_device(to_svgpu(drm), args);
+	case DRM_SVGPU_INFO_JOB:
+		return info_job(drm_file->driver_priv, args);
+	default:
+		return -EINVAL;
+	}
+}

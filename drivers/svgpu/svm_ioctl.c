@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls that every driver with shared virtual memory has (svm_drm.h). They
+ * check what the uAPI promises to check and hand the rest to svmirror. All run
+ * inside a drm_dev section (svgpu_drv.c): the device is not removed meanwhile.
+ *
+ * A wedged device refuses what would need it; taking down and asking go on.
+ */
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "svgpu.h"
+
+/**
+ * svgpu_answer() - copy an answer as struct drm_svm_query describes
+ * @user: address of the caller's buffer
+ * @size: in: its size; out: bytes written, or at 0: needed
+ * @answer: the answer
+ * @bytes: its size
+ *
+ * Return: 0 or -EFAULT.
+ */
+int svgpu_answer(u64 user, u64 *size, const void *answer, size_t bytes)
+{
+	if (*size) {
+		bytes = min_t(u64, *size, bytes);
+		if (copy_to_user(u64_to_user_ptr(user), answer, bytes))
+			return -EFAULT;
+	}
+	*size = bytes;
+	return 0;
+}
+
+static void put_vm(struct svgpu_vm *vm)
+{
+	svgpu_vm_unuse(vm);
+	svgpu_vm_put(vm);
+}
+
+/* 0 and @end, or -EINVAL: not aligned, empty, or past the end of the address space. */
+static int check_span(u64 start, u64 length, u64 *end)
+{
+	if (!length || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(length) ||
+	    check_add_overflow(start, length, end))
+		return -EINVAL;
+	return 0;
+}
+
+/* DRM_SVM_VM_CREATE */
+int svgpu_ioctl_vm_create(struct drm_device *drm, void *data,
+			  struct drm_file *drm_file)
+{
+	struct svgpu_file *file = drm_file->driver_priv;
+	struct drm_svm_vm_create *args = data;
+	struct svgpu_device *dev = to_svgpu(drm);
+	struct svgpu_vm *vm;
+	int ret;
+
+	if (args->flags || args->vm_id || args->reserved[0] ||
+	    args->reserved[1])
+		return -EINVAL;
+	if (svgpu_error(dev))
+		return svgpu_error(dev);
+	vm = svgpu_vm_create(dev, args->interval_lg2, args->granule_lg2);
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	ret = xa_alloc(&file->vms, &args->vm_id, vm, xa_limit_31b, GFP_KERNEL);
+	if (ret) {
+		svgpu_vm_stop(vm);
+		svgpu_vm_put(vm);
+	}
+	return ret;
+}
+
+/* DRM_SVM_VM_DESTROY */
+int svgpu_ioctl_vm_destroy(struct drm_device *drm, void *data,
+			   struct drm_file *drm_file)
+{
+	struct svgpu_file *file = drm_file->driver_priv;
+	struct drm_svm_vm_destroy *args = data;
+	struct svgpu_vm *vm;
+	int ret = 0;
+
+	if (args->pad)
+		return -EINVAL;
+	vm = svgpu_vm_get(file, args->vm_id);
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	/* With the lock, against another destroy and against a queue being made. */
+	xa_lock(&file->vms);
+	if (xa_load(&file->vms, args->vm_id) != vm)
+		ret = -ENOENT;
+	else if (vm->queues)
+		ret = -EBUSY;
+	else
+		__xa_erase(&file->vms, args->vm_id);
+	xa_unlock(&file->vms);
+	if (!ret)
+		svgpu_vm_stop(vm);
+	svgpu_vm_unuse(vm);
+	if (!ret) {
+		svgpu_vm_wait_gone(vm);
+		/* The handle's. */
+		svgpu_vm_put(vm);
+	}
+	svgpu_vm_put(vm);
+	return ret;
+}
+
+/* DRM_SVM_BIND */
+int svgpu_ioctl_bind(struct drm_device *drm, void *data,
+		     struct drm_file *drm_file)
+{
+	struct drm_svm_bind *args = data;
+	bool all = !args->start && !args->length;
+	struct svgpu_vm *vm;
+	u64 end = 0;
+	int ret;
+
+	if (args->flags || args->reserved[0] || args->reserved[1])
+		return -EINVAL;
+	ret = all ? (args->offset ? -EINVAL : 0) :
+		    check_span(args->start, args->length, &end);
+	if (ret)
+		return ret;
+	vm = svgpu_vm_get(drm_file->driver_priv, args->vm_id);
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	ret = svgpu_error(vm->dev);
+	if (!ret)
+		ret = all ? svm_bind_all(vm->svm) :
+			    svm_bind(vm->svm, args->start, end, args->offset);
+	put_vm(vm);
+	return ret;
+}
+
+/* Where svm_bind_all() ends: the user's address space or the device's, whichever ends first. */
+static u64 end_of_all(const struct svgpu_vm *vm)
+{
+	u32 va_bits = svm_format_describe(vm->dev->format)->va_bits;
+	u64 user = current->mm->task_size;
+
+	return va_bits < 64 ? min(user, 1ull << va_bits) : user;
+}
+
+/* DRM_SVM_UNBIND */
+int svgpu_ioctl_unbind(struct drm_device *drm, void *data,
+		       struct drm_file *drm_file)
+{
+	struct drm_svm_unbind *args = data;
+	bool all = !args->start && !args->length;
+	struct svgpu_vm *vm;
+	u64 end = 0;
+	int ret;
+
+	if (args->flags)
+		return -EINVAL;
+	ret = all ? 0 : check_span(args->start, args->length, &end);
+	if (ret)
+		return ret;
+	vm = svgpu_vm_get(drm_file->driver_priv, args->vm_id);
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	ret = svm_unbind(vm->svm, args->start, all ? end_of_all(vm) : end);
+	put_vm(vm);
+	return ret;
+}
+
+/* DRM_SVM_PREFETCH */
+int svgpu_ioctl_prefetch(struct drm_device *drm, void *data,
+			 struct drm_file *drm_file)
+{
+	struct drm_svm_prefetch *args = data;
+	enum svm_access access;
+	struct svgpu_vm *vm;
+	u64 end;
+	int ret;
+
+	if (args->flags & ~DRM_SVM_PREFETCH_WRITE || args->pages ||
+	    args->reserved)
+		return -EINVAL;
+	ret = check_span(args->start, args->length, &end);
+	if (ret)
+		return ret;
+	access = args->flags & DRM_SVM_PREFETCH_WRITE ? SVM_WRITE : SVM_READ;
+	vm = svgpu_vm_get(drm_file->driver_priv, args->vm_id);
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	ret = svgpu_error(vm->dev);
+	if (!ret)
+		ret = svm_prefetch(vm->svm, args->start, end, access,
+				   &args->pages);
+	put_vm(vm);
+	return ret;
+}
+
+static int query_device(struct svgpu_device *dev, struct drm_svm_query *args)
+{
+	const struct svm_format_info *format =
+		svm_format_describe(dev->format);
+	struct drm_svm_device_info info = {
+		.va_bits = format->va_bits,
+		.table_lg2 = format->table_lg2,
+		.leaf_sizes = format->leaf_sizes,
+	};
+
+	strscpy(info.format, format->name, sizeof(info.format));
+	return svgpu_answer(args->data, &args->size, &info, sizeof(info));
+}
+
+static int query_counters(struct svgpu_vm *vm, struct drm_svm_query *args)
+{
+	struct svm_counters counters;
+
+	BUILD_BUG_ON(sizeof(counters) != sizeof(struct drm_svm_counters));
+	svm_vm_counters(vm->svm, &counters);
+	return svgpu_answer(args->data, &args->size, &counters,
+			    sizeof(counters));
+}
+
+static int query_fault_log(struct svgpu_vm *vm, struct drm_svm_query *args)
+{
+	struct drm_svm_fault_record *records;
+	u32 max;
+	int ret = 0;
+
+	if (!args->size) {
+		args->size = svgpu_faultlog_count(&vm->log) * sizeof(*records);
+		return 0;
+	}
+	max = min_t(u64, args->size / sizeof(*records), SVGPU_FAULT_LOG);
+	records = kvcalloc(SVGPU_FAULT_LOG, sizeof(*records),
+			   GFP_KERNEL_ACCOUNT);
+	if (!records)
+		return -ENOMEM;
+	/* Copied when no lock is held: touching the caller's memory may take its time. */
+	args->size = svgpu_faultlog_take(&vm->log, records, max) *
+		     sizeof(*records);
+	if (copy_to_user(u64_to_user_ptr(args->data), records, args->size))
+		ret = -EFAULT;
+	kvfree(records);
+	return ret;
+}
+
+/* DRM_SVM_QUERY */
+int svgpu_ioctl_query(struct drm_device *drm, void *data,
+		      struct drm_file *drm_file)
+{
+	struct drm_svm_query *args = data;
+	struct svgpu_vm *vm;
+	int ret;
+
+	if (args->reserved || args->query > DRM_SVM_QUERY_FAULT_LOG)
+		return -EINVAL;
+	if (args->query == DRM_SVM_QUERY_DEVICE)
+		return args->vm_id ? -EINVAL :
+				     query_device(to_svgpu(drm), args);
+	vm = svgpu_vm_get(drm_file->driver_priv, args->vm_id);
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	ret = args->query == DRM_SVM_QUERY_COUNTERS ?
+		      query_counters(vm, args) :
+		      query_fault_log(vm, args);
+	put_vm(vm);
+	return ret;
+}

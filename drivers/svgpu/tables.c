@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What svmirror needs of us: memory for page tables, and the TLB.
+ *
+ * Tables lie in VRAM or in system memory (module parameter `tables`); the entry
+ * above a table says which. VRAM that is given back is poisoned by the device
+ * before anybody gets it again, so that a walker that kept a pointer to it reads
+ * nonsense, not somebody else's pages. Poisoning is not waited for when memory
+ * is given back: the allocator takes back what is done whenever it is asked for
+ * more, and waits only where there is nothing else.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/slab.h>
+
+#include "svgpu.h"
+
+struct vram_block {
+	struct drm_mm_node node;
+	struct list_head link;	/* in vram->poisoning */
+	u64 poisoned;		/* sync operation that fills it */
+};
+
+void svgpu_vram_init(struct svgpu_device *dev)
+{
+	mutex_init(&dev->vram.lock);
+	INIT_LIST_HEAD(&dev->vram.poisoning);
+	drm_mm_init(&dev->vram.mm, 0, dev->vram_bytes);
+}
+
+/* Takes back poisoned blocks, all (at the end, or wedged) or those that are done. */
+static void vram_reap(struct svgpu_device *dev, bool all)
+{
+	struct vram_block *block, *next;
+
+	lockdep_assert_held(&dev->vram.lock);
+	list_for_each_entry_safe(block, next, &dev->vram.poisoning, link) {
+		if (!all && !svgpu_error(dev) &&
+		    !svgpu_sync_done(dev, block->poisoned))
+			return;
+		list_del(&block->link);
+		drm_mm_remove_node(&block->node);
+		kfree(block);
+	}
+}
+
+/* No table is left. */
+void svgpu_vram_fini(struct svgpu_device *dev)
+{
+	mutex_lock(&dev->vram.lock);
+	vram_reap(dev, true);
+	mutex_unlock(&dev->vram.lock);
+	drm_mm_takedown(&dev->vram.mm);
+	mutex_destroy(&dev->vram.lock);
+}
+
+/* Return: 0, or -ENOSPC and in *@wait the operation after which it is worth trying again, or 0. */
+static int vram_try(struct svgpu_device *dev, struct vram_block *block,
+		    u32 bytes, u64 *wait)
+{
+	struct svgpu_vram *vram = &dev->vram;
+	struct vram_block *oldest;
+	int ret;
+
+	mutex_lock(&vram->lock);
+	vram_reap(dev, false);
+	ret = drm_mm_insert_node_generic(&vram->mm, &block->node, bytes,
+					 max_t(u64, bytes, SZ_4K), 0,
+					 DRM_MM_INSERT_BEST);
+	oldest = list_first_entry_or_null(&vram->poisoning, struct vram_block,
+					  link);
+	*wait = ret && oldest ? oldest->poisoned : 0;
+	mutex_unlock(&vram->lock);
+	return ret;
+}
+
+static int vram_alloc(struct svgpu_device *dev, u32 bytes,
+		      struct svm_table_mem *mem)
+{
+	struct vram_block *block = kzalloc(sizeof(*block), GFP_KERNEL_ACCOUNT);
+	void __iomem *cpu;
+	u64 wait;
+	int ret;
+
+	if (!block)
+		return -ENOMEM;
+	/* Ends: each round takes back at least the block that it waited for. */
+	for (;;) {
+		ret = vram_try(dev, block, bytes, &wait);
+		if (!ret || !wait)
+			break;
+		svgpu_sync_wait(dev, wait, true);
+	}
+	if (ret) {
+		kfree(block);
+		return -ENOMEM;
+	}
+	cpu = dev->bar + SVGPU_VRAM_OFFSET + block->node.start;
+	memset_io(cpu, 0, bytes);
+	/* Plain loads and stores work on a write-combining mapping of memory. */
+	mem->cpu = (void __force *)cpu;
+	mem->addr = block->node.start;
+	mem->priv = block;
+	mem->aperture = SVM_VRAM;
+	return 0;
+}
+
+static void vram_free(struct svgpu_device *dev, struct vram_block *block)
+{
+	struct svgpu_sync op = {
+		.op = SVGPU_SYNC_POISON,
+		.start = block->node.start,
+		.end = block->node.start + block->node.size,
+	};
+
+	/* Under the lock, so that the list is in the order of the ring. */
+	mutex_lock(&dev->vram.lock);
+	block->poisoned = svgpu_sync_begin(dev, &op);
+	list_add_tail(&block->link, &dev->vram.poisoning);
+	mutex_unlock(&dev->vram.lock);
+}
+
+static int system_alloc(struct svgpu_device *dev, u32 bytes,
+			struct svm_table_mem *mem)
+{
+	dma_addr_t addr;
+	struct page *page;
+
+	/* What the device reaches as it is: a bounced page were a copy that nobody updates. */
+	page = dma_alloc_pages(&dev->pdev->dev, PAGE_ALIGN(bytes), &addr,
+			       DMA_BIDIRECTIONAL, GFP_KERNEL_ACCOUNT);
+	if (!page)
+		return -ENOMEM;
+	mem->cpu = page_address(page);
+	mem->addr = addr;
+	mem->priv = page;
+	mem->aperture = SVM_SYSTEM;
+	return 0;
+}
+
+static int table_alloc(void *backend, u32 bytes, struct svm_table_mem *mem)
+{
+	struct svgpu_vm *vm = backend;
+	int ret;
+
+	ret = svgpu_tables_in_vram ? vram_alloc(vm->dev, bytes, mem) :
+				     system_alloc(vm->dev, bytes, mem);
+	if (ret)
+		return ret;
+	mem->bytes = bytes;
+	atomic_inc(&vm->dev->table_total);
+	return 0;
+}
+
+static void table_free(void *backend, const struct svm_table_mem *mem)
+{
+	struct svgpu_vm *vm = backend;
+	struct svgpu_device *dev = vm->dev;
+
+	if (mem->aperture == SVM_VRAM)
+		vram_free(dev, mem->priv);
+	else
+		dma_free_pages(&dev->pdev->dev, PAGE_ALIGN(mem->bytes),
+			       mem->priv, mem->addr, DMA_BIDIRECTIONAL);
+	atomic_dec(&dev->table_total);
+}
+
+static u64 flush_begin(void *backend, u64 start, u64 end)
+{
+	struct svgpu_vm *vm = backend;
+	struct svgpu_sync op = {
+		.op = SVGPU_SYNC_INVALIDATE,
+		.context = vm->context,
+		.start = start,
+		.end = end,
+	};
+
+	/*
+	 * Before its context is set and after it is cleared, the device holds
+	 * nothing. Setting is told by svgpu_vm_create() before it tells the
+	 * device, clearing by svgpu_vm_stop() after the device's acknowledge.
+	 */
+	if (!READ_ONCE(vm->live))
+		return 0;
+	return svgpu_sync_begin(vm->dev, &op);
+}
+
+static void flush_wait(void *backend, u64 token, bool may_sleep)
+{
+	struct svgpu_vm *vm = backend;
+
+	svgpu_sync_wait(vm->dev, token, may_sleep);
+}
+
+static void publish(void *backend)
+{
+	/*
+	 * Stores to a write-combining mapping are ordered by nothing less.
+	 * Pairs with the device's loads of entries after it was told to retry.
+	 */
+	wmb();
+}
+
+const struct svm_backend_ops svgpu_backend_ops = {
+	.table_alloc = table_alloc,
+	.table_free = table_free,
+	.flush_begin = flush_begin,
+	.flush_wait = flush_wait,
+	.publish = publish,
+};
