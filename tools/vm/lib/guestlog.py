@@ -22,14 +22,23 @@ FINE = re.compile(
 CONTEXT = 28
 
 
+def _bad(match):
+	return match and BAD.search(match.group(1)) and not FINE.search(match.group(1))
+
+
+def harmless(line):
+	"""A line of the kernel that reports nothing."""
+	match = KERNEL_LINE.match(line)
+	return bool(match) and not _bad(match)
+
+
 def reports(text):
 	"""The reports in a log, each a list of lines."""
 	lines = text.replace("\r", "").splitlines()
 	found = []
 	index = 0
 	while index < len(lines):
-		match = KERNEL_LINE.match(lines[index])
-		if match and BAD.search(match.group(1)) and not FINE.search(match.group(1)):
+		if _bad(KERNEL_LINE.match(lines[index])):
 			found.append(lines[index:index + CONTEXT])
 			index += CONTEXT
 		else:

@@ -59,8 +59,8 @@ def clean_env():
 
 
 @contextlib.contextmanager
-def locked(path, label):
-	"""Hold an exclusive lock on path, saying so while somebody else has it."""
+def locked(path, label, progress=None):
+	"""Hold an exclusive lock on path, saying so (with progress()) while somebody else has it."""
 	path.parent.mkdir(parents=True, exist_ok=True)
 	with open(path, "w") as handle:
 		started = spoken = time.monotonic()
@@ -72,8 +72,9 @@ def locked(path, label):
 				time.sleep(0.2)
 			if time.monotonic() - spoken > say.BEAT:
 				spoken = time.monotonic()
-				say.say(f"  waiting for {label}, which is being made already "
-					f"({say.duration(spoken - started)})")
+				more = progress() if progress else ""
+				say.say(f"  {label} is being made in the background: "
+					f"{say.duration(spoken - started)}{', ' + more if more else ''}")
 		yield
 
 
@@ -186,12 +187,25 @@ def _configure(lane, config, tree, build):
 	_verify(lane, config, build)
 
 
+def _estimate(config):
+	return say.counting(lambda line: re.match(r"  [A-Z]", line), STEPS[config])
+
+
+def _progress_of(build, config):
+	"""Progress of a build that another process runs."""
+	def progress():
+		log = build / "build.log"
+		if not log.exists():
+			return "fetching and unpacking its source"
+		return _estimate(config)(log, time.time() - (build / "configure.log").stat().st_mtime)
+	return progress
+
+
 def _compile(lane, config, tree, build, nice):
 	name = f"kernel {lane.name} {config}"
 	argv = ["nice", "-n", str(nice), "make", "-C", str(tree.path), f"O={build}", f"-j{JOBS}",
 		"bzImage", "modules"]
-	estimate = say.counting(lambda line: re.match(r"  [A-Z]", line), STEPS[config])
-	say.run(name, argv, build / "build.log", estimate=estimate, env=clean_env())
+	say.run(name, argv, build / "build.log", estimate=_estimate(config), env=clean_env())
 
 
 def _release(build):
@@ -204,7 +218,8 @@ def kernel(lane, config, nice=0, refresh=False):
 	build = CACHE / "build" / f"{lane.name}-{config}-{tree.version}-{_key(config)}"
 	marker = build / MARKER
 	if not (marker.exists() and tree.owned):
-		with locked(build.with_name(build.name + ".lock"), f"kernel {lane.name} {config}"):
+		with locked(build.with_name(build.name + ".lock"), f"kernel {lane.name} {config}",
+				_progress_of(build, config)):
 			if not (marker.exists() and tree.owned):
 				_make(lane, config, tree, build, nice)
 	return Kernel(lane.name, config, build, tree.path, _release(build))

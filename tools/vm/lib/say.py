@@ -9,6 +9,7 @@ signal covers the one case in which no Python code can run, a SIGKILL.
 
 import atexit
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -97,6 +98,17 @@ def tail(path, lines=25):
 		return "".join(log.readlines()[-lines:]).rstrip()
 
 
+def excerpt(path):
+	"""What a failed log has to say: its complaints if it names any, and its end."""
+	with open(path, errors="replace") as log:
+		lines = log.read().splitlines()
+	named = [index for index, line in enumerate(lines[:-12])
+		if re.search(r"\b(error|Error|ERROR|undefined reference|FAILED)\b", line)]
+	keep = sorted({index + offset for index in named[:6] for offset in range(4)}
+		| set(range(max(0, len(lines) - 12), len(lines))))
+	return "\n".join(lines[index] for index in keep if index < len(lines))
+
+
 def run(label, argv, log, estimate=None, cwd=None, env=None, append=False, check=True):
 	"""Run argv with its output in `log`; returns its exit status, or raises Failed if checked.
 
@@ -118,7 +130,7 @@ def run(label, argv, log, estimate=None, cwd=None, env=None, append=False, check
 	finally:
 		end(child)
 	if status and check:
-		raise Failed(f"{label} failed (status {status}); the end of {log}:\n{tail(log)}")
+		raise Failed(f"{label} failed (status {status}); from {log}:\n{excerpt(log)}")
 	return status
 
 

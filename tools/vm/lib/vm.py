@@ -36,6 +36,7 @@ class Job:
 	timeout: int = 900
 	cmdline: str = ""
 	leak_scan: bool = True
+	settings: dict = None       # more variables for the guest's /etc/settings
 	quiet: bool = False         # do not show the guest's output
 	modules: dict = None        # {name: .ko}; built if not given
 
@@ -68,8 +69,14 @@ class _Tail:
 
 	def __init__(self, path, quiet):
 		self.path, self.quiet = path, quiet
-		self.offset, self.partial = 0, ""
+		self.offset, self.partial, self.booting = 0, "", True
 		self.spoken = time.monotonic()
+
+	def _hidden(self, line):
+		"""Boot messages are noise unless they report something; the log file keeps them."""
+		if line.startswith("guest: up"):
+			self.booting = False
+		return self.quiet or self.booting and guestlog.harmless(line)
 
 	def show(self, last=False):
 		if not self.path.exists():
@@ -81,7 +88,7 @@ class _Tail:
 		lines = (self.partial + fresh.decode(errors="replace").replace("\r", "")).split("\n")
 		self.partial = "" if last else lines.pop()
 		for line in lines:
-			if line and not self.quiet:
+			if line and not self._hidden(line):
 				say.say(f"  | {line}")
 				self.spoken = time.monotonic()
 
@@ -126,7 +133,7 @@ def _fetch(disk, folder):
 	folder.mkdir(exist_ok=True)
 	unpacked = subprocess.run(["tar", "-C", str(folder), "--no-same-owner", "-xf", str(disk)],
 		stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-	return unpacked.returncode == 0 and (folder / "rc").exists()
+	return unpacked.returncode == 0
 
 
 def _status(folder):
@@ -144,7 +151,7 @@ def run(job):
 	folder.mkdir(parents=True)
 	built = modules.build(job.kernel) if job.load and job.modules is None else job.modules or {}
 	image = rootfs.make(folder, built, job.load, job.programs, job.files, _shell(job.command),
-		{"LEAK_SCAN": int(job.leak_scan and job.kernel.config == "debug")})
+		{"LEAK_SCAN": int(job.leak_scan and job.kernel.config == "debug"), **(job.settings or {})})
 	accel, accel_args = qemu.accelerator(job.kernel, folder)
 	say.say(f"booting {job.kernel.release} ({job.kernel.lane} {job.kernel.config}) under {accel}: {job.name}")
 	trouble = _boot(job, folder, image, accel, accel_args)
@@ -200,8 +207,8 @@ def _judge(job, folder, trouble, seconds, accel):
 	fetched = _fetch(disk, folder / "results")
 	disk.unlink(missing_ok=True)
 	status = _status(folder / "results") if fetched else -1
-	if not fetched and not trouble:
-		trouble = "the guest left no results"
+	if status == -1 and not trouble:
+		trouble = "the guest did not get to the end of its command"
 	console = folder / "console.log"
 	log = console.read_text(errors="replace") if console.exists() else ""
 	found = guestlog.reports(log)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`make check`: every suite on the host and on the chosen lanes, in an order that uses the time.
+
+The kernels of all chosen lanes are made in the background, at low priority, while the host's
+suites run; a lane waits for its kernel only if that was not enough.
+"""
+
+import os
+import sys
+import time
+
+from . import guest, host, kernel, modules, results, say
+from .paths import OUT, TOP
+from .results import Suite
+from .say import Failed, Skipped
+
+CONFIG = "debug"
+GUEST_SUITES = ("kunit", "system", "demo")
+SUITES = ("unit", "unit-asan", "unit-tsan", "thread-safety", "docs", "checkpatch", *GUEST_SUITES)
+
+
+class Check:
+	def __init__(self, chosen, only):
+		self.chosen = chosen
+		self.only = only            # names of suites, or empty for all
+		self.suites = []
+		self.left_out = []          # (lane, reason)
+		self.programs_ready = False
+
+	def wants(self, name):
+		return not self.only or name in self.only
+
+	def record(self, *suites):
+		for suite in suites:
+			self.suites.append(suite)
+			say.say(f"{suite.suite} on {suite.lane}: {suite.passed} passed, {suite.failed} failed, "
+				f"{suite.skipped} skipped in {say.duration(suite.seconds)}")
+			for name, message in suite.failures:
+				say.say(f"  FAILED {suite.suite}/{name}" + "".join(f"\n    {line}"
+					for line in message.splitlines()[:60]))
+
+	def prefetch(self):
+		"""Make the kernels in the background, one after the other."""
+		script = "; ".join(f"'{TOP}/tools/vm/kernel' {lane.name} {CONFIG}" for lane in self.chosen)
+		OUT.mkdir(exist_ok=True)
+		sink = open(OUT / "prefetch.log", "wb")
+		return say.spawn(["nice", "-n", "10", "sh", "-c", script], stdout=sink, stderr=sink)
+
+	def host_suites(self):
+		for preset in ("debug", "asan", "tsan"):
+			name = "unit" if preset == "debug" else f"unit-{preset}"
+			if self.wants(name):
+				self.record(host.unit(preset))
+		if self.wants("thread-safety"):
+			self.record(host.thread_safety())
+
+	def source_suites(self):
+		"""Those that need a kernel's source, of whichever lane there is."""
+		if not (self.wants("docs") or self.wants("checkpatch")):
+			return
+		for lane in self.chosen:
+			try:
+				tree = kernel.source(lane).path
+			except Skipped:
+				continue
+			if self.wants("docs"):
+				self.record(host.docs(tree))
+			if self.wants("checkpatch"):
+				self.record(host.checkpatch(tree))
+			return
+
+	def lane_suites(self, lane):
+		"""One lane; a build of ours that fails is a failed suite, a kernel that cannot be had is not."""
+		built = kernel.kernel(lane, CONFIG)
+		try:
+			ours = modules.build(built)
+		except Failed as error:
+			self.record(self.broken("modules", lane.name, error))
+			return
+		if self.wants("kunit"):
+			self.record(guest.kunit(built, ours))
+		if not self.programs_ready:
+			return
+		if self.wants("system"):
+			self.record(*guest.system(built, ours))
+		if self.wants("demo"):
+			self.record(guest.demo_suite(built, ours, guest.demo_input()))
+
+	@staticmethod
+	def broken(name, lane, error):
+		suite = Suite(name, lane)
+		suite.add("build", "failed", str(error))
+		return suite
+
+	def build_programs(self):
+		try:
+			guest.build_host()
+			self.programs_ready = True
+		except Failed as error:
+			self.record(self.broken("release", "host", error))
+
+	def lane(self, lane):
+		try:
+			self.lane_suites(lane)
+		except Skipped as reason:
+			self.left_out.append((lane.name, str(reason)))
+			suite = Suite("kernel", lane.name)
+			suite.add("source", "failed" if os.environ.get("CI") == "true" else "skipped", str(reason))
+			self.record(suite)
+		except Failed as error:
+			self.record(self.broken("kernel", lane.name, error))
+
+	def run(self):
+		boots = any(self.wants(name) for name in GUEST_SUITES)
+		background = self.prefetch() if boots else None
+		try:
+			self.host_suites()
+			self.source_suites()
+			if self.wants("system") or self.wants("demo"):
+				self.build_programs()
+			for lane in self.chosen if boots else ():
+				self.lane(lane)
+		finally:
+			if background:
+				say.end(background)
+
+	def close(self, seconds):
+		results.write_json(self.suites, OUT / "check.json")
+		passed, failed, skipped = results.totals(self.suites)
+		say.say("")
+		say.say(results.table(self.suites))
+		say.say(f"\nresults in {OUT / 'check.json'}, done in {say.duration(seconds)}")
+		for name, reason in self.left_out:
+			say.say(f"SKIPPED lane {name}: {reason}")
+		say.say(f"{passed} passed, {failed} failed, {skipped} skipped")
+		sys.stdout.flush()
+		return 1 if failed or not passed else 0
+
+
+def run(chosen, only):
+	started = time.monotonic()
+	check = Check(chosen, only)
+	say.say(f"checking on: host, {', '.join(lane.name for lane in check.chosen)}")
+	check.run()
+	return check.close(time.monotonic() - started)
+
+
+
+def names(text):
+	asked = [name for name in text.replace(",", " ").split() if name]
+	for name in asked:
+		if name not in SUITES:
+			raise Failed(f"there is no suite '{name}'; suites are {', '.join(SUITES)}")
+	return asked

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The suites that run in the virtual machine: KUnit, the system tests, the demo.
+
+A boot is judged as a whole by a test of its own, "kernel log": a report in the log fails it even
+where every test program was content.
+"""
+
+import json
+import os
+import pathlib
+
+from . import host, results, say, vm
+from .paths import BUILD, OUT
+from .results import Suite
+from .rootfs import GUEST
+from .say import Failed
+
+PROGRAM_SECONDS = 600
+PLACES = ("vram", "system")         # where the device's page tables live: svgpu's parameter `tables`
+SVMCTL = BUILD / "release" / "tools" / "svmctl" / "svmctl"
+DEFAULT_INPUT = pathlib.Path("/usr/bin/cmake")
+
+
+def _judge_log(suite, outcome):
+	if outcome.reports or outcome.trouble:
+		suite.add("kernel log", "failed", outcome.problems())
+	else:
+		suite.add("kernel log", "passed")
+
+
+def _closed(suite, outcome, status_counts=True):
+	"""Account for what no single test shows: the log, and a status that no failure explains."""
+	if status_counts and outcome.status > 0 and not suite.failed:
+		suite.add("guest status", "failed", outcome.problems())
+	suite.require_results(outcome.folder)
+	_judge_log(suite, outcome)
+	suite.seconds = outcome.seconds
+	results.write_junit(suite, OUT / "junit" / f"{suite.suite}-{suite.lane}.xml")
+	return suite
+
+
+def kunit(kernel, modules):
+	"""Loading the module runs its suites; their results lie in debugfs as KTAP."""
+	suite = Suite("kunit", kernel.lane)
+	if "svm_kunit" not in modules:
+		suite.add("build", "failed", "there is no svm_kunit.ko")
+		return suite
+	outcome = vm.run(vm.Job(kernel=kernel, name="kunit", gpu=False, load=("svmirror", "svm_kunit"),
+		modules=modules, command=["cat /sys/kernel/debug/kunit/*/results"], timeout=1200))
+	for path in sorted((outcome.folder / "results" / "kunit").glob("*.ktap")):
+		results.read_ktap(suite, path, path.stem)
+	return _closed(suite, outcome)
+
+
+def system_programs():
+	folder = BUILD / "release" / "tests" / "system"
+	return sorted(path for path in folder.iterdir() if path.is_file() and os.access(path, os.X_OK)
+		and path.suffix == "") if folder.is_dir() else []
+
+
+def system(kernel, modules):
+	"""Every program of tests/system, with the page tables in either place; one Suite per place."""
+	programs = system_programs()
+	suites = [Suite("system" if place == PLACES[0] else f"system-tables-{place}", kernel.lane) for place in PLACES]
+	if not programs:
+		for suite in suites:
+			suite.add("build", "failed", "tests/system built no program")
+		return suites
+	names = [program.name for program in programs]
+	outcome = vm.run(vm.Job(kernel=kernel, name="system", modules=modules, load=("svmirror", "svgpu"),
+		command=["system-tests"], programs=(*programs, SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),
+		settings={"SYSTEM_TESTS": " ".join(names), "TABLES": " ".join(PLACES), "PROGRAM_SECONDS": PROGRAM_SECONDS},
+		timeout=2400))
+	for suite, place in zip(suites, PLACES):
+		folder = outcome.folder / "results" / place
+		for name in names:
+			if not results.read_junit(suite, folder / f"{name}.xml"):
+				status = folder / f"{name}.status"
+				ended = f"status {status.read_text().strip()}" if status.exists() else "it never ended"
+				suite.add(name, "failed", f"the program left no results: {ended}")
+		_closed(suite, outcome, status_counts=False)
+	for suite in suites:
+		suite.seconds = outcome.seconds / len(suites)
+	return suites
+
+
+def demo_input():
+	given = os.environ.get("INPUT", "").strip()
+	path = pathlib.Path(given) if given else DEFAULT_INPUT
+	if not path.is_file():
+		raise Failed(f"INPUT={path} is no file")
+	if not path.stat().st_size:
+		raise Failed(f"INPUT={path} is empty")
+	return path
+
+
+def demo(kernel, modules, source):
+	"""Run svmctl's demo on the file; returns the Outcome and the demo's own report (or None)."""
+	if not SVMCTL.exists():
+		raise Failed(f"{SVMCTL} is not built")
+	place = f"/input/{source.name}"
+	size = source.stat().st_size >> 20
+	say.say(f"input: {source} ({source.stat().st_size} bytes)")
+	outcome = vm.run(vm.Job(kernel=kernel, name="demo", modules=modules, files=((source, place),),
+		programs=(SVMCTL,), ram_mib=min(2048 + 256, 1536 + size),
+		command=["svmctl", "demo", "--input", place, "--json-out", "/results/demo.json"], timeout=1200))
+	report = None
+	try:
+		report = json.loads((outcome.folder / "results" / "demo.json").read_text())
+	except (OSError, ValueError):
+		pass
+	if report is not None:
+		report = {"lane": kernel.lane, "kernel": kernel.release, **report}
+		report["lane"], report["kernel"] = kernel.lane, kernel.release
+	return outcome, report
+
+
+def demo_suite(kernel, modules, source):
+	"""The demo as a suite: each of its jobs is a test."""
+	suite = Suite("demo", kernel.lane)
+	outcome, report = demo(kernel, modules, source)
+	for job in (report or {}).get("jobs", []):
+		suite.add(job["name"], "passed" if job.get("ok") is True else "failed", json.dumps(job))
+	return _closed(suite, outcome)
+
+
+def build_host():
+	"""What every boot with the virtual GPU needs from the host."""
+	host.build("release")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The suites that run on the host: unit tests per sanitizer, lock annotations, documentation,
+checkpatch. Each function returns a Suite; a build that fails is a failed suite, not an exception.
+"""
+
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import time
+
+from . import results, say
+from .kernel import clean_env
+from .paths import BUILD, JOBS, OUT, TOP
+from .results import Suite
+from .say import Failed
+
+TEST_SECONDS = 600
+CHECKED = ("include", "mm/kernel", "drivers/svgpu", "drivers/dmirror", "tests/kunit")
+
+
+def _wrapped(preset, argv):
+	"""ThreadSanitizer of older compilers cannot place its shadow under full address randomisation."""
+	if preset == "tsan" and subprocess.run(["setarch", "-R", "true"], capture_output=True).returncode == 0:
+		return ["setarch", "-R", *argv]
+	return argv
+
+
+def build(preset):
+	"""Configure and build a preset, or raise Failed with the compiler's words."""
+	log = OUT / "log" / f"build-{preset}.log"
+	say.run(f"configuring {preset}", ["cmake", "--preset", preset], log, cwd=TOP, env=clean_env())
+	say.run(f"building {preset}", _wrapped(preset, ["cmake", "--build", "--preset", preset, f"-j{JOBS}"]),
+		log, cwd=TOP, env=clean_env(), append=True, estimate=_ninja_step)
+
+
+def _ninja_step(log, _elapsed):
+	lines = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("[")]
+	return lines[-1].split("]")[0].strip("[") + " steps" if lines else ""
+
+
+def unit(preset):
+	"""All of ctest in one preset."""
+	suite = Suite("unit" if preset == "debug" else f"unit-{preset}", "host")
+	started = time.monotonic()
+	junit = OUT / "junit" / f"{suite.suite}.xml"
+	junit.parent.mkdir(parents=True, exist_ok=True)
+	junit.unlink(missing_ok=True)
+	try:
+		build(preset)
+		log = OUT / "log" / f"test-{preset}.log"
+		say.run(f"testing {preset}", _wrapped(preset, ["ctest", "--test-dir", str(BUILD / preset), f"-j{JOBS}",
+			"--no-tests=error", "--timeout", str(TEST_SECONDS), "--output-junit", str(junit)]),
+			log, cwd=TOP, env=clean_env(), check=False, estimate=_ctest_step)
+		results.read_junit(suite, junit)
+	except Failed as error:
+		suite.add("build", "failed", str(error))
+	suite.seconds = time.monotonic() - started
+	return suite.require_results(junit)
+
+
+def _ctest_step(log, _elapsed):
+	lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if " Test " in line]
+	return lines[-1].split(" Test ")[0] + " tests" if lines else ""
+
+
+def thread_safety():
+	"""The host code compiled with clang's check of lock annotations: one test, the build."""
+	suite = Suite("thread-safety", "host")
+	started = time.monotonic()
+	try:
+		build("thread-safety")
+		suite.add("compile", "passed")
+	except Failed as error:
+		suite.add("compile", "failed", str(error))
+	suite.seconds = time.monotonic() - started
+	results.write_junit(suite, OUT / "junit" / "thread-safety.xml")
+	return suite
+
+
+def docs(kernel_source):
+	"""Documentation/ by Sphinx, a warning being an error."""
+	suite = Suite("docs", "host")
+	started = time.monotonic()
+	log = OUT / "log" / "docs.log"
+	shutil.rmtree(OUT / "docs", ignore_errors=True)
+	status = say.run("documentation", ["sphinx-build", "-W", "--keep-going", "-q", "-b", "html",
+		str(TOP / "Documentation"), str(OUT / "docs")], log, check=False,
+		env=dict(os.environ, KERNEL_SOURCE=str(kernel_source)))
+	suite.add("sphinx", "failed" if status else "passed", say.tail(log) if status else "")
+	suite.seconds = time.monotonic() - started
+	results.write_junit(suite, OUT / "junit" / "docs.xml")
+	return suite
+
+
+def checkpatch(kernel_source):
+	"""The kernel's own style checker over all C that the kernel compiles; each file is a test."""
+	suite = Suite("checkpatch", "host")
+	started = time.monotonic()
+	script = kernel_source / "scripts" / "checkpatch.pl"
+	names = subprocess.run(["git", "-C", str(TOP), "ls-files", "--cached", "--others", "--exclude-standard",
+		"--", *CHECKED], capture_output=True, text=True, check=True).stdout.split()
+	names = [name for name in names if name.endswith((".c", ".h")) and (TOP / name).is_file()]
+
+	def check(name):
+		return name, subprocess.run(["perl", str(script), "--no-tree", "--strict", "--terse", "--quiet",
+			"--no-summary", "--show-types", "-f", name], cwd=TOP, capture_output=True, text=True)
+
+	with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+		for name, outcome in pool.map(check, names):
+			said = (outcome.stdout + outcome.stderr).strip()
+			suite.add(name, "failed" if outcome.returncode or said else "passed", said)
+	suite.seconds = time.monotonic() - started
+	results.write_junit(suite, OUT / "junit" / "checkpatch.xml")
+	return suite.require_results(script)
