@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Allocations that fail, each once; and how many there are at all, counted by the
+ * kernel's own fault injection (current->fail_nth runs down by one for each).
+ */
+#include <linux/kmod.h>
+#include <linux/mman.h>
+#include <linux/sched.h>
+
+#include "svm_kunit.h"
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+/* A vm, a window, a fault: until no allocation is left to fail. */
+SVM_CASE(device_memory_fails_at_each_level)
+{
+	const struct world_params params = {};
+	struct svm_vm *vm;
+	int nth, err, before = atomic_read(&w->b.live);
+
+	NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K));
+	/* Root, two directories, the table. */
+	for (nth = 1; nth <= 5; nth++) {
+		w->b.fail_at = atomic_read(&w->b.allocs) + nth;
+		err = world_vm(w, &params, &vm);
+		SAME(w, err, nth == 1 ? -ENOMEM : 0);
+		if (err)
+			continue;
+		SAME(w, svm_fault(vm, w->base + 0x1000, SVM_WRITE, NULL),
+		     nth <= 4 ? -ENOMEM : 0);
+		w->b.fail_at = 0;
+		/* Nothing is left in a state that stands in the way. */
+		SAME(w, svm_fault(vm, w->base + 0x1000, SVM_WRITE, NULL), 0);
+		svm_vm_destroy(vm);
+		SAME(w, atomic_read(&w->b.live), before);
+	}
+	w->b.fail_at = 0;
+}
+
+SVM_CASE(device_memory_fails_in_a_prefetch)
+{
+	u64 pages, off;
+
+	/* No huge leaves, which need no memory of the device's. */
+	NEED(w, map_anon(w, 0, SZ_8M, RW));
+	for (off = SZ_1M; off < SZ_8M; off += SZ_2M)
+		unmap(w, off, SZ_4K);
+	w->b.fail_at = atomic_read(&w->b.allocs) + 4;
+	SAME(w, svm_prefetch(w->vm, w->base, w->base + SZ_8M, SVM_WRITE, &pages), -ENOMEM);
+	w->b.fail_at = 0;
+	SAME(w, svm_prefetch(w->vm, w->base, w->base + SZ_8M, SVM_WRITE, &pages), 0);
+	SAME(w, pages, (u64)(SZ_8M >> PAGE_SHIFT) - 4);
+	SAME(w, reachable(w, 0, SZ_8M), pages);
+}
+
+#ifdef CONFIG_FAULT_INJECTION
+/* Far more than any one call makes. */
+#define MANY	1000000u
+
+/*
+ * By default injection looks away from allocations that may reclaim: all of ours.
+ * Its switches are files of debugfs, which only userspace writes.
+ */
+static bool injection_on(struct kunit *test)
+{
+	static char script[] =
+		"for f in failslab fail_page_alloc; do cd /sys/kernel/debug/$f && "
+		"echo N > ignore-gfp-wait && echo 0 > verbose || exit 1; done; "
+		"echo 0 > min-order";
+	static char *argv[] = { "/bin/sh", "-c", script, NULL };
+	static char *envp[] = { "PATH=/bin:/sbin:/usr/bin:/usr/sbin", NULL };
+	void *probe;
+	bool counted;
+
+	call_usermodehelper(argv[0], argv, envp, UMH_WAIT_PROC);
+	current->fail_nth = MANY;
+	probe = kmalloc(32, GFP_KERNEL);
+	counted = current->fail_nth == MANY - 1;
+	current->fail_nth = 0;
+	kfree(probe);
+	if (!counted)
+		kunit_mark_skipped(test, "failslab/ignore-gfp-wait is Y and cannot be set");
+	return counted;
+}
+
+/* Allocations that a fault makes. */
+static u32 count_allocations(struct world *w, u64 off, enum svm_access access, int *err)
+{
+	u32 left;
+
+	current->fail_nth = MANY;
+	*err = fault(w, off, access);
+	left = current->fail_nth;
+	current->fail_nth = 0;
+	return MANY - left;
+}
+
+SVM_CASE(fault_in_a_table_allocates_nothing)
+{
+	int err;
+
+	if (!injection_on(w->test))
+		return;
+	NEED(w, map_anon(w, 0, SZ_1M, RW) && touch(w, 0, SZ_1M));
+	NEED(w, map_anon(w, SZ_2M, SZ_1M, RW) && touch(w, SZ_2M, SZ_1M));
+	/* The counter counts: a table costs something. */
+	HOLDS(w, count_allocations(w, 0, SVM_WRITE, &err));
+	SAME(w, err, 0);
+	unmap(w, 0x10000, SZ_512K);
+	NEED(w, map_anon(w, 0x10000, SZ_64K, RW) && touch(w, 0x10000, SZ_64K));
+	expect_absent(w, 0x10000);
+	SAME(w, count_allocations(w, 0x10000, SVM_WRITE, &err), 0u);
+	SAME(w, err, 0);
+	expect_mirrored(w, 0x10000, true);
+	/* Nor does one that is there already. */
+	SAME(w, count_allocations(w, 0x10000, SVM_READ, &err), 0u);
+	SAME(w, err, 0);
+}
+
+SVM_CASE(invalidation_allocates_nothing)
+{
+	u32 left;
+
+	if (!injection_on(w->test))
+		return;
+	/* The zero page is mirrored; a write of the CPU's replaces it. */
+	NEED(w, map_anon(w, 0x1000, SZ_64K, RW));
+	SAME(w, fault(w, 0x1000, SVM_READ), 0);
+	/* What core mm allocates for it, without a mirror of that page … */
+	unmap(w, 0x1000, SZ_32K);
+	NEED(w, map_anon(w, 0x1000, SZ_32K, PROT_READ));
+	SAME(w, fault(w, 0x9000, SVM_READ), 0);
+	SAME(w, fault(w, 0xa000, SVM_READ), 0);
+	NEED(w, !svm_unbind(w->vm, 0, min_t(u64, w->mm->task_size, 1ull << 48)));
+	current->fail_nth = MANY;
+	touch(w, 0x9000, SZ_4K);
+	left = current->fail_nth;
+	current->fail_nth = 0;
+	/* … is what it allocates with one. */
+	SAME(w, svm_bind_all(w->vm), 0);
+	SAME(w, fault(w, 0xa000, SVM_READ), 0);
+	expect_mirrored(w, 0xa000, false);
+	current->fail_nth = MANY;
+	touch(w, 0xa000, SZ_4K);
+	SAME(w, current->fail_nth, left);
+	current->fail_nth = 0;
+	expect_absent(w, 0xa000);
+}
+
+/* What a call may say when one of its allocations failed: core mm's own say -EFAULT. */
+static bool failed_well(int err)
+{
+	return !err || err == -ENOMEM || err == -EFAULT;
+}
+
+/* One try with the nth allocation failing. True: it had fewer. */
+static bool try_nth(struct world *w, u32 nth)
+{
+	const struct world_params params = {};
+	struct svm_vm *vm;
+	u64 pages = 0;
+	int err;
+	bool done;
+
+	current->fail_nth = nth;
+	err = world_vm(w, &params, &vm);
+	if (!err)
+		err = svm_fault(vm, w->base + 0x1000, SVM_WRITE, NULL);
+	else
+		vm = NULL;
+	if (!err)
+		err = svm_prefetch(vm, w->base, w->base + SZ_4M, SVM_READ, &pages);
+	done = current->fail_nth;
+	current->fail_nth = 0;
+	KUNIT_EXPECT_TRUE_MSG(w->test, done ? !err : failed_well(err), "allocation %u: %d", nth, err);
+	if (vm) {
+		SAME(w, svm_fault(vm, w->base + 0x1000, SVM_WRITE, NULL), 0);
+		svm_vm_destroy(vm);
+	}
+	return done;
+}
+
+SVM_CASE(each_allocation_fails_once)
+{
+	int before = atomic_read(&w->b.live);
+	u32 nth;
+
+	if (!injection_on(w->test))
+		return;
+	NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K));
+	NEED(w, map_anon(w, SZ_2M, SZ_64K, RW) && touch(w, SZ_2M, SZ_64K));
+	for (nth = 1; nth < 1000; nth++) {
+		bool done = try_nth(w, nth);
+
+		SAME(w, atomic_read(&w->b.live), before);
+		if (done)
+			break;
+	}
+	/* It ended because all were tried; and there were some. */
+	KUNIT_EXPECT_GT(w->test, nth, 8u);
+	KUNIT_EXPECT_LT(w->test, nth, 1000u);
+}
+#endif
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(device_memory_fails_at_each_level),
+	KUNIT_CASE(device_memory_fails_in_a_prefetch),
+#ifdef CONFIG_FAULT_INJECTION
+	KUNIT_CASE(fault_in_a_table_allocates_nothing),
+	KUNIT_CASE(invalidation_allocates_nothing),
+	KUNIT_CASE(each_allocation_fails_once),
+#endif
+	{}
+};
+
+static struct kunit_suite failure_suite = {
+	.name = "svm_failure",
+	.suite_init = world_begin,
+	.suite_exit = world_end,
+	.test_cases = cases,
+};
+
+kunit_test_suites(&failure_suite);

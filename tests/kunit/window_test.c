@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Windows: what may be bound, how addresses translate, intervals on demand, prefetch. */
+#include <linux/mman.h>
+
+#include "svm_kunit.h"
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+/* A device address far from the CPU's. */
+#define DEVICE	0x300000000000ull
+
+static int bind(struct world *w, u64 start, u64 end, s64 offset)
+{
+	return svm_bind(w->vm, start, end, offset);
+}
+
+SVM_CASE_WITH(bind_rejects_bad_spans, .unbound = true)
+{
+	u64 user = w->mm->task_size, at = w->base;
+
+	SAME(w, bind(w, at, at, 0), -EINVAL);
+	SAME(w, bind(w, at + SZ_4K, at, 0), -EINVAL);
+	SAME(w, bind(w, at + 1, at + SZ_2M, 0), -EINVAL);
+	SAME(w, bind(w, at, at + SZ_2M + 1, 0), -EINVAL);
+	/* Outside the process's addresses, or the device's, or around the end of both. */
+	SAME(w, bind(w, user - SZ_2M, user + SZ_2M, 0), -EINVAL);
+	SAME(w, bind(w, 1ull << 48, (1ull << 48) + SZ_2M, 0), -EINVAL);
+	SAME(w, bind(w, ~0ull << PAGE_SHIFT, SZ_2M, 0), -EINVAL);
+	SAME(w, bind(w, 0, SZ_2M, SZ_2M), -EINVAL);
+	SAME(w, bind(w, SZ_2M, SZ_4M, SZ_4M), -EINVAL);
+	SAME(w, bind(w, at, at + SZ_2M, SZ_1M), -EINVAL);
+	SAME(w, bind(w, at, at + SZ_2M, 1), -EINVAL);
+	SAME(w, bind(w, at, at + SZ_2M, S64_MIN), -EINVAL);
+	/* Nothing of it stuck. */
+	SAME(w, bind(w, 0, user, 0), 0);
+}
+
+SVM_CASE_WITH(bind_rejects_overlaps, .unbound = true)
+{
+	u64 at = w->base;
+
+	SAME(w, bind(w, at + SZ_4M, at + 3 * SZ_4M, 0), 0);
+	SAME(w, bind(w, at + SZ_4M, at + 3 * SZ_4M, 0), -EEXIST);
+	SAME(w, bind(w, at, at + SZ_4M + SZ_4K, 0), -EEXIST);
+	SAME(w, bind(w, at + 2 * SZ_4M, at + 2 * SZ_4M + SZ_4K, SZ_2M), -EEXIST);
+	SAME(w, bind(w, at + 3 * SZ_4M - SZ_4K, at + 4 * SZ_4M, 0), -EEXIST);
+	SAME(w, bind(w, at, at + 8 * SZ_4M, 0), -EEXIST);
+	SAME(w, svm_bind_all(w->vm), -EEXIST);
+	SAME(w, bind(w, at, at + SZ_4M, 0), 0);
+	SAME(w, bind(w, at + 3 * SZ_4M, at + 3 * SZ_4M + SZ_4K, 0), 0);
+	/* Disjoint, but in one table. */
+	SAME(w, bind(w, at + 3 * SZ_4M + SZ_1M, at + 3 * SZ_4M + SZ_2M, 0), -EEXIST);
+}
+
+SVM_CASE_WITH(unbind_wants_a_window, .unbound = true)
+{
+	u64 at = w->base;
+
+	SAME(w, svm_unbind(w->vm, at, at + SZ_4M), -ENOENT);
+	SAME(w, bind(w, at, at + SZ_4M, 0), 0);
+	SAME(w, svm_unbind(w->vm, at, at + SZ_2M), -ENOENT);
+	SAME(w, svm_unbind(w->vm, at + SZ_2M, at + SZ_4M), -ENOENT);
+	SAME(w, svm_unbind(w->vm, at, at + SZ_4M), 0);
+	SAME(w, svm_unbind(w->vm, at, at + SZ_4M), -ENOENT);
+}
+
+SVM_CASE_WITH(fault_outside_a_window, .unbound = true)
+{
+	NEED(w, map_anon(w, 0, SZ_4M, RW) && touch(w, 0, SZ_4K));
+	SAME(w, fault(w, 0, SVM_READ), -EFAULT);
+	SAME(w, bind(w, w->base, w->base + SZ_4K, 0), 0);
+	SAME(w, fault(w, 0, SVM_READ), 0);
+	SAME(w, fault(w, SZ_4K, SVM_READ), -EFAULT);
+	/* Not a byte beyond the window, though the huge page goes on. */
+	SAME(w, reachable(w, 0, SZ_4M), 1ull);
+}
+
+SVM_CASE_WITH(window_at_an_offset, .unbound = true)
+{
+	s64 offset = DEVICE - w->base;
+	struct leaf leaf;
+
+	NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K));
+	NEED(w, map_anon(w, SZ_2M, SZ_1M, RW) && touch(w, SZ_2M, SZ_1M));
+	SAME(w, bind(w, DEVICE, DEVICE + SZ_4M, offset), 0);
+	SAME(w, svm_fault(w->vm, DEVICE + 0x1000, SVM_WRITE, NULL), 0);
+	SAME(w, svm_fault(w->vm, DEVICE + SZ_2M + 0x1000, SVM_WRITE, NULL), 0);
+	SAME(w, fault(w, 0x1000, SVM_READ), -EFAULT);
+	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf));
+	SAME(w, leaf.addr, cpu_phys(w, 0x1000, true));
+	SAME(w, leaf.lg2, 21u);
+	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + SZ_2M + 0x1000, &leaf));
+	SAME(w, leaf.addr, cpu_phys(w, SZ_2M + 0x1000, true));
+	/* Invalidations find their way, too. */
+	unmap(w, SZ_2M, SZ_1M);
+	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + SZ_2M + 0x1000, &leaf));
+	HOLDS(w, !leaf.present);
+	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf));
+	HOLDS(w, leaf.present);
+}
+
+SVM_CASE_WITH(two_windows_on_one_memory, .unbound = true)
+{
+	struct leaf leaf;
+
+	NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K));
+	SAME(w, bind(w, w->base, w->base + SZ_2M, 0), 0);
+	SAME(w, bind(w, DEVICE, DEVICE + SZ_2M, DEVICE - w->base), 0);
+	SAME(w, fault(w, 0x3000, SVM_WRITE), 0);
+	SAME(w, svm_fault(w->vm, DEVICE + 0x3000, SVM_WRITE, NULL), 0);
+	unmap(w, 0x3000, SZ_4K);
+	expect_absent(w, 0x3000);
+	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x3000, &leaf));
+	HOLDS(w, !leaf.present);
+	SAME(w, svm_unbind(w->vm, w->base, w->base + SZ_2M), 0);
+	expect_absent(w, 0x4000);
+	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x4000, &leaf));
+	SAME(w, leaf.addr, cpu_phys(w, 0x4000, true));
+}
+
+SVM_CASE_WITH(unbind_leaves_nothing, .unbound = true)
+{
+	struct svm_counters c;
+	int i;
+
+	NEED(w, map_anon(w, 0, SZ_8M, RW) && touch(w, 0, SZ_8M));
+	for (i = 0; i < 3; i++) {
+		SAME(w, bind(w, w->base, w->base + SZ_8M, 0), 0);
+		SAME(w, fault(w, 0, SVM_WRITE), 0);
+		SAME(w, fault(w, SZ_4M, SVM_READ), 0);
+		SAME(w, svm_unbind(w->vm, w->base, w->base + SZ_8M), 0);
+		SAME(w, reachable(w, 0, SZ_8M), 0ull);
+		c = counters(w);
+		SAME(w, c.present, 0ull);
+		SAME(w, c.intervals, 0ull);
+		SAME(w, c.tables, 0ull);
+		SAME(w, fault(w, 0, SVM_READ), -EFAULT);
+	}
+}
+
+static void check_intervals(struct world *w, u64 expected)
+{
+	NEED(w, map_anon(w, 0, SZ_4K, RW) && map_anon(w, SZ_2M, SZ_4K, RW) &&
+	     map_anon(w, SZ_512M, SZ_4K, RW));
+	SAME(w, counters(w).intervals, 0ull);
+	SAME(w, fault(w, 0, SVM_WRITE), 0);
+	SAME(w, counters(w).intervals, 1ull);
+	SAME(w, fault(w, SZ_2M, SVM_WRITE), 0);
+	SAME(w, fault(w, SZ_512M, SVM_WRITE), 0);
+	SAME(w, counters(w).intervals, expected);
+	unmap(w, 0, SZ_1G);
+	expect_absent(w, 0);
+	expect_absent(w, SZ_2M);
+	expect_absent(w, SZ_512M);
+}
+
+SVM_CASE(intervals_of_512_mib) { check_intervals(w, 2); }
+SVM_CASE_WITH(intervals_of_a_table, .interval_lg2 = 21) { check_intervals(w, 3); }
+SVM_CASE_WITH(one_interval, .interval_lg2 = 48) { check_intervals(w, 1); }
+
+SVM_CASE(bad_parameters)
+{
+	static const struct world_params bad[] = {
+		{ .interval_lg2 = 20 }, { .interval_lg2 = 49 },
+		{ .granule_lg2 = 11 }, { .granule_lg2 = 22 },
+	};
+	struct svm_vm *vm;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		SAME(w, world_vm(w, &bad[i], &vm), -EINVAL);
+	HOLDS(w, !svm_format_find("none"));
+	SAME(w, svm_format_describe(svm_format_find("xe2"))->va_bits, 48u);
+}
+
+SVM_CASE(prefetch_fills_what_there_is)
+{
+	u64 pages = 0;
+
+	/* 16 MiB with a hole, a guard page and a read-only page. */
+	NEED(w, map_anon(w, 0x1000, SZ_16M, RW));
+	unmap(w, 0x5000, SZ_4K);
+	NEED(w, map_anon(w, SZ_2M, SZ_4K, PROT_NONE));
+	NEED(w, map_anon(w, SZ_4M, SZ_4K, PROT_READ));
+	SAME(w, svm_prefetch(w->vm, w->base, w->base + SZ_16M, SVM_WRITE, &pages), 0);
+	SAME(w, pages, (u64)(SZ_16M >> PAGE_SHIFT) - 4);
+	SAME(w, reachable(w, 0, SZ_16M), pages);
+	SAME(w, counters(w).prefetched, pages);
+	expect_absent(w, 0x5000);
+	expect_absent(w, SZ_2M);
+	expect_absent(w, SZ_4M);
+	SAME(w, svm_prefetch(w->vm, w->base, w->base + SZ_16M, SVM_READ, &pages), 0);
+	SAME(w, pages, (u64)(SZ_16M >> PAGE_SHIFT) - 3);
+	expect_mirrored(w, SZ_4M, false);
+}
+
+SVM_CASE_WITH(prefetch_rejects_bad_spans, .unbound = true)
+{
+	u64 at = w->base, pages;
+
+	SAME(w, bind(w, at, at + SZ_4M, 0), 0);
+	SAME(w, svm_prefetch(w->vm, at, at + SZ_4M + SZ_4K, SVM_READ, &pages), -EINVAL);
+	SAME(w, svm_prefetch(w->vm, at + SZ_8M, at + SZ_16M, SVM_READ, &pages), -EINVAL);
+	SAME(w, svm_prefetch(w->vm, at + 1, at + SZ_4K, SVM_READ, &pages), -EINVAL);
+	SAME(w, svm_prefetch(w->vm, at, at + SZ_4K + 1, SVM_READ, &pages), -EINVAL);
+	SAME(w, svm_prefetch(w->vm, at + SZ_4K, at, SVM_READ, &pages), -EINVAL);
+	SAME(w, svm_prefetch(w->vm, at, at + SZ_4M, SVM_READ, &pages), 0);
+	SAME(w, pages, 0ull);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(bind_rejects_bad_spans),
+	KUNIT_CASE(bind_rejects_overlaps),
+	KUNIT_CASE(unbind_wants_a_window),
+	KUNIT_CASE(fault_outside_a_window),
+	KUNIT_CASE(window_at_an_offset),
+	KUNIT_CASE(two_windows_on_one_memory),
+	KUNIT_CASE(unbind_leaves_nothing),
+	KUNIT_CASE(intervals_of_512_mib),
+	KUNIT_CASE(intervals_of_a_table),
+	KUNIT_CASE(one_interval),
+	KUNIT_CASE(bad_parameters),
+	KUNIT_CASE(prefetch_fills_what_there_is),
+	KUNIT_CASE(prefetch_rejects_bad_spans),
+	{}
+};
+
+static struct kunit_suite window_suite = {
+	.name = "svm_window",
+	.suite_init = world_begin,
+	.suite_exit = world_end,
+	.test_cases = cases,
+};
+
+kunit_test_suites(&window_suite);
