@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The harness's memory, device and file helpers; processes are in processes.cpp. */
+#include "harness.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
+
+namespace harness {
+
+namespace {
+
+std::size_t round_up(std::size_t value, std::size_t to)
+{
+	return (value + to - 1) / to * to;
+}
+
+[[noreturn]] void fail(const char *what)
+{
+	throw std::system_error(errno, std::generic_category(), what);
+}
+
+} // namespace
+
+mapping::mapping(std::size_t size, int protection, int flags, int fd, off_t offset)
+	: reserved_size_(round_up(size, table_span) + 3 * table_span), size_(size)
+{
+	void *at = mmap(nullptr, reserved_size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at == MAP_FAILED)
+		fail("mmap of a reservation");
+	reserved_ = static_cast<std::byte *>(at);
+	data_ = reinterpret_cast<std::byte *>(round_up(libsvm::address(at), table_span) + table_span);
+	if (mmap(data_, size, protection, flags | MAP_FIXED, fd, offset) == MAP_FAILED) {
+		int error = errno;
+		munmap(reserved_, reserved_size_);
+		errno = error;
+		fail("mmap");
+	}
+}
+
+mapping::~mapping()
+{
+	munmap(reserved_, reserved_size_);
+}
+
+void mapping::no_huge_pages() const
+{
+	// EINVAL: a kernel without huge pages, where there is nothing to turn off
+	if (madvise(data_, size_, MADV_NOHUGEPAGE) && errno != EINVAL)
+		fail("madvise(MADV_NOHUGEPAGE)");
+}
+
+libsvm::job_result finish(const libsvm::job &job)
+{
+	return job.result(job_limit);
+}
+
+read_result device_read(libsvm::queue &queue, const void *at)
+{
+	std::byte value{0xff};
+	libsvm::job_result result =
+		finish(queue.copy({&value, 1}, {static_cast<const std::byte *>(at), 1}));
+	return {-result.status, value};
+}
+
+::testing::AssertionResult device_reads(libsvm::queue &queue, const void *at, std::byte want)
+{
+	read_result got = device_read(queue, at);
+	if (got.error)
+		return ::testing::AssertionFailure() << "the device gets " << strerrorname_np(got.error) << " at " << at;
+	if (got.value != want)
+		return ::testing::AssertionFailure() << "the device reads " << std::to_integer<int>(got.value) << " at "
+						     << at << ", not " << std::to_integer<int>(want);
+	return ::testing::AssertionSuccess();
+}
+
+int device_write(libsvm::queue &queue, void *at, std::byte value)
+{
+	return device_fill(queue, {static_cast<std::byte *>(at), 1}, value);
+}
+
+int device_fill(libsvm::queue &queue, std::span<std::byte> memory, std::byte value)
+{
+	return -finish(queue.fill(memory, value)).status;
+}
+
+hammer::hammer(libsvm::vm &vm, std::span<std::byte> memory, bool write)
+	: queue_(vm), memory_(memory), write_(write), thread_([this] { run(); })
+{
+}
+
+hammer::~hammer()
+{
+	if (thread_.joinable())
+		stop();
+}
+
+void hammer::run()
+{
+	while (!stopping_.load(std::memory_order_relaxed)) {
+		int status;
+		try {
+			status = finish(queue_.touch(memory_, page, write_)).status;
+		} catch (const std::system_error &error) {
+			status = -error.code().value();
+		}
+		report_.jobs++;
+		switch (status) {
+		case 0:
+			report_.ok++;
+			break;
+		case -EFAULT:
+			report_.fault++;
+			break;
+		case -EPERM:
+			report_.denied++;
+			break;
+		default:
+			if (!report_.other++)
+				report_.first_other = status;
+		}
+		jobs_.fetch_add(1, std::memory_order_relaxed);
+	}
+}
+
+void hammer::wait_for(std::uint64_t more) const
+{
+	std::uint64_t target = jobs() + more;
+	EXPECT_TRUE(eventually([&] { return jobs() >= target; })) << "the device does not get on";
+}
+
+hammer::report hammer::stop()
+{
+	stopping_.store(true, std::memory_order_relaxed);
+	thread_.join();
+	return report_;
+}
+
+bool eventually(const std::function<bool()> &done, std::chrono::milliseconds limit)
+{
+	auto end = std::chrono::steady_clock::now() + limit;
+	while (!done()) {
+		if (std::chrono::steady_clock::now() > end)
+			return false;
+		std::this_thread::sleep_for(2ms);
+	}
+	return true;
+}
+
+libsvm::counters operator-(libsvm::counters a, const libsvm::counters &b)
+{
+	// all fields are u64: the same as one by one
+	constexpr std::size_t count = sizeof(a) / sizeof(std::uint64_t);
+	std::uint64_t left[count], right[count];
+	std::memcpy(left, &a, sizeof(a));
+	std::memcpy(right, &b, sizeof(b));
+	for (std::size_t i = 0; i < count; i++)
+		left[i] -= right[i];
+	std::memcpy(&a, left, sizeof(a));
+	return a;
+}
+
+page_state state_of(const void *at)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		fail("/proc/self/pagemap");
+	std::uint64_t entry = 0;
+	ssize_t got = pread(fd, &entry, sizeof(entry), static_cast<off_t>(libsvm::address(at) / page * sizeof(entry)));
+	close(fd);
+	if (got != sizeof(entry))
+		fail("read of /proc/self/pagemap");
+	bool present = entry >> 63 & 1;
+	return {present ? entry & ((1ull << 55) - 1) : 0, present, (entry >> 61 & 1) != 0};
+}
+
+std::string read_line(const std::string &path)
+{
+	std::ifstream in(path);
+	std::string line;
+	std::getline(in, line);
+	return line;
+}
+
+bool write_file(const std::string &path, const std::string &text)
+{
+	std::ofstream out(path);
+	out << text;
+	return bool(out.flush());
+}
+
+std::optional<leaks> held_by_driver()
+{
+	std::error_code error;
+	for (const auto &entry : std::filesystem::directory_iterator("/sys/kernel/debug/dri", error)) {
+		std::ifstream in(entry.path() / "svm_leaks");
+		leaks held{};
+		std::string name;
+		std::uint64_t value;
+		unsigned known = 0;
+		while (in >> name >> value) {
+			for (auto [field, to] : {std::pair{"vms", &held.vms}, {"tables", &held.tables},
+						 {"mappings", &held.mappings}, {"queues", &held.queues},
+						 {"jobs", &held.jobs}})
+				if (name == field) {
+					*to = value;
+					known++;
+				}
+		}
+		if (known == 5)
+			return held;
+	}
+	return {};
+}
+
+::testing::AssertionResult nothing_held(std::chrono::milliseconds limit)
+{
+	std::optional<leaks> held;
+	if (eventually([&] { return (held = held_by_driver()) == leaks{}; }, limit))
+		return ::testing::AssertionSuccess();
+	if (!held)
+		return ::testing::AssertionFailure() << "no svm_leaks under /sys/kernel/debug/dri";
+	return ::testing::AssertionFailure() << "the driver holds " << held->vms << " vms, " << held->tables
+					     << " tables, " << held->mappings << " mappings, " << held->queues
+					     << " queues, " << held->jobs << " jobs";
+}
+
+} // namespace harness

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The driver and the virtual GPU as things that go and come back. These tests
+ * leave the modules loaded and the GPU running, also where they fail.
+ */
+#ifndef SVM_TESTS_SYSTEM_LIFETIME_HPP
+#define SVM_TESTS_SYSTEM_LIFETIME_HPP
+
+#include <string>
+
+#include "harness.hpp"
+
+namespace lifetime {
+
+// svmirror and svgpu as they are loaded now, with their parameters.
+class modules {
+public:
+	modules();
+	// 0 or a negative errno of the first that would not go or come.
+	int unload();
+	int load();
+	bool loaded() const;
+
+private:
+	struct module {
+		std::string name, path, parameters;
+	};
+	std::vector<module> modules_; // in order of loading
+};
+
+// What the host does to the virtual GPU; fails the test where the host cannot be reached.
+void kill_gpu();
+void restart_gpu();
+
+// A job from end to end: the device works.
+void expect_working();
+
+} // namespace lifetime
+
+#endif

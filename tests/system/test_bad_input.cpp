@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each call that the uAPI rejects, one test each: the very errno, and the same
+ * call without the fault is taken. Bad jobs are in test_bad_jobs.cpp.
+ */
+#include <cerrno>
+#include <cstring>
+
+#include <sys/ioctl.h>
+
+#include "harness.hpp"
+
+using namespace harness;
+
+namespace {
+
+int call(int fd, unsigned long request, void *arg)
+{
+	return ioctl(fd, request, arg) < 0 ? -errno : 0;
+}
+
+// A good call of each kind, for tests to spoil.
+struct calls {
+	explicit calls(const gpu &gpu, const mapping &memory)
+	{
+		bind.vm_id = unbind.vm_id = prefetch.vm_id = query.vm_id = queue.vm_id = gpu.vm.id();
+		bind.start = unbind.start = prefetch.start = libsvm::address(memory.data());
+		bind.length = unbind.length = prefetch.length = memory.size();
+		submit.queue_id = gpu.queue.id();
+		query.query = DRM_SVM_QUERY_COUNTERS;
+		query.size = sizeof(counters);
+		query.data = libsvm::address(&counters);
+	}
+	drm_svm_vm_create create{};
+	drm_svm_bind bind{};
+	drm_svm_unbind unbind{};
+	drm_svm_prefetch prefetch{};
+	drm_svm_query query{};
+	drm_svgpu_queue_create queue{};
+	drm_svgpu_submit submit{};
+	drm_svm_counters counters{};
+};
+
+constexpr std::uint64_t user_end = 1ull << 47;
+
+// A vm without any window.
+struct bare {
+	libsvm::device device;
+	libsvm::vm vm{device};
+	int bind(std::uint64_t start, std::uint64_t length, std::int64_t offset = 0) const
+	{
+		return libsvm_bind(device.fd(), vm.id(), start, length, offset);
+	}
+};
+
+} // namespace
+
+SVM_TEST(BadInput, UnknownFlags)
+{
+	gpu gpu;
+	mapping memory(page);
+	int fd = gpu.device.fd();
+	calls good(gpu, memory);
+	for (std::uint32_t bit = 0; bit < 32; bit += 31) {
+		calls bad = good;
+		bad.create.flags = bad.bind.flags = bad.unbind.flags = bad.queue.flags = bad.submit.flags = 1u << bit;
+		bad.prefetch.flags = bit ? 1u << bit : 2u;
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_VM_CREATE, &bad.create), -EINVAL);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_BIND, &bad.bind), -EINVAL);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_UNBIND, &bad.unbind), -EINVAL);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_PREFETCH, &bad.prefetch), -EINVAL);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_QUEUE_CREATE, &bad.queue), -EINVAL);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_SUBMIT, &bad.submit), -EINVAL);
+	}
+	// what was refused would have been good without the flag
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVM_PREFETCH, &good.prefetch), 0);
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_SUBMIT, &good.submit), 0);
+}
+
+SVM_TEST(BadInput, NonZeroPadding)
+{
+	gpu gpu;
+	mapping memory(page);
+	int fd = gpu.device.fd();
+	calls good(gpu, memory);
+	for (unsigned i = 0; i < 2; i++) {
+		calls bad = good;
+		bad.create.reserved[i] = 1;
+		bad.bind.reserved[i] = 1;
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_VM_CREATE, &bad.create), -EINVAL);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_BIND, &bad.bind), -EINVAL);
+	}
+	calls bad = good;
+	bad.prefetch.reserved = 1ull << 63;
+	bad.query.reserved = 1;
+	bad.queue.pad = 1;
+	bad.submit.pad = 1;
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVM_PREFETCH, &bad.prefetch), -EINVAL);
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &bad.query), -EINVAL);
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_QUEUE_CREATE, &bad.queue), -EINVAL);
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_SUBMIT, &bad.submit), -EINVAL);
+	drm_svm_vm_destroy no_vm{gpu.vm.id(), 1};
+	drm_svgpu_queue_destroy no_queue{gpu.queue.id(), 1};
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_QUEUE_DESTROY, &no_queue), -EINVAL);
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVM_VM_DESTROY, &no_vm), -EINVAL);
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &good.query), 0);
+}
+
+SVM_TEST(BadInput, UnalignedSpans)
+{
+	bare gpu;
+	mapping memory(4 * page);
+	int fd = gpu.device.fd();
+	std::uint64_t start = libsvm::address(memory.data());
+	for (std::uint64_t off : {1ull, 8ull, 4095ull}) {
+		EXPECT_EQ(gpu.bind(start + off, page), -EINVAL);
+		EXPECT_EQ(gpu.bind(start, page + off), -EINVAL);
+		EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start + off, page), -EINVAL);
+		EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, page + off), -EINVAL);
+	}
+	ASSERT_EQ(gpu.bind(start, 4 * page), 0);
+	for (std::uint64_t off : {1ull, 8ull, 4095ull}) {
+		EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start + off, page, 0, nullptr), -EINVAL);
+		EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start, off, 0, nullptr), -EINVAL);
+	}
+}
+
+SVM_TEST(BadInput, EmptySpans)
+{
+	bare gpu;
+	mapping memory(page);
+	std::uint64_t start = libsvm::address(memory.data());
+	EXPECT_EQ(gpu.bind(start, 0), -EINVAL);
+	ASSERT_EQ(gpu.bind(start, page), 0);
+	EXPECT_EQ(libsvm_prefetch(gpu.device.fd(), gpu.vm.id(), start, 0, 0, nullptr), -EINVAL);
+}
+
+SVM_TEST(BadInput, WrappingSpans)
+{
+	bare gpu;
+	mapping memory(page);
+	int fd = gpu.device.fd();
+	std::uint64_t start = libsvm::address(memory.data()), wraps = 0 - start + page;
+	EXPECT_EQ(gpu.bind(start, wraps), -EINVAL);
+	EXPECT_EQ(gpu.bind(-page, 2 * page), -EINVAL);
+	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, wraps), -EINVAL);
+	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start, wraps, 0, nullptr), -EINVAL);
+	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), -page, page, 0, nullptr), -EINVAL);
+}
+
+SVM_TEST(BadInput, WindowsThatOverlap)
+{
+	bare gpu;
+	mapping memory(4 * mib);
+	std::uint64_t start = libsvm::address(memory.data());
+	ASSERT_EQ(gpu.bind(start, 2 * mib), 0);
+	EXPECT_EQ(gpu.bind(start, 2 * mib), -EEXIST);
+	EXPECT_EQ(gpu.bind(start + mib, 2 * mib), -EEXIST);
+	EXPECT_EQ(gpu.bind(start - mib, 4 * mib), -EEXIST);
+	EXPECT_EQ(gpu.bind(start + page, page), -EEXIST);
+	EXPECT_EQ(gpu.bind(0, 0), -EEXIST) << "the whole address space overlaps too";
+	// beside it is fine
+	EXPECT_EQ(gpu.bind(start + 2 * mib, 2 * mib), 0);
+}
+
+SVM_TEST(BadInput, WindowsThatShareATable)
+{
+	bare gpu;
+	mapping memory(4 * mib);
+	std::uint64_t start = libsvm::address(memory.data());
+	ASSERT_EQ(gpu.bind(start, mib), 0);
+	EXPECT_EQ(gpu.bind(start + mib, mib), -EEXIST) << "they do not overlap, but one table would be in both";
+}
+
+SVM_TEST(BadInput, WindowsOutsideTheUserAddressSpace)
+{
+	bare gpu;
+	EXPECT_EQ(gpu.bind(user_end, 2 * mib), -EINVAL);
+	EXPECT_EQ(gpu.bind(user_end - mib, 2 * mib), -EINVAL);
+	EXPECT_EQ(gpu.bind(0xffff800000000000ull, 2 * mib), -EINVAL) << "kernel addresses";
+	EXPECT_EQ(gpu.bind(1ull << 57, 2 * mib), -EINVAL) << "beyond the device's";
+	// inside the device's address space, but the CPU's side is not
+	EXPECT_EQ(gpu.bind(4 * mib, 2 * mib, 8 * mib), -EINVAL) << "its CPU address would be negative";
+	EXPECT_EQ(gpu.bind(4 * mib, 2 * mib, -std::int64_t(user_end)), -EINVAL);
+}
+
+SVM_TEST(BadInput, OffsetsThatAreNotMultiplesOfATable)
+{
+	bare gpu;
+	mapping memory(2 * mib);
+	std::uint64_t start = libsvm::address(memory.data());
+	for (std::int64_t offset : {std::int64_t(page), std::int64_t(mib), -std::int64_t(page), std::int64_t(1)})
+		EXPECT_EQ(gpu.bind(start + static_cast<std::uint64_t>(offset), 2 * mib, offset), -EINVAL);
+	EXPECT_EQ(gpu.bind(start + 2 * mib, 2 * mib, 2 * mib), 0);
+}
+
+SVM_TEST(BadInput, UnbindOfWhatWasNotBound)
+{
+	bare gpu;
+	mapping memory(4 * mib);
+	int fd = gpu.device.fd();
+	std::uint64_t start = libsvm::address(memory.data());
+	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, 4 * mib), -ENOENT);
+	ASSERT_EQ(gpu.bind(start, 4 * mib), 0);
+	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, 2 * mib), -ENOENT) << "a part of a window is no window";
+	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start + 2 * mib, 2 * mib), -ENOENT);
+	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, 4 * mib), 0);
+	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, 4 * mib), -ENOENT);
+}
+
+SVM_TEST(BadInput, PrefetchOutsideAWindow)
+{
+	bare gpu;
+	mapping memory(4 * mib);
+	int fd = gpu.device.fd();
+	std::uint64_t start = libsvm::address(memory.data());
+	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start, page, 0, nullptr), -EINVAL);
+	ASSERT_EQ(gpu.bind(start, 2 * mib), 0);
+	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start + 2 * mib, page, 0, nullptr), -EINVAL);
+	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start + mib, 2 * mib, 0, nullptr), -EINVAL) << "half of it is inside";
+	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start - page, 2 * page, 0, nullptr), -EINVAL);
+	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start, 2 * mib, 0, nullptr), 0);
+}
+
+SVM_TEST(BadInput, VmFromAnotherProcess)
+{
+	gpu gpu;
+	// the rest of what a child may not do is in Row05Fork
+	child other([&] {
+		libsvm::counters counters;
+		return libsvm_counters(gpu.device.fd(), gpu.vm.id(), &counters) == -EPERM ? 0 : 1;
+	});
+	EXPECT_TRUE(other.succeeded());
+}
+
+SVM_TEST(BadInput, VmOfAnotherFile)
+{
+	gpu gpu;
+	libsvm::device second;
+	libsvm::counters counters;
+	EXPECT_EQ(libsvm_counters(second.fd(), gpu.vm.id(), &counters), -ENOENT);
+	EXPECT_EQ(libsvm_queue_destroy(second.fd(), gpu.queue.id()), -ENOENT);
+}
+
+SVM_TEST(BadInput, IdsThatDoNotExist)
+{
+	gpu gpu;
+	mapping memory(page);
+	int fd = gpu.device.fd();
+	calls good(gpu, memory);
+	for (std::uint32_t id : {0u, gpu.vm.id() + 1000, ~0u}) {
+		calls bad = good;
+		bad.bind.vm_id = bad.unbind.vm_id = bad.prefetch.vm_id = bad.query.vm_id = bad.queue.vm_id = id;
+		bad.submit.queue_id = id;
+		EXPECT_EQ(libsvm_vm_destroy(fd, id), -ENOENT);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_BIND, &bad.bind), -ENOENT);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_UNBIND, &bad.unbind), -ENOENT);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_PREFETCH, &bad.prefetch), -ENOENT);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &bad.query), -ENOENT);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_QUEUE_CREATE, &bad.queue), -ENOENT);
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_SUBMIT, &bad.submit), -ENOENT);
+		EXPECT_EQ(libsvm_queue_destroy(fd, id), -ENOENT);
+	}
+	libsvm::job_result result;
+	EXPECT_EQ(libsvm_job_result(fd, gpu.queue.id(), 424242, &result), -ENOENT);
+}
+
+SVM_TEST(BadInput, IdsThatAreGone)
+{
+	libsvm::device device;
+	libsvm::vm vm(device);
+	libsvm::queue queue(vm);
+	std::uint32_t vm_id = vm.id(), queue_id = queue.id();
+	EXPECT_EQ(libsvm_vm_destroy(device.fd(), vm_id), -EBUSY) << "it has a queue";
+	ASSERT_EQ(queue.destroy(), 0);
+	EXPECT_EQ(libsvm_queue_destroy(device.fd(), queue_id), -ENOENT);
+	ASSERT_EQ(vm.destroy(), 0);
+	EXPECT_EQ(libsvm_vm_destroy(device.fd(), vm_id), -ENOENT);
+}
+
+SVM_TEST(BadInput, SizesOfAVm)
+{
+	libsvm::device device;
+	std::uint32_t table = device.info().table_lg2, bits = device.info().va_bits;
+	std::uint32_t id;
+	for (std::uint32_t interval : {1u, 12u, table - 1, bits + 1, 64u, ~0u}) {
+		libsvm_vm_options options{.interval_lg2 = interval, .granule_lg2 = 0};
+		EXPECT_EQ(libsvm_vm_create(device.fd(), &options, &id), -EINVAL) << "interval " << interval;
+	}
+	for (std::uint32_t granule : {1u, 11u, table + 1, 64u, ~0u}) {
+		libsvm_vm_options options{.interval_lg2 = 0, .granule_lg2 = granule};
+		EXPECT_EQ(libsvm_vm_create(device.fd(), &options, &id), -EINVAL) << "granule " << granule;
+	}
+	libsvm::vm smallest(device, {.interval_lg2 = table, .granule_lg2 = 12});
+	libsvm::vm largest(device, {.interval_lg2 = bits, .granule_lg2 = table});
+}
+
+SVM_TEST(BadInput, QueriesThatDoNotExist)
+{
+	gpu gpu;
+	mapping memory(page);
+	int fd = gpu.device.fd();
+	calls bad(gpu, memory);
+	bad.query.query = 3;
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &bad.query), -EINVAL);
+	drm_svgpu_info ask{};
+	ask.info = 2;
+	ask.size = sizeof(bad.counters);
+	ask.data = libsvm::address(&bad.counters);
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_INFO, &ask), -EINVAL);
+}
+
+SVM_TEST(BadInput, AnswerBufferThatIsNotThere)
+{
+	gpu gpu;
+	mapping memory(page);
+	calls bad(gpu, memory);
+	bad.query.data = 0x10;
+	EXPECT_EQ(call(gpu.device.fd(), DRM_IOCTL_SVM_QUERY, &bad.query), -EFAULT);
+}
+
+SVM_TEST(BadInput, ShortAnswerBuffer)
+{
+	gpu gpu;
+	mapping memory(page);
+	calls some(gpu, memory);
+	EXPECT_EQ(device_write(gpu.queue, &memory.at(0), std::byte{1}), 0);
+	std::memset(&some.counters, 0xee, sizeof(some.counters));
+	some.query.size = sizeof(some.counters.faults);
+	ASSERT_EQ(call(gpu.device.fd(), DRM_IOCTL_SVM_QUERY, &some.query), 0);
+	EXPECT_EQ(some.query.size, sizeof(some.counters.faults));
+	EXPECT_GE(some.counters.faults, 1u);
+	EXPECT_EQ(some.counters.duplicates, 0xeeeeeeeeeeeeeeeeull) << "written beyond the buffer";
+	some.query.size = 0;
+	ASSERT_EQ(call(gpu.device.fd(), DRM_IOCTL_SVM_QUERY, &some.query), 0);
+	EXPECT_EQ(some.query.size, sizeof(some.counters));
+}

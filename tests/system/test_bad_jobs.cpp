@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Jobs that cannot be taken, and jobs that fail: the very errno, address and
+ * access, in the job's result and in the fault log, and nobody else is hurt. A
+ * device that puts garbage in its fault ring is not reached from here.
+ */
+#include <cerrno>
+
+#include <sys/ioctl.h>
+#include <xf86drm.h>
+
+#include "harness.hpp"
+
+using namespace harness;
+
+namespace {
+
+constexpr std::uint64_t user_end = 1ull << 47;
+
+int submit(int fd, drm_svgpu_submit &args)
+{
+	return ioctl(fd, DRM_IOCTL_SVGPU_SUBMIT, &args) < 0 ? -errno : 0;
+}
+
+drm_svgpu_submit nop(const gpu &gpu)
+{
+	drm_svgpu_submit args{};
+	args.queue_id = gpu.queue.id();
+	return args;
+}
+
+} // namespace
+
+SVM_TEST(BadInput, JobsThatCannotBe)
+{
+	gpu gpu;
+	int fd = gpu.device.fd();
+	const drm_svgpu_submit good = nop(gpu);
+	drm_svgpu_submit bad = good;
+	bad.kernel = 63;
+	EXPECT_EQ(submit(fd, bad), -EINVAL);
+	bad.kernel = ~0u;
+	EXPECT_EQ(submit(fd, bad), -EINVAL);
+
+	std::vector<std::uint32_t> handles(65, 0);
+	bad = good;
+	bad.in_count = 65;
+	bad.in_syncobjs = libsvm::address(handles.data());
+	EXPECT_EQ(submit(fd, bad), -EINVAL);
+	bad.in_count = 1;
+	handles[0] = 4711;
+	EXPECT_EQ(submit(fd, bad), -ENOENT) << "no such in-syncobj";
+	bad.in_syncobjs = 0x10;
+	EXPECT_EQ(submit(fd, bad), -EFAULT);
+	bad = good;
+	bad.out_syncobj = 4711;
+	EXPECT_EQ(submit(fd, bad), -ENOENT) << "no such out-syncobj";
+}
+
+SVM_TEST(BadInput, ArgumentsThatTheKernelRefuses)
+{
+	gpu gpu;
+	mapping memory(page);
+	// a compare-and-swap across the border of a word
+	EXPECT_EQ(finish(gpu.queue.submit(LIBSVM_CAS_ADD, {libsvm::address(memory.data()) + 4, 1})).status, -EINVAL);
+	// a list that is longer than its limit
+	struct node {
+		node *next;
+		std::uint64_t value;
+	} ring{&ring, 0};
+	std::array<std::uint64_t, 2> result{};
+	EXPECT_EQ(finish(gpu.queue.list_walk(&ring, 0, 8, 1, 100, result)).status, -E2BIG);
+	// and the queue goes on
+	EXPECT_EQ(device_write(gpu.queue, &memory.at(0), std::byte{1}), 0);
+}
+
+SVM_TEST(BadInput, WildPointersFailTheirJobOnly)
+{
+	gpu gpu;
+	libsvm::queue innocent(gpu.vm);
+	mapping memory(2 * mib), read_only(page, PROT_READ);
+	hammer busy(gpu.vm, memory.bytes(), true);
+	struct wild {
+		std::uint64_t va;
+		bool write;
+		int error;
+	};
+	for (const wild &one : {wild{0, false, EFAULT}, {8, true, EFAULT}, {user_end - page, true, EFAULT},
+				{user_end + page, false, EFAULT}, {1ull << 50, false, EFAULT},
+				{0xffffffff81000000ull, true, EFAULT}, {~0ull - 7, false, EFAULT},
+				{libsvm::address(read_only.data()), true, EPERM}}) {
+		gpu.vm.fault_log();
+		libsvm::job_result result =
+			finish(gpu.queue.submit(LIBSVM_TOUCH, {one.va, 1, 1, std::uint64_t{one.write}}));
+		EXPECT_EQ(result.status, -one.error) << "at " << std::hex << one.va;
+		EXPECT_EQ(result.va, one.va);
+		EXPECT_EQ(result.access, std::uint32_t{one.write});
+		std::vector<libsvm::fault_record> log = gpu.vm.fault_log();
+		ASSERT_EQ(log.size(), 1u) << "at " << std::hex << one.va;
+		EXPECT_EQ(log[0].va, one.va);
+		EXPECT_EQ(log[0].access, std::uint32_t{one.write});
+		EXPECT_EQ(log[0].error, -one.error);
+		EXPECT_EQ(log[0].queue_id, gpu.queue.id());
+		EXPECT_NE(log[0].time_ns, 0u);
+		EXPECT_TRUE(gpu.vm.fault_log().empty()) << "records are taken out";
+		EXPECT_EQ(device_write(innocent, &memory.at(1), std::byte{1}), 0);
+	}
+	hammer::report report = busy.stop();
+	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
+}
+
+SVM_TEST(BadInput, WildPointerAmidGoodData)
+{
+	gpu gpu;
+	struct node {
+		node *next;
+		std::uint64_t value;
+	};
+	node third{nullptr, 3}, second{&third, 2}, first{&second, 1};
+	auto *wild = reinterpret_cast<node *>(0x123456789000);
+	second.next = wild;
+	std::array<std::uint64_t, 2> out{};
+	libsvm::job_result result = finish(gpu.queue.list_walk(&first, 0, 8, 10, 100, out));
+	EXPECT_EQ(result.status, -EFAULT);
+	EXPECT_EQ(result.va & ~(page - 1), libsvm::address(wild));
+	EXPECT_EQ(first.value, 11u) << "what came before it was done";
+	EXPECT_EQ(third.value, 3u);
+}
+
+SVM_TEST(BadInput, FaultLogThatOverflowsSaysSo)
+{
+	gpu gpu;
+	constexpr unsigned jobs = 400;
+	for (unsigned i = 0; i < jobs; i++)
+		EXPECT_EQ(finish(gpu.queue.submit(LIBSVM_TOUCH, {i * page, 1, 1, 0})).status, -EFAULT);
+	std::uint64_t seen = 0, lost = 0;
+	for (const libsvm::fault_record &record : gpu.vm.fault_log()) {
+		seen++;
+		lost += record.lost;
+	}
+	EXPECT_GE(seen, 1u);
+	EXPECT_EQ(gpu.vm.counters().failed, jobs);
+	// records that were dropped last are told with the next one
+	EXPECT_EQ(finish(gpu.queue.submit(LIBSVM_TOUCH, {0, 1, 1, 0})).status, -EFAULT);
+	for (const libsvm::fault_record &record : gpu.vm.fault_log()) {
+		seen++;
+		lost += record.lost;
+	}
+	EXPECT_EQ(seen + lost, jobs + 1);
+}
+
+SVM_TEST(BadInput, FullQueueSaysAgain)
+{
+	gpu gpu;
+	std::uint32_t never;
+	ASSERT_EQ(libsvm_syncobj_create(gpu.device.fd(), &never), 0);
+	std::uint32_t after[] = {never};
+	unsigned taken = 0;
+	int error = 0;
+	while (taken < 2000 && !error) {
+		try {
+			gpu.queue.submit(LIBSVM_NOP, {}, after);
+			taken++;
+		} catch (const std::system_error &failed) {
+			error = failed.code().value();
+		}
+	}
+	EXPECT_EQ(error, EAGAIN) << taken << " jobs were taken";
+	EXPECT_GE(taken, 256u);
+	// once the gate opens, all of them run
+	EXPECT_EQ(drmSyncobjSignal(gpu.device.fd(), &never, 1), 0);
+	EXPECT_TRUE(eventually([&] {
+		try {
+			return finish(gpu.queue.submit(LIBSVM_NOP, {})).status == 0;
+		} catch (const std::system_error &) {
+			return false;
+		}
+	}));
+}
+
+SVM_TEST(BadInput, RunOutOfQueues)
+{
+	libsvm::device device;
+	libsvm::vm vm(device);
+	unsigned limit = device.gpu().queues;
+	std::vector<libsvm::queue> queues;
+	int error = 0;
+	while (queues.size() <= limit && !error) {
+		try {
+			queues.emplace_back(vm);
+		} catch (const std::system_error &failed) {
+			error = failed.code().value();
+		}
+	}
+	EXPECT_EQ(error, ENOSPC) << queues.size() << " queues of " << limit;
+	ASSERT_FALSE(queues.empty());
+	queues.pop_back();
+	EXPECT_NO_THROW(queues.emplace_back(vm));
+}

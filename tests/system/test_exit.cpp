@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Processes that end while the device works for them: nothing may stay behind. */
+#include <cerrno>
+#include <csignal>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.hpp"
+
+using namespace harness;
+
+namespace {
+
+// Faults without end: fresh memory, touched by two queues, thrown away, touched again.
+[[noreturn]] void fault_for_ever(signal_pipe &running)
+{
+	gpu gpu;
+	libsvm::queue second(gpu.vm);
+	mapping memory(4 * mib);
+	memory.no_huge_pages();
+	for (unsigned round = 0;; round++) {
+		libsvm::job one = gpu.queue.touch(memory.bytes(0, 600), page, true);
+		libsvm::job two = second.touch(memory.bytes(400, 624), page, false);
+		if (round == 1)
+			running.send();
+		one.result(job_limit);
+		two.result(job_limit);
+		madvise(memory.data(), memory.size(), MADV_DONTNEED);
+	}
+}
+
+} // namespace
+
+SVM_TEST_WITHIN(Row17Exit, KilledAmidFaults, 90)
+{
+	for (unsigned round = 0; round < 4; round++) {
+		signal_pipe running;
+		child worker([&]() -> int { fault_for_ever(running); });
+		ASSERT_TRUE(running.wait());
+		// at another moment of a job each time
+		std::this_thread::sleep_for(std::chrono::milliseconds(round * 7));
+		worker.kill();
+		std::optional<int> status = worker.wait(20s);
+		ASSERT_TRUE(status.has_value()) << "a killed process does not end";
+		EXPECT_TRUE(WIFSIGNALED(*status) && WTERMSIG(*status) == SIGKILL) << "status " << *status;
+	}
+	EXPECT_TRUE(nothing_held());
+}
+
+SVM_TEST(Row17Exit, ExitWithJobsUnderWay)
+{
+	for (unsigned round = 0; round < 3; round++) {
+		child worker([&] {
+			gpu gpu;
+			mapping memory(4 * mib);
+			memory.no_huge_pages();
+			std::vector<libsvm::job> jobs;
+			for (unsigned i = 0; i < 8; i++)
+				jobs.push_back(gpu.queue.touch(memory.bytes(), page, true));
+			_exit(0);
+			return 1;
+		});
+		EXPECT_TRUE(worker.succeeded(20s));
+	}
+	EXPECT_TRUE(nothing_held());
+}
+
+SVM_TEST(Row17Exit, ExecWithJobsUnderWay)
+{
+	child worker([&] {
+		gpu gpu;
+		mapping memory(4 * mib);
+		memory.no_huge_pages();
+		std::vector<libsvm::job> jobs;
+		for (unsigned i = 0; i < 8; i++)
+			jobs.push_back(gpu.queue.touch(memory.bytes(), page, true));
+		// what comes next has other memory, and the device must have none of it
+		execl("/bin/true", "true", nullptr);
+		execl("/bin/busybox", "busybox", "true", nullptr);
+		return 1;
+	});
+	EXPECT_TRUE(worker.succeeded(20s));
+	EXPECT_TRUE(nothing_held());
+}
+
+SVM_TEST(Row17Exit, QueueDestroyedUnderAJob)
+{
+	gpu gpu;
+	mapping memory(4 * mib);
+	memory.no_huge_pages();
+	for (unsigned round = 0; round < 4; round++) {
+		libsvm::queue queue(gpu.vm);
+		libsvm::job first = queue.touch(memory.bytes(), page, true);
+		libsvm::job second = queue.touch(memory.bytes(), page, true);
+		ASSERT_EQ(queue.destroy(), 0);
+		EXPECT_TRUE(first.done().wait(job_limit)) << "nobody was told that the job is over";
+		EXPECT_TRUE(second.done().wait(job_limit));
+		ASSERT_EQ(madvise(memory.data(), memory.size(), MADV_DONTNEED), 0);
+	}
+	EXPECT_EQ(device_write(gpu.queue, &memory.at(0), std::byte{1}), 0);
+}
+
+SVM_TEST(Row17Exit, CloseReleasesEverything)
+{
+	{
+		gpu gpu;
+		libsvm::vm second(gpu.device);
+		second.bind_all();
+		libsvm::queue queue(second);
+		mapping memory(4 * mib);
+		ASSERT_EQ(device_fill(queue, memory.bytes(), std::byte{1}), 0);
+		ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{2}), 0);
+		std::optional<leaks> held = held_by_driver();
+		ASSERT_TRUE(held.has_value()) << "no svm_leaks under /sys/kernel/debug/dri";
+		EXPECT_EQ(held->vms, 2u);
+		EXPECT_EQ(held->queues, 2u);
+		EXPECT_GE(held->tables, 4u);
+		// without destroying anything: the descriptor alone
+		close(gpu.device.fd());
+		EXPECT_TRUE(nothing_held());
+	}
+}
+
+SVM_TEST(Row17Exit, UnbindTakesAllAway)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	libsvm::vm part(gpu.device);
+	part.bind(memory.bytes());
+	libsvm::queue queue(part);
+	ASSERT_EQ(device_fill(queue, memory.bytes(), std::byte{1}), 0);
+	part.unbind(libsvm::address(memory.data()), memory.size());
+	EXPECT_EQ(device_fill(queue, memory.bytes(0, 1), std::byte{2}), EFAULT);
+	EXPECT_EQ(memory.at(0), std::byte{1});
+	libsvm::counters counters = part.counters();
+	EXPECT_EQ(counters.present, 0u);
+	EXPECT_EQ(counters.intervals, 0u);
+	// and it can be bound again
+	part.bind(memory.bytes());
+	EXPECT_EQ(device_fill(queue, memory.bytes(), std::byte{3}), 0);
+	EXPECT_EQ(memory.at(511), std::byte{3});
+}

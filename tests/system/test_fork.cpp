@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* fork, copy-on-write, and descriptors that another process has got. */
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "harness.hpp"
+
+using namespace harness;
+
+SVM_TEST(Row05Fork, DeviceWriteIsInvisibleToTheChild)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x11}), 0);
+	signal_pipe written;
+	child observer([&] {
+		if (!written.wait())
+			return 1;
+		for (std::size_t i = 0; i < memory.pages(); i++)
+			if (memory.at(i) != std::byte{0x11})
+				return 2;
+		return 0;
+	});
+	// the device could write these pages a moment ago: fork must have taken that away
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x77}), 0);
+	written.send();
+	EXPECT_TRUE(observer.succeeded());
+	EXPECT_EQ(memory.at(300), std::byte{0x77});
+}
+
+SVM_TEST(Row05Fork, ChildWriteIsInvisibleToTheDevice)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x11}), 0);
+	child writer([&] {
+		std::memset(memory.data(), 0x99, memory.size());
+		return 0;
+	});
+	ASSERT_TRUE(writer.succeeded());
+	std::vector<std::byte> copy(memory.size());
+	ASSERT_EQ(finish(gpu.queue.copy(copy, memory.bytes())).status, 0);
+	for (std::size_t i = 0; i < copy.size(); i += page)
+		ASSERT_EQ(copy[i], std::byte{0x11});
+}
+
+SVM_TEST(Row05Fork, ManyForksUnderWrites)
+{
+	gpu gpu;
+	mapping counters(page), other(mib);
+	auto &word = *reinterpret_cast<std::uint64_t *>(counters.data());
+	hammer busy(gpu.vm, other.bytes(), true);
+	std::uint64_t total = 0;
+	for (unsigned round = 0; round < 5; round++) {
+		libsvm::job job = gpu.queue.cas_add(word, 20000);
+		total += 20000;
+		child reader([&] {
+			// our copy stands still whatever the device does to the parent's
+			auto value = [&] { return std::atomic_ref(word).load(); };
+			std::uint64_t first = value();
+			std::this_thread::sleep_for(20ms);
+			return value() == first ? 0 : 1;
+		});
+		EXPECT_TRUE(reader.succeeded());
+		ASSERT_EQ(finish(job).status, 0);
+		EXPECT_EQ(word, total) << "an addition was lost to copy-on-write";
+	}
+	hammer::report report = busy.stop();
+	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
+}
+
+namespace {
+
+// What each use of another process's vm and queue gives; 0 if all are -EPERM, else the number of the first that is not.
+int foreign_uses(int fd, std::uint32_t vm, std::uint32_t queue)
+{
+	libsvm::counters counters;
+	libsvm::fault_record record;
+	std::size_t count;
+	std::uint64_t pages;
+	std::uint32_t id;
+	libsvm_job job{};
+	job.queue = queue;
+	job.kernel = LIBSVM_NOP;
+	int number = 0;
+	for (int rc : {libsvm_bind(fd, vm, 0, 0, 0), libsvm_unbind(fd, vm, 0, 0),
+		       libsvm_prefetch(fd, vm, 0x10000, page, 0, &pages), libsvm_counters(fd, vm, &counters),
+		       libsvm_fault_log(fd, vm, &record, 1, &count), libsvm_queue_create(fd, vm, &id),
+		       libsvm_submit(fd, &job), libsvm_queue_destroy(fd, queue), libsvm_vm_destroy(fd, vm)}) {
+		number++;
+		if (rc != -EPERM) {
+			std::fprintf(stderr, "use %d of a foreign vm: %d, not -EPERM\n", number, rc);
+			return number;
+		}
+	}
+	return 0;
+}
+
+} // namespace
+
+SVM_TEST(Row05Fork, InheritedDescriptorIsRefusedInTheChild)
+{
+	gpu gpu;
+	child user([&] { return foreign_uses(gpu.device.fd(), gpu.vm.id(), gpu.queue.id()); });
+	EXPECT_TRUE(user.succeeded());
+	// and the parent's go on
+	mapping memory(page);
+	EXPECT_EQ(device_write(gpu.queue, &memory.at(0), std::byte{1}), 0);
+}
+
+// The second half of the test below: this program again, with the vm of its former self.
+int after_exec(char **argv)
+{
+	return foreign_uses(std::atoi(argv[0]), static_cast<std::uint32_t>(std::atoi(argv[1])),
+			    static_cast<std::uint32_t>(std::atoi(argv[2])));
+}
+
+SVM_TEST(Row05Fork, DescriptorKeptAcrossExecIsRefused)
+{
+	child execs([&] {
+		gpu gpu;
+		mapping memory(2 * mib);
+		if (device_fill(gpu.queue, memory.bytes(), std::byte{1}))
+			return 100;
+		fcntl(gpu.device.fd(), F_SETFD, 0);
+		std::string fd = std::to_string(gpu.device.fd()), vm = std::to_string(gpu.vm.id()),
+			    queue = std::to_string(gpu.queue.id());
+		execl("/proc/self/exe", "svm_system_tests", "--after-exec", fd.c_str(), vm.c_str(), queue.c_str(),
+		      nullptr);
+		return 101;
+	});
+	EXPECT_TRUE(execs.succeeded());
+	EXPECT_TRUE(nothing_held());
+}

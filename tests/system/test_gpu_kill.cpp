@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The virtual GPU dies under load: everybody is told in time, and nothing hangs. */
+#include <cerrno>
+
+#include "lifetime.hpp"
+
+using namespace harness;
+using namespace lifetime;
+
+namespace {
+
+// Brings the GPU back whatever a test did to it.
+class revival {
+public:
+	~revival()
+	{
+		restart_gpu();
+		EXPECT_EQ(modules_.unload(), 0);
+		EXPECT_EQ(modules_.load(), 0);
+		expect_working();
+	}
+
+private:
+	modules modules_;
+};
+
+constexpr std::chrono::seconds bounded{20};
+
+} // namespace
+
+SVM_TEST_WITHIN(GpuKill, UnderLoad, 150)
+{
+	revival afterwards;
+	{
+		gpu gpu;
+		libsvm::queue second(gpu.vm);
+		mapping memory(4 * mib);
+		memory.no_huge_pages();
+		std::vector<libsvm::job> jobs;
+		auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
+		// one that would run for very long, one that faults, some that wait behind them
+		jobs.push_back(gpu.queue.cas_add(word, 1ull << 40));
+		jobs.push_back(second.touch(memory.bytes(), page, true));
+		for (unsigned i = 0; i < 4; i++) {
+			jobs.push_back(gpu.queue.touch(memory.bytes(), page, true));
+			jobs.push_back(second.touch(memory.bytes(), page, false));
+		}
+		kill_gpu();
+		auto begin = std::chrono::steady_clock::now();
+		unsigned lost = 0;
+		for (const libsvm::job &job : jobs) {
+			ASSERT_TRUE(job.done().wait(bounded)) << "nobody was told that the job is lost";
+			int status = job.result(bounded).status;
+			// what had ended before is well; all else is lost with the device
+			EXPECT_TRUE(status == 0 || status == -EIO) << "status " << status;
+			lost += status == -EIO;
+		}
+		EXPECT_GE(lost, 5u);
+		EXPECT_LT(std::chrono::steady_clock::now() - begin, bounded);
+
+		// memory can be taken away, though nobody acknowledges any more
+		ASSERT_EQ(madvise(memory.data(), mib, MADV_DONTNEED), 0);
+		ASSERT_EQ(mprotect(memory.data(), mib, PROT_NONE), 0);
+		ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
+		EXPECT_EQ(gpu.device.gpu().wedged, 1u);
+		std::uint32_t id;
+		EXPECT_EQ(libsvm_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -EIO);
+	}
+	EXPECT_TRUE(nothing_held());
+}
+
+SVM_TEST_WITHIN(GpuKill, ProcessExitsAfterwards, 150)
+{
+	revival afterwards;
+	signal_pipe running, killed;
+	child worker([&] {
+		gpu gpu;
+		mapping memory(4 * mib);
+		memory.no_huge_pages();
+		auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
+		libsvm::job job = gpu.queue.cas_add(word, 1ull << 40);
+		if (!eventually([&] { return __atomic_load_n(&word, __ATOMIC_RELAXED) != 0; }))
+			return 1;
+		running.send();
+		return killed.wait() ? 0 : 2;
+	});
+	ASSERT_TRUE(running.wait());
+	kill_gpu();
+	killed.send();
+	// exit tears down a vm whose device will never acknowledge it
+	EXPECT_TRUE(worker.succeeded(bounded));
+	EXPECT_TRUE(nothing_held());
+}
+
+SVM_TEST_WITHIN(GpuKill, UnmapRacesWithTheKill, 150)
+{
+	revival afterwards;
+	signal_pipe running;
+	child worker([&] {
+		gpu gpu;
+		mapping memory(2 * mib);
+		memory.no_huge_pages();
+		hammer busy(gpu.vm, memory.bytes(), true);
+		busy.wait_for(1);
+		running.send();
+		for (unsigned round = 0; round < 200; round++) {
+			if (madvise(memory.data(), memory.size(), MADV_DONTNEED))
+				return 1;
+			std::this_thread::sleep_for(5ms);
+		}
+		return 0;
+	});
+	ASSERT_TRUE(running.wait());
+	kill_gpu();
+	EXPECT_TRUE(worker.succeeded(60s)) << "an invalidation waits for a device that is gone";
+	EXPECT_TRUE(nothing_held());
+}
+
+SVM_TEST_WITHIN(GpuKill, LoadedWhileTheGpuIsDead, 150)
+{
+	revival afterwards;
+	modules modules;
+	kill_gpu();
+	ASSERT_EQ(modules.unload(), 0) << "rmmod must not need the device";
+	// probing a dead device ends in time; whether it leaves a node is its own affair
+	auto begin = std::chrono::steady_clock::now();
+	int loaded = modules.load();
+	EXPECT_LT(std::chrono::steady_clock::now() - begin, bounded);
+	int fd;
+	if (!loaded && !libsvm_open(nullptr, &fd)) {
+		std::uint32_t vm, queue;
+		if (!libsvm_vm_create(fd, nullptr, &vm)) {
+			EXPECT_EQ(libsvm_queue_create(fd, vm, &queue), -EIO);
+		}
+		libsvm_close(fd);
+	}
+}

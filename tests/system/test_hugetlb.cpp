@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* hugetlbfs pages: the device works on them in place. */
+#include <cerrno>
+#include <cstring>
+
+#include "harness.hpp"
+
+using namespace harness;
+
+namespace {
+
+constexpr const char *reserve_path = "/proc/sys/vm/nr_hugepages";
+
+// Huge pages set aside for one test, and given back.
+class reserve {
+public:
+	explicit reserve(unsigned count) : before_(read_line(reserve_path))
+	{
+		write_file("/proc/sys/vm/compact_memory", "1");
+		write_file(reserve_path, std::to_string(count));
+	}
+	~reserve() { write_file(reserve_path, before_.empty() ? "0" : before_); }
+	unsigned got() const { return static_cast<unsigned>(std::atoi(read_line(reserve_path).c_str())); }
+
+private:
+	std::string before_;
+};
+
+} // namespace
+
+SVM_TEST(Row08Hugetlb, AccessibleInPlace)
+{
+	reserve pages(3);
+	ASSERT_GE(pages.got(), 2u) << "the kernel has no huge pages to spare";
+	gpu gpu;
+	mapping memory(4 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
+	std::memset(memory.data(), 0x42, memory.size());
+	std::uint64_t frame = state_of(memory.data()).frame;
+	libsvm::counters before = gpu.vm.counters();
+	EXPECT_DEVICE_READS(gpu.queue, &memory.at(700), 0x42);
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x24}), 0);
+	libsvm::counters delta = gpu.vm.counters() - before;
+	for (std::size_t i = 0; i < memory.pages(); i++)
+		ASSERT_EQ(memory.at(i), std::byte{0x24});
+	EXPECT_EQ(state_of(memory.data()).frame, frame) << "the page was moved or copied";
+	EXPECT_GE(delta.huge_leaves, 2u) << "a huge page of the CPU's is one leaf of the device's";
+}
+
+SVM_TEST(Row08Hugetlb, FirstTouchByTheDevice)
+{
+	reserve pages(3);
+	ASSERT_GE(pages.got(), 2u) << "the kernel has no huge pages to spare";
+	gpu gpu;
+	mapping memory(4 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x24}), 0);
+	EXPECT_EQ(memory.at(1023), std::byte{0x24});
+}
+
+SVM_TEST(Row08Hugetlb, UnmapUnderTheDevice)
+{
+	reserve pages(3);
+	ASSERT_GE(pages.got(), 2u) << "the kernel has no huge pages to spare";
+	gpu gpu;
+	mapping memory(4 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
+	hammer busy(gpu.vm, memory.bytes(), true);
+	busy.wait_for(2);
+	ASSERT_EQ(munmap(memory.data(), 2 * mib), 0);
+	EXPECT_EQ(device_read(gpu.queue, &memory.at(0)).error, EFAULT);
+	EXPECT_EQ(device_read(gpu.queue, &memory.at(512)).error, 0);
+	busy.wait_for(2);
+	hammer::report report = busy.stop();
+	EXPECT_EQ(report.ok + report.fault, report.jobs) << "first other status " << report.first_other;
+	EXPECT_GE(report.fault, 1u);
+}
+
+SVM_TEST(Row08Hugetlb, ForkCopiesOnTheDevicesWrite)
+{
+	reserve pages(5);
+	ASSERT_GE(pages.got(), 4u) << "the kernel has no huge pages to spare";
+	gpu gpu;
+	mapping memory(2 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x11}), 0);
+	signal_pipe written;
+	child observer([&] {
+		if (!written.wait())
+			return 1;
+		return memory.at(0) == std::byte{0x11} && memory.at(511) == std::byte{0x11} ? 0 : 2;
+	});
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x77}), 0);
+	written.send();
+	EXPECT_TRUE(observer.succeeded());
+	EXPECT_EQ(memory.at(511), std::byte{0x77});
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Memory that goes away under the device, and what comes in its place. */
+#include <cerrno>
+
+#include "harness.hpp"
+
+using namespace harness;
+
+SVM_TEST(Row01Munmap, WholeMappingFaultsAndOthersGoOn)
+{
+	gpu gpu;
+	libsvm::queue other(gpu.vm);
+	mapping memory(4 * mib), neighbour(2 * mib);
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x5a}), 0);
+	ASSERT_EQ(device_fill(other, neighbour.bytes(), std::byte{0x33}), 0);
+	EXPECT_EQ(memory.at(1023), std::byte{0x5a});
+
+	hammer busy(gpu.vm, neighbour.bytes(), true);
+	busy.wait_for(2);
+	ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
+	libsvm::job_result result = finish(gpu.queue.fill(memory.bytes(5, 1), std::byte{1}));
+	EXPECT_EQ(result.status, -EFAULT);
+	EXPECT_EQ(result.va, libsvm::address(&memory.at(5)));
+	EXPECT_EQ(result.access, std::uint32_t{DRM_SVM_ACCESS_WRITE});
+	EXPECT_EQ(device_read(gpu.queue, &memory.at(700)).error, EFAULT);
+
+	// this queue and the other go on
+	EXPECT_DEVICE_READS(gpu.queue, &neighbour.at(0), 0x33);
+	EXPECT_DEVICE_READS(other, &neighbour.at(511), 0x33);
+	busy.wait_for(2);
+	hammer::report report = busy.stop();
+	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
+}
+
+SVM_TEST(Row01Munmap, MiddleLeavesBothSides)
+{
+	gpu gpu;
+	mapping memory(4 * mib);
+	memory.no_huge_pages();
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x5a}), 0);
+	// across the border of two tables
+	ASSERT_EQ(munmap(&memory.at(500), 24 * page), 0);
+	for (std::size_t i : {500, 511, 512, 523})
+		EXPECT_EQ(device_read(gpu.queue, &memory.at(i)).error, EFAULT) << "page " << i;
+	for (std::size_t i : {0, 499, 524, 1023})
+		EXPECT_DEVICE_READS(gpu.queue, &memory.at(i), 0x5a);
+	// a job that runs into the hole says where
+	libsvm::job_result result = finish(gpu.queue.touch(memory.bytes(), page, false));
+	EXPECT_EQ(result.status, -EFAULT);
+	EXPECT_EQ(result.va, libsvm::address(&memory.at(500)));
+}
+
+SVM_TEST(Row01Munmap, HugePageLosesItsMiddle)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	madvise(memory.data(), memory.size(), MADV_HUGEPAGE);
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x5a}), 0);
+	ASSERT_EQ(munmap(&memory.at(100), page), 0);
+	EXPECT_EQ(device_read(gpu.queue, &memory.at(100)).error, EFAULT);
+	for (std::size_t i : {0, 99, 101, 511})
+		EXPECT_DEVICE_READS(gpu.queue, &memory.at(i), 0x5a);
+}
+
+SVM_TEST(Row01Munmap, RacingWithTheDevice)
+{
+	gpu gpu;
+	mapping neighbour(2 * mib);
+	hammer other(gpu.vm, neighbour.bytes(), true);
+	std::uint64_t faults = 0;
+	for (unsigned round = 0; round < 6; round++) {
+		mapping memory(2 * mib);
+		hammer busy(gpu.vm, memory.bytes(), round % 2);
+		busy.wait_for(1);
+		ASSERT_EQ(munmap(&memory.at(256), 256 * page), 0);
+		// from here on nothing reaches it, whatever was under way
+		EXPECT_EQ(device_read(gpu.queue, &memory.at(256)).error, EFAULT);
+		EXPECT_EQ(device_write(gpu.queue, &memory.at(511), std::byte{1}), EFAULT);
+		EXPECT_EQ(device_write(gpu.queue, &memory.at(255), std::byte{1}), 0);
+		busy.wait_for(2);
+		hammer::report report = busy.stop();
+		EXPECT_EQ(report.ok + report.fault, report.jobs) << "first other status " << report.first_other;
+		faults += report.fault;
+	}
+	EXPECT_GE(faults, 6u) << "jobs that began after munmap cannot have ended well";
+	hammer::report report = other.stop();
+	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
+}
+
+SVM_TEST(Row02MapFixed, ZerosAndNeverOldData)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	alignas(64) std::uint64_t sum = 0;
+	std::span<const std::uint64_t> words(reinterpret_cast<std::uint64_t *>(memory.data()),
+					     memory.size() / sizeof(std::uint64_t));
+	hammer busy(gpu.vm, memory.bytes(), false);
+	for (unsigned round = 0; round < 8; round++) {
+		ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0xab}), 0);
+		// every other round there is a moment without any mapping
+		if (round % 2) {
+			ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
+		}
+		ASSERT_EQ(mmap(memory.data(), memory.size(), PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+			  memory.data());
+		sum = ~0ull;
+		ASSERT_EQ(finish(gpu.queue.sum(words, sum)).status, 0);
+		EXPECT_EQ(sum, 0u) << "the device sees what was there before, round " << round;
+	}
+	hammer::report report = busy.stop();
+	EXPECT_EQ(report.ok + report.fault, report.jobs) << "first other status " << report.first_other;
+}
+
+SVM_TEST(Row02MapFixed, PartOfATable)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	memory.no_huge_pages();
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0xab}), 0);
+	ASSERT_NE(mmap(&memory.at(64), 8 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+		  MAP_FAILED);
+	for (std::size_t i = 62; i < 74; i++)
+		EXPECT_DEVICE_READS(gpu.queue, &memory.at(i), i >= 64 && i < 72 ? 0 : 0xab);
+	// and its writes land in the new pages
+	ASSERT_EQ(device_write(gpu.queue, &memory.at(70), std::byte{7}), 0);
+	EXPECT_EQ(memory.at(70), std::byte{7});
+}
