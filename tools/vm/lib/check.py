@@ -94,7 +94,7 @@ class Check:
 
 	def build_programs(self):
 		try:
-			guest.build_host()
+			guest.build_host(with_tests=self.wants("system"))
 			self.programs_ready = True
 		except Failed as error:
 			self.record(self.broken("release", "host", error))

@@ -53,7 +53,7 @@ class Gpu:
 		return "ok"
 
 	def end(self):
-		"""End svgpud; its exit status is None or 0 unless it failed by itself before."""
+		"""End svgpud. The status is 0 if it went when QEMU did, None if it had to be told."""
 		status = self.child.poll()
 		say.end(self.child)
 		return status

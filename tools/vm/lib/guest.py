@@ -124,6 +124,6 @@ def demo_suite(kernel, modules, source):
 	return _closed(suite, outcome)
 
 
-def build_host():
-	"""What every boot with the virtual GPU needs from the host."""
-	host.build("release")
+def build_host(with_tests):
+	"""What boots with the virtual GPU need from the host: the device, the tool, perhaps the tests."""
+	host.build("release", ["svgpud", "svmctl", *(["tests/system/all"] if with_tests else [])])

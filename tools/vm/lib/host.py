@@ -26,11 +26,12 @@ def _wrapped(preset, argv):
 	return argv
 
 
-def build(preset):
-	"""Configure and build a preset, or raise Failed with the compiler's words."""
+def build(preset, targets=()):
+	"""Configure and build a preset (all of it, or targets), or raise Failed with the compiler's words."""
+	chosen = ["--target", *targets] if targets else []
 	log = OUT / "log" / f"build-{preset}.log"
 	say.run(f"configuring {preset}", ["cmake", "--preset", preset], log, cwd=TOP, env=clean_env())
-	say.run(f"building {preset}", _wrapped(preset, ["cmake", "--build", "--preset", preset, f"-j{JOBS}"]),
+	say.run(f"building {preset}", _wrapped(preset, ["cmake", "--build", "--preset", preset, f"-j{JOBS}", *chosen]),
 		log, cwd=TOP, env=clean_env(), append=True, estimate=_ninja_step)
 
 

@@ -197,8 +197,8 @@ def _boot(job, folder, image, accel, accel_args):
 				control.end()
 			gone = gpu.end() if gpu else None
 			ram.unlink(missing_ok=True)
-	if gone is not None and not trouble:
-		trouble = f"svgpud ended by itself with status {gone}:\n{say.tail(folder / 'svgpud.out')}"
+	if gone and not trouble:
+		trouble = f"svgpud failed with status {gone}:\n{say.tail(folder / 'svgpud.out')}"
 	return trouble
 
 
