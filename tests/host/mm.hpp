@@ -92,8 +92,7 @@ class address_space {
 	void collapse(u64 va);
 	void oom_reap(u64 start, u64 end);
 	void truncate(u64 va); /* the page of the file mapped at va */
-	/* Our own migration, as the owner filter sees it: same data, another frame. */
-	void migrate(u64 va, bool filtered);
+	void migrate(u64 va); /* same data, another frame */
 
 	/* ---- what a fault needs ---- */
 	bool get_user(); /* mmget_not_zero */
@@ -118,8 +117,8 @@ class address_space {
 	const vma *next(u64 va, unsigned prot) const;
 	/* mmap_lock held: make the page present for the access. */
 	int fault_in(u64 va, bool write);
-	/* The entry as it is, as a page's; nullopt: not present, or the VMA lets nobody read. */
-	std::optional<entry> snapshot(u64 va);
+	/* mmap_lock held. The entry as it is, as a page's; nullopt: not in v, not present, or v lets nobody read. */
+	std::optional<entry> snapshot(const vma *v, u64 va);
 	/* mmap_lock held. The block entry that maps va, if one does. */
 	std::optional<entry> snapshot_block(u64 va);
 

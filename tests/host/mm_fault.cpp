@@ -50,11 +50,9 @@ std::optional<entry> address_space::snapshot_block(u64 va)
 	return it->second;
 }
 
-std::optional<entry> address_space::snapshot(u64 va)
+std::optional<entry> address_space::snapshot(const vma *v, u64 va)
 {
-	const vma *v = find(va);
-
-	if (!v || v->kind == backing::pfnmap || !(v->prot & PROT_R))
+	if (!v || va < v->start || va >= v->end || v->kind == backing::pfnmap || !(v->prot & PROT_R))
 		return {};
 
 	std::lock_guard hold(ptl_);

@@ -123,7 +123,7 @@ void address_space::oom_reap(u64 start, u64 end)
 	std::vector<u32> gone;
 
 	mmap_lock_.lock_shared();
-	subs_.during({ start, end, false, false }, [&] {
+	subs_.during({ start, end, false }, [&] {
 		std::lock_guard hold(ptl_);
 
 		std::erase_if(pages_, [&](const auto &p) {
@@ -154,7 +154,7 @@ void address_space::truncate(u64 va)
 	mmap_lock_.unlock_shared();
 }
 
-void address_space::migrate(u64 va, bool filtered)
+void address_space::migrate(u64 va)
 {
 	u64 page = va / PAGE;
 	u32 to = mem_.take(page * PAGE);
@@ -164,7 +164,7 @@ void address_space::migrate(u64 va, bool filtered)
 		return;
 	if (snapshot_block(va))
 		split(va);
-	subs_.during({ page * PAGE, page * PAGE + PAGE, filtered, true }, [&] {
+	subs_.during({ page * PAGE, page * PAGE + PAGE }, [&] {
 		std::lock_guard hold(ptl_);
 		auto it = pages_.find(page);
 

@@ -35,7 +35,6 @@ struct interval {
 struct event {
 	u64 start;
 	u64 end; /* exclusive; ~0: everything */
-	bool filtered = false;
 	bool may_sleep = true;
 };
 

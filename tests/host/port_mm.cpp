@@ -93,7 +93,7 @@ static int gather_pages(address_space &mm, struct port_fault &f)
 	if (take_block(mm, f))
 		return 0;
 
-	const vma *v = mm.find(f.cpu);
+	const vma *v = mm.find(f.cpu), *here = v;
 
 	for (u64 at = f.start; at < f.end; at += PAGE) {
 		u64 &word = f.page[(at - f.start) / PAGE];
@@ -105,7 +105,9 @@ static int gather_pages(address_space &mm, struct port_fault &f)
 		word = 0;
 		if (at >= f.want_start && at < f.want_end && at >= v->start && at < v->end)
 			(void)mm.fault_in(at, f.write);
-		if (auto e = mm.snapshot(at))
+		if (!here || at < here->start || at >= here->end)
+			here = mm.find(at);
+		if (auto e = mm.snapshot(here, at))
 			word = word_of(e->frame, e->write);
 	}
 	return 0;
@@ -149,7 +151,7 @@ static int fault(address_space &mm, struct port_fault &f)
 	int err = gather_pages(mm, f);
 
 	mm.mmap_lock().unlock_shared();
-	return err ?: map_pages(mm.mem(), f);
+	return err ? err : map_pages(mm.mem(), f);
 }
 
 int port_fault(port_domain *d, struct port_fault *f)

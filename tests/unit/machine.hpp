@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 #include <svm/svm.h>
 
+#include <cerrno>
 #include <chrono>
 #include <thread>
 
@@ -118,6 +119,21 @@ class machine : public ::testing::Test {
 		return c;
 	}
 
+	/* What one thread's calls took of the port, from here on. */
+	struct costs {
+		u64 table_locks, window_locks, mmap_locks, allocs, faults, syncs;
+		bool operator==(const costs &) const = default;
+	};
+	static costs spent()
+	{
+		const task &t = current();
+
+		return { t.lock_count, t.window_lock_count, t.mmap_lock_count, t.alloc_count, t.fault_count, t.sync_count };
+	}
+
+	/* Everything a vm can hold is gone, but for the directories; tables go after a grace period. */
+	void expect_empty();
+
 	/* Device reads and writes as a driver's queue does them: on a fault, serve it and go on. 0 or the fault's error. */
 	int device_read(u64 va, u64 *value)
 	{
@@ -174,6 +190,21 @@ template <typename Cond> bool eventually(Cond cond)
 		std::this_thread::sleep_for(std::chrono::microseconds(200));
 	}
 	return true;
+}
+
+inline void machine::expect_empty()
+{
+	EXPECT_TRUE(eventually([&] { return count().tables_freed == count().tables_made; }));
+
+	svm_counters c = count();
+
+	EXPECT_EQ(c.present, 0u);
+	EXPECT_EQ(c.tables, 0u);
+	EXPECT_EQ(c.intervals, 0u);
+	EXPECT_EQ(mem->dma_live(), 0u);
+	EXPECT_EQ(live.intervals, 0u);
+	EXPECT_EQ(gpus->tables, c.directories);
+	EXPECT_EQ(gpus->bytes, c.device_bytes);
 }
 
 } // namespace svm_test
