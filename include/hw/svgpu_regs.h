@@ -18,7 +18,8 @@
  *
  * Life: the driver writes EPOCH (non-zero, other than before) and rings bell
  * SVGPU_BELL_SYNC. The device drops everything that it held (jobs, contexts,
- * queues, translations), zeroes both indices of every ring, and writes EPOCH_ACK = EPOCH.
+ * queues, translations), zeroes both indices of every ring and SYNC_DONE, and
+ * writes EPOCH_ACK = EPOCH. Ended jobs are not reported.
  * EPOCH = 0 asks it to stop all DMA; EPOCH_ACK = 0 says that it has. Without
  * an acknowledged epoch the device neither reads rings nor touches memory. A
  * device that starts (or starts again) adds one to GENERATION and writes
@@ -92,6 +93,11 @@
  * dropped translation is still under way. CONTEXT_CLEAR and QUEUE_CLEAR end the
  * jobs of the context or queue, running or waiting, also one that stalls on a
  * fault (each is reported done with SVGPU_DONE_CANCELED before the acknowledge).
+ * Jobs that were written before the CLEAR and still lie in the job ring are among
+ * them, so the driver goes on emptying the done ring while it waits: the device
+ * takes no job whose end might not find room there. A queue whose context was
+ * cleared stays set, and its jobs are INVALID, until it is cleared or set anew.
+ * A job may be written once its QUEUE_SET is acknowledged.
  */
 enum svgpu_sync_op {
 	SVGPU_SYNC_INVALIDATE = 1,	/* context, start, end: forget translations and table pointers for [start, end) */
@@ -201,7 +207,7 @@ struct svgpu_done {
 	__u32 status;		/* enum svgpu_done_status */
 	__u32 access;
 	__u64 va;
-	__u64 address;
+	__u64 address;		/* of the byte that lies nowhere, or of the bad table entry */
 	__u64 bytes;		/* that the job read and wrote through the MMU */
 	__u64 tlb_hits;
 	__u64 tlb_misses;

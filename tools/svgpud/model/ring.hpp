@@ -89,14 +89,11 @@ public:
 	}
 
 	// Entries that the driver has not taken yet. More than the ring holds means that head is garbage.
-	std::uint32_t used() const
-	{
-		// Acquire: pairs with the driver's release of head after it read the slot.
-		return tail_ - taken();
-	}
+	std::uint32_t used() const { return tail_ - taken(); }
 
 	std::uint32_t taken() const
 	{
+		// Acquire: pairs with the driver's release of head after it read the slot.
 		return shared_word<std::uint32_t>(ring_ + SVGPU_RING_HEAD).load(std::memory_order_acquire);
 	}
 
