@@ -77,6 +77,20 @@ int svm_dma_map(struct port_domain *d, struct page *page, u32 lg2, u64 *dma)
 	return 0;
 }
 
+/**
+ * port_dma_abandon() - count off mappings that nobody can name any more
+ * @d: domain
+ * @n: how many
+ *
+ * Without an IOMMU a mapping is nothing but its count. With one they stay until the device's
+ * domain goes, as the device that lost its tables must.
+ * Context: any.
+ */
+void port_dma_abandon(struct port_domain *d, u64 n)
+{
+	atomic_long_sub(n, &svm_live.mappings);
+}
+
 /* Each folio once; a block is part of one, but for hand-made mappings. */
 static void mark_dirty(phys_addr_t phys, u32 lg2)
 {

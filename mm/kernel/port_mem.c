@@ -56,12 +56,12 @@ void port_free(void *p)
 struct port_domain *port_domain_create(void *owner, struct mm_struct *mm,
 				       struct device *dma)
 {
-	struct port_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	struct port_domain *d = port_alloc(sizeof(*d));
 
 	if (!d)
 		return NULL;
 	if (init_srcu_struct(&d->srcu)) {
-		kfree(d);
+		port_free(d);
 		return NULL;
 	}
 	d->owner = owner;
@@ -98,7 +98,7 @@ void port_domain_destroy(struct port_domain *d)
 	xa_destroy(&d->index);
 	mutex_destroy(&d->lock);
 	mmdrop(d->mm);
-	kfree(d);
+	port_free(d);
 	atomic_long_dec(&svm_live.domains);
 }
 

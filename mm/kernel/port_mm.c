@@ -12,7 +12,6 @@
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 
 #include "port_kernel.h"
 #include "svm_trace.h"
@@ -101,7 +100,7 @@ int port_interval_create(struct port_domain *d, u64 cpu_start, u64 cpu_end,
 
 	if (!mmget_not_zero(d->mm))
 		return -EFAULT;
-	i = kzalloc(sizeof(*i), GFP_KERNEL_ACCOUNT);
+	i = port_alloc(sizeof(*i));
 	if (!i) {
 		err = -ENOMEM;
 		goto out_put;
@@ -110,7 +109,7 @@ int port_interval_create(struct port_domain *d, u64 cpu_start, u64 cpu_end,
 	i->owner = owner;
 	err = interval_insert(i, cpu_start, cpu_end - cpu_start);
 	if (err) {
-		kfree(i);
+		port_free(i);
 		goto out_put;
 	}
 	atomic_long_inc(&svm_live.intervals);
@@ -131,7 +130,7 @@ out_put:
 void port_interval_destroy(struct port_interval *i)
 {
 	mmu_interval_notifier_remove(&i->sub);
-	kfree(i);
+	port_free(i);
 	atomic_long_dec(&svm_live.intervals);
 }
 

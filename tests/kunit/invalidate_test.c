@@ -228,7 +228,7 @@ SVM_CASE(invalidation_of_the_faulting_table_makes_it_go_again)
 	NEED(w, file && touch(w, 0, SZ_64K));
 	w->b.arg = &c;
 	w->b.on_alloc = collide;
-	/* Two directories are allocated before the page is asked for, the table's memory after it. */
+	/* Two directories are allocated before the page is looked at, the table's after. */
 	c.left = 4;
 	SAME(w, fault(w, 0x5000, SVM_WRITE), 0);
 	w->b.on_alloc = NULL;

@@ -263,9 +263,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(faults_in_two_tables_are_under_way_at_once),
 	KUNIT_CASE(faults_in_two_new_intervals_are_under_way_at_once),
 	KUNIT_CASE(duplicate_fault_needs_no_mmap_lock),
-	KUNIT_CASE(faults_against_invalidations),
-	KUNIT_CASE(faults_against_new_mappings),
-	KUNIT_CASE(unbind_amid_faults),
+	KUNIT_CASE_SLOW(faults_against_invalidations),
+	KUNIT_CASE_SLOW(faults_against_new_mappings),
+	KUNIT_CASE_SLOW(unbind_amid_faults),
 	{}
 };
 

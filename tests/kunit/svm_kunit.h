@@ -137,7 +137,12 @@ int world_vm(struct world *w, const struct world_params *params,
 	}								\
 	static void name##_body(struct world *w)
 
-#define SVM_CASE(name) SVM_CASE_WITH(name, )
+#define SVM_CASE(name) SVM_CASE_WITH(name, .vram = false)
+
+/* Kernels before 6.5 do not tell slow cases. */
+#ifndef KUNIT_CASE_SLOW
+#define KUNIT_CASE_SLOW KUNIT_CASE
+#endif
 
 /* Expect, and leave the body if it is not so. */
 #define NEED(w, condition) do {						\

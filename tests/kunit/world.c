@@ -15,6 +15,7 @@
 #include <linux/shmem_fs.h>
 #include <linux/uaccess.h>
 
+#include "svm_config.h"
 #include "svm_kunit.h"
 
 static struct platform_device *platform;	/* does the DMA */
@@ -142,9 +143,15 @@ bool map_anon(struct world *w, u64 off, u64 bytes, int prot)
 				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0), at);
 }
 
+#ifdef HAVE_SHMEM_VMA_FLAGS
+#define NO_FLAGS	((vma_flags_t){})
+#else
+#define NO_FLAGS	0
+#endif
+
 struct file *map_file(struct world *w, u64 off, u64 bytes, int prot, int flags)
 {
-	struct file *file = shmem_file_setup("svm_kunit", bytes, VM_NORESERVE);
+	struct file *file = shmem_file_setup("svm_kunit", bytes, NO_FLAGS);
 	u64 at = w->base + off;
 
 	if (IS_ERR(file)) {
