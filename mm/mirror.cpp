@@ -53,7 +53,10 @@ struct filling {
 	filling(const filling &) = delete;
 	filling &operator=(const filling &) = delete;
 
-	void prepare(u64 va, va_span want, svm_access access)
+	// Each attempt that the CPU's side spoils asks for less, so that one gets through a storm.
+	static constexpr unsigned narrow_after = 4, page_after = 16;
+
+	void prepare(u64 va, va_span want, svm_access access, unsigned attempt)
 	{
 		const window &w = *tb.interval->of;
 		va_span block = vm.table_span(va);
@@ -61,6 +64,8 @@ struct filling {
 
 		if (room.capacity < vm.format->entries)
 			reach = reach.common(va_span::around(va, PORT_PAGE_LG2 + scratch::small_lg2));
+		if (attempt >= narrow_after)
+			reach = reach.common(attempt < page_after ? want : va_span::around(va, PORT_PAGE_LG2));
 		want = want.common(reach);
 		first = static_cast<unsigned>((reach.start - block.start) >> PORT_PAGE_LG2);
 		count = static_cast<unsigned>(reach.pages());
@@ -134,22 +139,25 @@ struct filling {
 		mirrored_pages pages(room.words, first);
 		table_guard lock(tb.lock);
 
-		if (moved(tb, port.seq))
+		if (tb.state.load_relaxed() == table_state::dead) // written under the lock
 			return err::busy;
+		// Kept also where we go again: to allocate it may have reclaimed what we are about to map.
 		if (fresh.cpu && vm.format->give_memory(tb, fresh)) {
 			vm.tree.stat.add(stat::device_bytes, fresh.bytes);
 			fresh.cpu = nullptr;
 		}
+		if (moved(tb, port.seq))
+			return err::busy;
 		vm.format->map(vm.tree, tb, first, count, pages);
 		return {};
 	}
 };
 
-status populate(svm_vm &vm, table &tb, u64 va, va_span want, svm_access access)
+status populate(svm_vm &vm, table &tb, u64 va, va_span want, svm_access access, unsigned attempt)
 {
 	filling f(vm, tb);
 
-	f.prepare(va, want, access);
+	f.prepare(va, want, access, attempt);
 	int failed = port_fault(vm.domain(), &f.port);
 	if (failed)
 		return status::from(failed);
@@ -183,7 +191,7 @@ status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
 			return err::fault;
 		tb.used.store_relaxed(true);
 		make_ready(tb);
-		status done = populate(vm, tb, va, want, access);
+		status done = populate(vm, tb, va, want, access, attempt);
 		if (done.ok())
 			publish(vm);
 		if (!done.is(err::busy))

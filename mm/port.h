@@ -112,6 +112,8 @@ int port_fault(struct port_domain *d, struct port_fault *f);
 bool port_next_mapping(struct port_domain *d, u64 cpu, bool write, u64 *start, u64 *end);
 /* Undo one DMA mapping of 2^lg2 bytes; dirty: the device may have written, mark its pages. Any context; never sleeps. */
 void port_dma_release(struct port_domain *d, u64 dma, u32 lg2, bool dirty);
+/* n mappings will never be released, since the tables that knew them were lost with the device. */
+void port_dma_abandon(struct port_domain *d, u64 n);
 
 /* ---- the rest --------------------------------------------------------------- */
 u32 port_cpu(void);		/* number of this CPU, for striping only */

@@ -122,15 +122,15 @@ extern "C" u64 svm_port_count(void *domain_owner)
 extern "C" u64 svm_port_shrink(void *domain_owner, u64 n)
 {
 	auto &vm = *static_cast<svm_vm *>(domain_owner);
+
+	// A vm that is still being made has no table, and no domain either. With the release in make_table().
+	if (!n || !vm.tree.idle.load_acquire())
+		return 0;
 	svm::reader section(vm.domain());
 	svm::shrinking s{ vm, n, 0 };
-
-	if (!n)
-		return 0;
-	svm::va_span rest{ vm.shrink_at.load_relaxed(), vm.all().end };
-	if (rest.empty())
-		rest = vm.all();
-	vm.shrink_at.store_relaxed(vm.all().end); // where all was looked at, the next call begins anew
-	vm.format->visit(vm.tree, rest, svm::shrink_table, &s);
+	u64 from = vm.shrink_at.load_relaxed();
+	vm.format->visit(vm.tree, { from, vm.all().end }, svm::shrink_table, &s);
+	if (s.left) // on from the start, once
+		vm.format->visit(vm.tree, { 0, from }, svm::shrink_table, &s);
 	return s.freed;
 }

@@ -75,6 +75,15 @@ struct svm_backend_ops {
 	 * Context: any. NULL: a full memory barrier is enough.
 	 */
 	void (*publish)(void *backend);
+
+	/**
+	 * @lost: does table memory still hold what was written to it? True once the device was reset or
+	 * pulled out and took its memory with it, and from then on. It is asked after entries were read and
+	 * before they are believed, so whatever scribbles on tables must show here first. What the tables
+	 * said is then gone: no page is given back or marked dirty by them.
+	 * Context: any; a table lock may be held. NULL: tables cannot be lost (they lie in system memory).
+	 */
+	bool (*lost)(void *backend);
 };
 
 #ifdef __cplusplus

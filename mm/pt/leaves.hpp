@@ -19,6 +19,7 @@ class leaves {
 	static constexpr unsigned group = 1u << F::hint_lg2;
 	static constexpr unsigned huge_level = G::table_level - 1;
 	static constexpr u32 huge_pages = G::entries;
+	static constexpr unsigned batch = 16;
 
 public:
 	// Does what is mapped now allow the access? Takes no lock: the answer may be old when it is read, in which
@@ -81,7 +82,7 @@ public:
 
 			for (; i < stop; i++) {
 				if (src.has(i))
-					granted |= map_one(tb, i, src, whole, blank);
+					granted |= map_one(t, tb, i, src, whole, blank);
 			}
 		}
 		t.stat.add(stat::ptes_written, tb.live - before);
@@ -124,6 +125,10 @@ public:
 	// this call or by one before it, and finish() after that; empty where nothing is.
 	static va_span retire(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
+		if (lost(t)) {
+			forget(t, tb);
+			return {};
+		}
 		if (tb.top == table_top::huge) {
 			void *top = walk<F>::top_entry(tb);
 
@@ -168,8 +173,11 @@ public:
 	{
 		if (tb.top == table_top::huge_retired) {
 			void *top = walk<F>::top_entry(tb);
+			u64 leaf = F::load(top);
 
-			release(t, F::load(top), huge_level);
+			if (lost(t))
+				return forget(t, tb);
+			release(t, leaf, huge_level);
 			F::store(top, huge_level, F::empty);
 			tb.top = table_top::none;
 		}
@@ -214,6 +222,21 @@ private:
 		tb.counted_idle = now;
 	}
 
+	static bool lost(const tree &t) { return t.ops->lost && t.ops->lost(t.backend); }
+
+	// The device took its tables with it, and itself away from memory: nothing is mapped any more, and what was is
+	// not to be read from what lies there now.
+	static void forget(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	{
+		bool huge = tb.top == table_top::huge, huge_gone = tb.top == table_top::huge_retired;
+
+		port_dma_abandon(t.domain, tb.live + tb.retired + (huge || huge_gone ? 1 : 0));
+		t.stat.sub(stat::present, tb.live + (huge ? huge_pages : 0));
+		tb.live = tb.retired = 0;
+		tb.top = table_top::none;
+		settle(t, tb);
+	}
+
 	// The entry above leads to the table's memory. False where a huge leaf serves as well.
 	static bool lead_to_memory(tree &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
@@ -237,7 +260,7 @@ private:
 
 	// True: a valid leaf was granted more, which the TLB does not know.
 	template <page_source S>
-	static bool map_one(table &tb, unsigned i, S &src, bool hint, bool blank) SVM_REQUIRES(tb.lock)
+	static bool map_one(tree &t, table &tb, unsigned i, S &src, bool hint, bool blank) SVM_REQUIRES(tb.lock)
 	{
 		char *e = entry(tb, i);
 		u64 old = blank ? F::empty : F::load(e);
@@ -250,7 +273,10 @@ private:
 			F::store(e, G::table_level, F::grant_write(F::without_hint(old)));
 			return true;
 		}
-		SVM_ASSERT(blank || !F::retired(old)); // the sequence keeps faults out until it is finished
+		if (!blank && F::retired(old)) {
+			SVM_ASSERT(lost(t)); // else the sequence keeps faults out until it is finished
+			return false;
+		}
 		u64 leaf = F::leaf(G::table_level, src.address(i), src.attrs(i));
 		F::store(e, G::table_level, hint ? F::with_hint(leaf) : leaf);
 		tb.live++;
@@ -289,14 +315,24 @@ private:
 
 	static void finish_small(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
-		for (unsigned i = first; i < last && tb.retired; i++) {
-			u64 leaf = F::load(entry(tb, i));
+		unsigned at[batch];
+		u64 leaf[batch];
 
-			if (!F::retired(leaf))
-				continue;
-			release(t, leaf, G::table_level);
-			F::store(entry(tb, i), G::table_level, F::empty);
-			tb.retired--;
+		for (unsigned i = first; i < last && tb.retired;) {
+			unsigned n = 0;
+
+			for (; i < last && n < batch; i++) {
+				leaf[n] = F::load(entry(tb, i));
+				if (F::retired(leaf[n]))
+					at[n++] = i;
+			}
+			if (n && lost(t)) // asked once a batch: it may be a read across the bus
+				return forget(t, tb);
+			for (unsigned k = 0; k < n; k++) {
+				release(t, leaf[k], G::table_level);
+				F::store(entry(tb, at[k]), G::table_level, F::empty);
+				tb.retired--;
+			}
 		}
 	}
 

@@ -55,7 +55,7 @@ public:
 		fresh->interval = in;
 		if (void *winner = publish(*d, va, fresh.get()))
 			return static_cast<table *>(winner);
-		t.idle.fetch_add_relaxed(1);
+		t.idle.fetch_add_release(1); // with the acquire in svm_port_shrink(): the vm is whole by now
 		t.stat.add(stat::tables);
 		t.stat.add(stat::tables_made);
 		t.stat.add(stat::host_bytes, sizeof(table));

@@ -82,6 +82,11 @@ class memory {
 	u32 of_dma(u64 dma) const;
 	void dma_map(u32 f, u32 lg2);
 	void dma_unmap(u64 dma, u32 lg2, bool dirty);
+	/* Nobody knows any more which. */
+	void dma_abandon(u64 n)
+	{
+		dma_live_.fetch_sub(n, std::memory_order_relaxed);
+	}
 	u64 dma_live() const
 	{
 		return dma_live_.load(std::memory_order_relaxed);

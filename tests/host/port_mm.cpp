@@ -211,3 +211,8 @@ void port_dma_release(port_domain *d, u64 dma, u32 lg2, bool dirty)
 {
 	d->mm().mem().dma_unmap(dma, lg2, dirty);
 }
+
+void port_dma_abandon(port_domain *d, u64 n)
+{
+	d->mm().mem().dma_abandon(n);
+}
