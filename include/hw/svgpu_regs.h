@@ -18,8 +18,8 @@
  *
  * Life: the driver writes EPOCH (non-zero, other than before) and rings bell
  * SVGPU_BELL_SYNC. The device drops everything that it held (jobs, contexts,
- * queues, translations), zeroes both indices of every ring and SYNC_DONE, and
- * writes EPOCH_ACK = EPOCH. Ended jobs are not reported.
+ * queues, translations, what VRAM holds), zeroes both indices of every ring and
+ * SYNC_DONE, and writes EPOCH_ACK = EPOCH. Ended jobs are not reported.
  * EPOCH = 0 asks it to stop all DMA; EPOCH_ACK = 0 says that it has. Without
  * an acknowledged epoch the device neither reads rings nor touches memory. A
  * device that starts (or starts again) adds one to GENERATION and writes

@@ -40,9 +40,8 @@ public:
 		: machine(memory.bar(), memory.ram())
 		, options_(std::move(options))
 		, gpu_(std::make_unique<device>(machine, log_, options_))
-		, pages(memory, table_aperture) // after the device has poisoned VRAM
+		, pages((begin_epoch(0x1001), memory), table_aperture) // an epoch begins with VRAM poisoned
 	{
-		begin_epoch(0x1001);
 	}
 
 	void start() { gpu_ = std::make_unique<device>(machine, log_, options_); }

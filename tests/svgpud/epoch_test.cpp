@@ -143,13 +143,15 @@ TEST(restart, epoch_written_while_the_device_was_dead)
 		   [&] { return rig.reg<u64>(SVGPU_REG_EPOCH_ACK).load(std::memory_order_acquire) == 0x3003; });
 }
 
-TEST(restart, poisons_vram)
+TEST(restart, vram_is_lost_with_the_next_epoch_and_not_before)
 {
 	driver_rig rig;
 
 	rig.memory.vram()[5 * page] = std::byte{ 1 };
 	rig.stop();
 	rig.start();
+	EXPECT_EQ(rig.memory.vram()[5 * page], std::byte{ 1 });
+	rig.begin_epoch(0x2002);
 	EXPECT_EQ(rig.memory.vram()[5 * page], std::byte{ SVGPU_VRAM_POISON });
 }
 

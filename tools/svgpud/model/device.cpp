@@ -62,7 +62,6 @@ void device::come_up(const device_options &options)
 {
 	stale_epoch_ = reg<std::uint64_t>(reg_last_epoch).load(std::memory_order_relaxed);
 	reg<std::uint64_t>(SVGPU_REG_EPOCH_ACK).store(0, std::memory_order_relaxed);
-	std::memset(vram_.data(), SVGPU_VRAM_POISON, vram_.size());
 	reg<std::uint32_t>(SVGPU_REG_VERSION).store(SVGPU_VERSION, std::memory_order_relaxed);
 	reg<std::uint32_t>(SVGPU_REG_ENGINES).store(options.engines, std::memory_order_relaxed);
 	reg<std::uint32_t>(SVGPU_REG_CONTEXTS).store(options.contexts, std::memory_order_relaxed);
@@ -121,6 +120,9 @@ void device::enter_epoch(std::uint64_t epoch)
 			faults_.reset();
 			taken_ = 0;
 			done_complained_ = false;
+			// Not when the device comes up: a driver whose device was started again behind its back
+			// still reads its tables, and is to find out in peace.
+			std::memset(vram_.data(), SVGPU_VRAM_POISON, vram_.size());
 			reg<std::uint64_t>(SVGPU_REG_SYNC_DONE).store(0, std::memory_order_relaxed);
 			reg<std::uint64_t>(reg_last_epoch).store(epoch, std::memory_order_relaxed);
 		}
