@@ -31,6 +31,59 @@ struct holder {
 	}
 };
 
+TEST(gate, nobody_comes_in_while_it_is_closed)
+{
+	access_gate gate(2);
+	std::atomic<bool> inside{ false };
+
+	gate.close();
+
+	std::thread engine([&] {
+		inside_gate in(gate, 1);
+
+		inside = true;
+	});
+
+	std::this_thread::sleep_for(30ms);
+	EXPECT_FALSE(inside);
+	gate.open();
+	engine.join();
+	EXPECT_TRUE(inside);
+}
+
+// Two plain words that the closer changes one after the other: whoever is inside must find them equal.
+TEST(gate, what_is_changed_while_closed_is_seen_whole)
+{
+	constexpr unsigned engines = 3;
+	access_gate gate(engines);
+	std::atomic<bool> stop{ false };
+	std::atomic<unsigned> torn{ 0 };
+	u64 pair[2] = { 0, 0 };
+	std::vector<std::thread> threads;
+
+	for (unsigned i = 0; i < engines; ++i) {
+		threads.emplace_back([&, i] {
+			while (!stop) {
+				inside_gate in(gate, i);
+
+				if (pair[0] != pair[1])
+					++torn;
+			}
+		});
+	}
+	for (int i = 0; i < 500; ++i) {
+		gate.close();
+		++pair[0];
+		std::this_thread::yield();
+		++pair[1];
+		gate.open();
+	}
+	stop = true;
+	for (std::thread &t : threads)
+		t.join();
+	EXPECT_EQ(torn, 0u);
+}
+
 TEST(gate, invalidation_waits_for_the_access_under_way)
 {
 	holder hold;
