@@ -16,7 +16,7 @@ from .say import Failed, Skipped
 
 CONFIG = "debug"
 GUEST_SUITES = ("kunit", "system", "demo")
-SUITES = ("unit", "unit-asan", "unit-tsan", "thread-safety", "docs", "checkpatch", *GUEST_SUITES)
+SUITES = ("unit", "unit-asan", "unit-tsan", "thread-safety", "model", "docs", "checkpatch", *GUEST_SUITES)
 
 
 class Check:
@@ -53,6 +53,8 @@ class Check:
 				self.record(host.unit(preset))
 		if self.wants("thread-safety"):
 			self.record(host.thread_safety())
+		if self.wants("model"):
+			self.record(host.model())
 
 	def source_suites(self):
 		"""Those that need a kernel's source, of whichever lane there is."""

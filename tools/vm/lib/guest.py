@@ -10,7 +10,7 @@ import os
 import pathlib
 
 from . import host, results, say, vm
-from .paths import BUILD, OUT
+from .paths import BUILD, OUT, TOP
 from .results import Suite
 from .rootfs import GUEST
 from .say import Failed
@@ -53,19 +53,20 @@ def kunit(kernel, modules):
 
 
 def system_programs():
-	folder = BUILD / "release" / "tests" / "system"
-	return sorted(path for path in folder.iterdir() if path.is_file() and os.access(path, os.X_OK)
-		and path.suffix == "") if folder.is_dir() else []
+	"""The programs that tests/system names, in its order."""
+	listed = (TOP / "tests" / "system" / "suites.txt").read_text().splitlines()
+	programs = [BUILD / "release" / "tests" / "system" / name.strip() for name in listed
+		if name.strip() and not name.startswith("#")]
+	for program in programs:
+		if not program.exists():
+			raise Failed(f"tests/system/suites.txt names {program.name}, which was not built")
+	return programs
 
 
 def system(kernel, modules):
 	"""Every program of tests/system, with the page tables in either place; one Suite per place."""
-	programs = system_programs()
 	suites = [Suite("system" if place == PLACES[0] else f"system-tables-{place}", kernel.lane) for place in PLACES]
-	if not programs:
-		for suite in suites:
-			suite.add("build", "failed", "tests/system built no program")
-		return suites
+	programs = system_programs()
 	names = [program.name for program in programs]
 	outcome = vm.run(vm.Job(kernel=kernel, name="system", modules=modules, load=("svmirror", "svgpu"),
 		command=["system-tests"], programs=(*programs, SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),

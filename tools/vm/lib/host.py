@@ -79,6 +79,19 @@ def thread_safety():
 	return suite
 
 
+def model():
+	"""The protocol's model by spin, and each variant of it that leaves a step out: TAP."""
+	suite = Suite("model", "host")
+	started = time.monotonic()
+	log = OUT / "model" / "model.tap"
+	say.run("model", [str(TOP / "tests" / "model" / "run"), str(OUT / "model")], log, check=False,
+		estimate=lambda path, _elapsed: f"{path.read_text().count('ok ')} cases")
+	results.read_ktap(suite, log, "model")
+	suite.seconds = time.monotonic() - started
+	results.write_junit(suite, OUT / "junit" / "model.xml")
+	return suite.require_results(log)
+
+
 def docs(kernel_source):
 	"""Documentation/ by Sphinx, a warning being an error."""
 	suite = Suite("docs", "host")
