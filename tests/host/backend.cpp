@@ -35,6 +35,7 @@ const svm_backend_ops backend::ops = {
 	.flush_begin = flush_begin,
 	.flush_wait = flush_wait,
 	.publish = publish,
+	.lost = lost,
 };
 
 backend::backend(memory &mem, svm_aperture where)
@@ -198,6 +199,23 @@ void backend::publish(void *self)
 {
 	static_cast<backend *>(self)->publishes.fetch_add(1, std::memory_order_relaxed);
 	std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+bool backend::lost(void *self)
+{
+	/* acquire: with the release in lose(); whoever has read garbage sees the flag */
+	return static_cast<backend *>(self)->lost_.load(std::memory_order_acquire);
+}
+
+void backend::lose()
+{
+	lost_.store(true, std::memory_order_release);
+	for (u64 i = 0; i < next_ && i < max_tables; i++) {
+		slot *s = slots_[i];
+
+		for (u32 k = 0; s && !s->freed && k < s->count; k++)
+			std::atomic_ref<u64>(s->words[k]).store(0xdbdbdbdbdbdbdbdbull, std::memory_order_release);
+	}
 }
 
 void backend::hold()

@@ -43,6 +43,9 @@ class backend {
 	/* Threads that wait for an acknowledge now. */
 	unsigned waiting();
 
+	/* The device loses its tables' contents: they read as garbage from now on, and it says so. */
+	void lose();
+
 	/* Called in flush_begin, e.g. to look at what the caller left behind. Set while nothing runs. */
 	std::function<void(u64 start, u64 end)> on_flush;
 
@@ -70,6 +73,7 @@ class backend {
 	static u64 flush_begin(void *self, u64 start, u64 end);
 	static void flush_wait(void *self, u64 token, bool may_sleep);
 	static void publish(void *self);
+	static bool lost(void *self);
 
 	u64 read(u64 addr, bool vram, unsigned index) const;
 	slot *at(u64 addr) const;
@@ -90,6 +94,7 @@ class backend {
 	unsigned waiting_ = 0;
 	bool held_ = false;
 
+	std::atomic<bool> lost_{ false };
 	gpu device_;
 };
 
