@@ -97,10 +97,16 @@ static bool is_host_memory(const struct page *page)
 }
 
 /*
- * A fault that hmm cannot take, with mmap_lock dropped as the handler likes:
- * userfaultfd waits for its manager, and hugetlb's own lock is held around
- * hmm's fault in kernels before 6.12. Bounded: the core is asked to start over.
+ * hmm is to look only, and faults are ours to take: a userfaultfd's manager must be
+ * waited for with mmap_lock dropped, which hmm does not; and around hmm's fault in
+ * a hugetlb mapping kernels before 6.12 hold a lock that the fault takes.
  */
+static bool must_not_fault(struct vm_area_struct *vma)
+{
+	return is_vm_hugetlb_page(vma) || userfaultfd_armed(vma);
+}
+
+/* Such a fault. Bounded: the core is asked to start over, whatever came of it. */
 static int fault_by_hand(struct pass *p)
 {
 	const struct port_fault *f = p->f;
@@ -128,24 +134,23 @@ static int fault_by_hand(struct pass *p)
 static int ask_page(struct pass *p)
 {
 	const struct port_fault *f = p->f;
-	bool huge;
+	bool look;
 	int err;
 
 	p->vma = find_vma(p->d->mm, f->cpu);
 	if (!p->vma || p->vma->vm_start > f->cpu || svm_is_secretmem(p->vma))
 		return -EFAULT;
-	huge = is_vm_hugetlb_page(p->vma);
-	err = ask(p, f->cpu, f->cpu + PAGE_SIZE, huge ? 0 : required(f), &p->pfn);
+	look = must_not_fault(p->vma);
+	err = ask(p, f->cpu, f->cpu + PAGE_SIZE, look ? 0 : required(f), &p->pfn);
 	if (!err && satisfies(p->pfn, f->write))
 		return is_host_memory(hmm_pfn_to_page(p->pfn)) ? 0 : -EFAULT;
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (huge ? !err && !(p->pfn & HMM_PFN_ERROR) :
-		   err == -EFAULT && userfaultfd_armed(p->vma))
-		return fault_by_hand(p);
-	if (!err)
-		return p->pfn & HMM_PFN_ERROR ? -EFAULT : -EBUSY;
-	return err == -EPERM || err == -EBUSY || err == -ENOMEM ? err : -EFAULT;
+	if (err)
+		return err == -EPERM || err == -EBUSY || err == -ENOMEM ? err : -EFAULT;
+	if (p->pfn & HMM_PFN_ERROR)
+		return -EFAULT;
+	return look ? fault_by_hand(p) : -EBUSY;
 }
 
 /* Does one CPU mapping cover the block around f->cpu? Then its first pfn. */
@@ -197,7 +202,8 @@ static void ask_run(struct pass *p, u64 start, u64 end)
 
 /*
  * Step 2b: make the wanted neighbours present, those of the same mapping. What
- * cannot be had is left out: it is nobody's fault. hugetlb has them already.
+ * cannot be had is left out: it is nobody's fault. A huge page has them already, and
+ * a userfaultfd's manager is asked only for what the device touched.
  */
 static int ask_neighbours(struct pass *p)
 {
@@ -206,7 +212,7 @@ static int ask_neighbours(struct pass *p)
 	u64 end = min_t(u64, f->want_end, p->vma->vm_end);
 	u64 to;
 
-	if (is_vm_hugetlb_page(p->vma) || userfaultfd_armed(p->vma))
+	if (must_not_fault(p->vma))
 		return 0;
 	while (at < end) {
 		if (f->page[(at - f->start) >> PAGE_SHIFT] & PORT_PAGE_SKIP) {
