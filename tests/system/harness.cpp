@@ -2,6 +2,7 @@
 /* The harness's memory, device and file helpers; processes are in processes.cpp. */
 #include "harness.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -192,40 +193,62 @@ bool write_file(const std::string &path, const std::string &text)
 	return bool(out.flush());
 }
 
-std::optional<leaks> held_by_driver()
+namespace {
+
+// A file that the driver has put into its device's folder; empty if there is none.
+std::string driver_path(const std::string &name)
 {
+	// where it was found last; a module that went and came back may have another folder
+	static std::map<std::string, std::string> known;
 	std::error_code error;
-	for (const auto &entry : std::filesystem::directory_iterator("/sys/kernel/debug/dri", error)) {
-		std::ifstream in(entry.path() / "svm_leaks");
-		leaks held{};
-		std::string name;
-		std::uint64_t value;
-		unsigned known = 0;
-		while (in >> name >> value) {
-			for (auto [field, to] : {std::pair{"vms", &held.vms}, {"tables", &held.tables},
-						 {"mappings", &held.mappings}, {"queues", &held.queues},
-						 {"jobs", &held.jobs}})
-				if (name == field) {
-					*to = value;
-					known++;
-				}
-		}
-		if (known == 5)
-			return held;
-	}
+	if (std::filesystem::exists(known[name], error))
+		return known[name];
+	for (const auto &entry : std::filesystem::directory_iterator("/sys/kernel/debug/dri", error))
+		if (std::filesystem::exists(entry.path() / name, error))
+			return known[name] = entry.path() / name;
 	return {};
+}
+
+} // namespace
+
+std::optional<numbers> driver_file(const std::string &name)
+{
+	std::string path = driver_path(name), field;
+	if (path.empty())
+		return {};
+	std::ifstream in(path);
+	numbers out;
+	std::uint64_t value;
+	while (in >> field >> value)
+		out[field] = value;
+	return out;
+}
+
+bool write_driver_file(const std::string &name, const std::string &text)
+{
+	std::string path = driver_path(name);
+	return !path.empty() && write_file(path, text);
 }
 
 ::testing::AssertionResult nothing_held(std::chrono::milliseconds limit)
 {
-	std::optional<leaks> held;
-	if (eventually([&] { return (held = held_by_driver()) == leaks{}; }, limit))
+	std::optional<numbers> held;
+	auto none = [&] {
+		held = driver_file("svm_leaks");
+		// a file without these lines says nothing about them
+		for (const char *what : {"vms", "queues", "jobs", "tables"})
+			if (!held || !held->contains(what))
+				return false;
+		return std::all_of(held->begin(), held->end(), [](const auto &line) { return line.second == 0; });
+	};
+	if (eventually(none, limit))
 		return ::testing::AssertionSuccess();
 	if (!held)
 		return ::testing::AssertionFailure() << "no svm_leaks under /sys/kernel/debug/dri";
-	return ::testing::AssertionFailure() << "the driver holds " << held->vms << " vms, " << held->tables
-					     << " tables, " << held->mappings << " mappings, " << held->queues
-					     << " queues, " << held->jobs << " jobs";
+	auto result = ::testing::AssertionFailure() << "the driver holds";
+	for (const auto &[what, count] : *held)
+		result << ' ' << count << ' ' << what;
+	return result;
 }
 
 } // namespace harness

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -191,13 +192,11 @@ bool write_file(const std::string &path, const std::string &text);
 // Runs an external command; its exit status, or -1 if it did not end in time.
 int command(const std::vector<std::string> &arguments, std::chrono::seconds limit = job_limit);
 
-// Objects that the driver holds now, from its debugfs; nothing if there is no such file.
-struct leaks {
-	std::uint64_t vms, tables, mappings, queues, jobs;
-	bool operator==(const leaks &) const = default;
-};
-std::optional<leaks> held_by_driver();
-// They all become zero in time.
+// "name value" lines of a file in the driver's debugfs; nothing if there is no such file.
+using numbers = std::map<std::string, std::uint64_t>;
+std::optional<numbers> driver_file(const std::string &name);
+bool write_driver_file(const std::string &name, const std::string &text);
+// All that the driver's svm_leaks counts becomes zero in time.
 ::testing::AssertionResult nothing_held(std::chrono::milliseconds limit = 20s);
 
 } // namespace harness

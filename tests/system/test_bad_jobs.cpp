@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Jobs that cannot be taken, and jobs that fail: the very errno, address and
- * access, in the job's result and in the fault log, and nobody else is hurt. A
- * device that puts garbage in its fault ring is not reached from here.
+ * access, in the job's result and in the fault log, and nobody else is hurt.
  */
 #include <cerrno>
 
@@ -130,7 +129,7 @@ SVM_TEST(BadInput, WildPointerAmidGoodData)
 SVM_TEST(BadInput, FaultLogThatOverflowsSaysSo)
 {
 	gpu gpu;
-	constexpr unsigned jobs = 400;
+	constexpr unsigned jobs = 150; // more than the log holds
 	for (unsigned i = 0; i < jobs; i++)
 		EXPECT_EQ(finish(gpu.queue.submit(LIBSVM_TOUCH, {i * page, 1, 1, 0})).status, -EFAULT);
 	std::uint64_t seen = 0, lost = 0;
@@ -147,6 +146,7 @@ SVM_TEST(BadInput, FaultLogThatOverflowsSaysSo)
 		lost += record.lost;
 	}
 	EXPECT_EQ(seen + lost, jobs + 1);
+	EXPECT_GE(lost, 1u) << "the log did not overflow";
 }
 
 SVM_TEST(BadInput, FullQueueSaysAgain)

@@ -12,12 +12,12 @@ using namespace harness;
 SVM_TEST(Concurrency, ProcessesWithVmsOfTheirOwn)
 {
 	std::vector<std::unique_ptr<child>> workers;
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 3; i++)
 		workers.push_back(std::make_unique<child>([i] {
 			gpu gpu;
 			// the same addresses in all of them, for they are forks: other data
 			mapping memory(2 * mib);
-			for (unsigned round = 0; round < 4; round++) {
+			for (unsigned round = 0; round < 2; round++) {
 				auto value = static_cast<std::byte>(16 * i + round + 1);
 				if (device_fill(gpu.queue, memory.bytes(), value))
 					return 1;
@@ -57,7 +57,7 @@ SVM_TEST(Concurrency, QueuesOfOneVm)
 	std::vector<libsvm::queue> queues;
 	for (unsigned i = 0; i < 4; i++)
 		queues.emplace_back(gpu.vm);
-	for (unsigned round = 0; round < 3; round++) {
+	for (unsigned round = 0; round < 2; round++) {
 		// pages of all queues interleaved in each table
 		std::vector<libsvm::job> jobs;
 		for (std::size_t i = 0; i < memory.pages(); i += 32)

@@ -61,16 +61,20 @@ SVM_TEST(Row08Hugetlb, UnmapUnderTheDevice)
 	reserve pages(3);
 	ASSERT_GE(pages.got(), 2u) << "the kernel has no huge pages to spare";
 	gpu gpu;
-	mapping memory(4 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
-	hammer busy(gpu.vm, memory.bytes(), true);
+	// two mappings: to split one of hugetlb is beside the point, and 6.1 warns about its own locking there
+	mapping memory(2 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
+	mapping other(2 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
+	hammer busy(gpu.vm, memory.bytes(), true), bystander(gpu.vm, other.bytes(), true);
 	busy.wait_for(2);
-	ASSERT_EQ(munmap(memory.data(), 2 * mib), 0);
+	bystander.wait_for(2);
+	ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
 	EXPECT_EQ(device_read(gpu.queue, &memory.at(0)).error, EFAULT);
-	EXPECT_EQ(device_read(gpu.queue, &memory.at(512)).error, 0);
+	EXPECT_EQ(device_read(gpu.queue, &other.at(511)).error, 0);
 	busy.wait_for(2);
-	hammer::report report = busy.stop();
+	hammer::report report = busy.stop(), beside = bystander.stop();
 	EXPECT_EQ(report.ok + report.fault, report.jobs) << "first other status " << report.first_other;
 	EXPECT_GE(report.fault, 1u);
+	EXPECT_EQ(beside.ok, beside.jobs) << "first other status " << beside.first_other;
 }
 
 SVM_TEST(Row08Hugetlb, ForkCopiesOnTheDevicesWrite)
