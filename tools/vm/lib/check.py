@@ -16,7 +16,7 @@ from .say import Failed, Skipped
 
 CONFIG = "debug"
 GUEST_SUITES = ("kunit", "system", "demo")
-SUITES = ("unit", "unit-asan", "unit-tsan", "thread-safety", "model", "docs", "checkpatch", *GUEST_SUITES)
+SUITES = ("tools", "unit", "unit-asan", "unit-tsan", "thread-safety", "model", "docs", "checkpatch", *GUEST_SUITES)
 
 
 class Check:
@@ -47,6 +47,8 @@ class Check:
 		return say.spawn(["nice", "-n", "10", "sh", "-c", script], stdout=sink, stderr=sink)
 
 	def host_suites(self):
+		if self.wants("tools"):
+			self.record(host.tools())
 		for preset in ("debug", "asan", "tsan"):
 			name = "unit" if preset == "debug" else f"unit-{preset}"
 			if self.wants(name):

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import time
+import unittest
 
 from . import results, say
 from .kernel import clean_env
@@ -77,6 +78,23 @@ def thread_safety():
 	suite.seconds = time.monotonic() - started
 	results.write_junit(suite, OUT / "junit" / "thread-safety.xml")
 	return suite
+
+
+def tools():
+	"""The tools' own tests: what they take for a failure, and what not."""
+	suite = Suite("tools", "host")
+	started = time.monotonic()
+	loaded = unittest.defaultTestLoader.discover(str(TOP / "tools" / "vm" / "tests"))
+	outcome = unittest.TestResult()
+	loaded.run(outcome)
+	bad = outcome.failures + outcome.errors
+	for test, trace in bad:
+		suite.add(str(test), "failed", trace)
+	suite.passed = outcome.testsRun - len({str(test) for test, _ in bad}) - len(outcome.skipped)
+	suite.skipped = len(outcome.skipped)
+	suite.seconds = time.monotonic() - started
+	results.write_junit(suite, OUT / "junit" / "tools.xml")
+	return suite.require_results("tools/vm/tests")
 
 
 def model():

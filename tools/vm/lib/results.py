@@ -61,9 +61,17 @@ def read_junit(suite, path):
 KTAP_LINE = re.compile(r"^(\s*)(ok|not ok) \d+(?: - | )?(.*)$")
 
 
+def _add_ktap(suite, group, entries):
+	"""Add results that are not summaries; returns whether anything below failed."""
+	for _, name, result, message in entries:
+		if name:
+			suite.add(f"{group}.{name}", result, message)
+	return any(result == "failed" for _, _, result, _ in entries)
+
+
 def read_ktap(suite, path, group):
-	"""Add the innermost results of a KTAP file: an outer line only sums up the lines before it."""
-	pending = []    # lines since the last outer one
+	"""Add the innermost results of a KTAP file: an outer line only sums up the deeper ones before it."""
+	pending = []    # (depth, name or "" for a summary, result, notes), not yet summed up
 	notes = []
 	for line in path.read_text(errors="replace").splitlines():
 		match = KTAP_LINE.match(line)
@@ -74,17 +82,16 @@ def read_ktap(suite, path, group):
 		inner = [entry for entry in pending if entry[0] > depth]
 		pending = [entry for entry in pending if entry[0] <= depth]
 		if inner:
-			for _, name, result, message in inner:
-				suite.add(f"{group}.{name}", result, message)
-			if verdict == "not ok" and all(entry[2] != "failed" for entry in inner):
+			failed = _add_ktap(suite, group, inner)
+			if verdict == "not ok" and not failed:
 				suite.add(f"{group}.{rest}", "failed", "failed as a whole")
+			pending.append((depth, "", "failed" if failed or verdict == "not ok" else "passed", ""))
 		else:
 			skipped = re.search(r"# SKIP\b", rest, re.I)
 			result = "skipped" if skipped else "passed" if verdict == "ok" else "failed"
 			pending.append((depth, rest.split(" #")[0].strip(), result, "\n".join(notes[-12:])))
 		notes = []
-	for _, name, result, message in pending:
-		suite.add(f"{group}.{name}", result, message)
+	_add_ktap(suite, group, pending)
 
 
 def write_junit(suite, path):

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The judges judged: what counts as a failure must, and what looks like one need not."""
+
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+sys.dont_write_bytecode = True
+
+from vm.lib import guestlog, kernel, lanes, results
+from vm.lib.say import Failed
+
+
+class GuestLog(unittest.TestCase):
+	def found(self, *lines):
+		return guestlog.reports("\n".join(lines))
+
+	def test_reports_are_found(self):
+		for text in ("WARNING: CPU: 0 PID: 1 at mm/x.c:1 f+0x1/0x2", "BUG: KASAN: slab-use-after-free in f+0x1",
+				"WARNING: possible circular locking dependency detected", "Oops: 0000 [#1] PREEMPT SMP",
+				"INFO: task cat:12 blocked for more than 120 seconds.", "WARNING: suspicious RCU usage",
+				"UBSAN: shift-out-of-bounds in x.c:1:2", "general protection fault, probably for non-canonical",
+				"kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+				"BUG: sleeping function called from invalid context at x.c:1",
+				"rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "refcount_t: underflow; use-after-free."):
+			with self.subTest(text):
+				self.assertEqual(len(self.found("[    1.000000] fine", f"[   12.345678] {text}")), 1)
+
+	def test_a_thread_prefix_hides_nothing(self):
+		self.assertEqual(len(self.found("[   12.345678][   T17] BUG: KASAN: use-after-free")), 1)
+
+	def test_carriage_returns_hide_nothing(self):
+		self.assertEqual(len(self.found("[   12.345678] WARNING: CPU: 0\r")), 1)
+
+	def test_boot_messages_are_no_reports(self):
+		self.assertEqual(self.found("[    0.000000] Lock dependency validator: Copyright (c) 2006",
+			"[    0.100000] kasan: KernelAddressSanitizer initialized (generic)",
+			"[    0.000000] Command line: oops=panic"), [])
+
+	def test_a_program_may_say_bug(self):
+		self.assertEqual(self.found("BUG: says a test program", "WARNING: so does another"), [])
+
+	def test_a_report_is_quoted_once(self):
+		lines = ["[    1.000000] BUG: KASAN: first"] + ["[    1.000001]  KASAN context"] * 5
+		self.assertEqual(len(self.found(*lines)), 1)
+
+
+class Reading(unittest.TestCase):
+	def setUp(self):
+		self.folder = tempfile.TemporaryDirectory()
+		self.addCleanup(self.folder.cleanup)
+		self.suite = results.Suite("s", "host")
+
+	def file(self, text):
+		path = pathlib.Path(self.folder.name, "file")
+		path.write_text(text)
+		return path
+
+	def counts(self):
+		return self.suite.passed, self.suite.failed, self.suite.skipped
+
+	def test_ktap_counts_the_innermost(self):
+		results.read_ktap(self.suite, self.file(
+			"KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: one\n    1..3\n    ok 1 a\n"
+			"    # b: EXPECTATION FAILED at x.c:1\n    not ok 2 b\n    ok 3 c # SKIP no device\nnot ok 1 one\n"), "one")
+		self.assertEqual(self.counts(), (1, 1, 1))
+		self.assertEqual(self.suite.failures[0][0], "one.b")
+		self.assertIn("x.c:1", self.suite.failures[0][1])
+
+	def test_ktap_parameters_count_one_by_one(self):
+		results.read_ktap(self.suite, self.file(
+			"1..1\n    # Subtest: one\n    1..1\n        # Subtest: p\n        ok 1 x\n        ok 2 y\n"
+			"    ok 1 p\nok 1 one\n"), "one")
+		self.assertEqual(self.counts(), (2, 0, 0))
+
+	def test_ktap_failure_of_the_whole_counts(self):
+		results.read_ktap(self.suite, self.file("    # Subtest: one\n    ok 1 a\nnot ok 1 one\n"), "one")
+		self.assertEqual(self.counts(), (1, 1, 0))
+
+	def test_junit_of_googletest_and_ctest(self):
+		self.assertTrue(results.read_junit(self.suite, self.file(
+			'<testsuites><testsuite><testcase name="a" classname="S" status="run" result="completed"/>'
+			'<testcase name="b" classname="S" result="completed"><failure message="no"/></testcase>'
+			'<testcase name="c" classname="S" result="skipped"/>'
+			'<testcase name="d" classname="d" status="fail"><failure message="Failed"/></testcase>'
+			"</testsuite></testsuites>")))
+		self.assertEqual(self.counts(), (1, 2, 1))
+
+	def test_a_torn_junit_is_no_result(self):
+		self.assertFalse(results.read_junit(self.suite, self.file("<testsuites><testsuite>")))
+		self.assertEqual(self.counts(), (0, 0, 0))
+
+	def test_silence_fails(self):
+		self.suite.require_results("nowhere")
+		self.assertEqual(self.counts(), (0, 1, 0))
+
+	def test_check_json(self):
+		self.suite.add("a", "passed")
+		path = self.file("")
+		results.write_json([self.suite], path)
+		self.assertEqual(json.loads(path.read_text()), {"suites": [{"suite": "s", "lane": "host", "passed": 1,
+			"failed": 0, "skipped": 0, "seconds": 0.0}]})
+
+
+class Lanes(unittest.TestCase):
+	def chosen(self, text):
+		return [lane.name for lane in lanes.chosen(text)]
+
+	def test_names_and_all(self):
+		self.assertEqual(self.chosen("all"), ["debian-12", "debian-13", "current"])
+		self.assertEqual(self.chosen("current, debian-12"), ["current", "debian-12"])
+
+	def test_default_follows_ci(self):
+		before = os.environ.pop("CI", None)
+		try:
+			self.assertEqual(len(self.chosen("")), 1)
+			os.environ["CI"] = "true"
+			self.assertEqual(len(self.chosen("")), 3)
+		finally:
+			os.environ.pop("CI", None)
+			if before is not None:
+				os.environ["CI"] = before
+
+	def test_an_unknown_lane_is_an_error(self):
+		with self.assertRaisesRegex(Failed, "no lane 'debian-11'"):
+			lanes.chosen("debian-11")
+
+	def test_every_absent_option_names_a_lane_and_a_reason(self):
+		for line in (kernel.LANES / "absent.txt").read_text().splitlines():
+			if line and not line.startswith("#"):
+				lane, option, reason = line.split(maxsplit=2)
+				self.assertIn(lane, lanes.LANES)
+				self.assertTrue(option.startswith("CONFIG_") and len(reason) > 10, line)
+
+
+class Config(unittest.TestCase):
+	def test_an_option_without_effect_is_an_error(self):
+		lane = lanes.one("current")
+		with tempfile.TemporaryDirectory() as folder:
+			build = pathlib.Path(folder)
+			(build / ".config").write_text("\n".join(kernel.wanted("base")) + "\n")
+			kernel._verify(lane, "base", build)
+			text = (build / ".config").read_text().replace("CONFIG_DRM=y", "# CONFIG_DRM is not set")
+			(build / ".config").write_text(text.replace("# CONFIG_WERROR is not set", "CONFIG_WERROR=y"))
+			with self.assertRaisesRegex(Failed, "CONFIG_DRM=y.*CONFIG_WERROR is not set"):
+				kernel._verify(lane, "base", build)
+
+
+if __name__ == "__main__":
+	unittest.main()
