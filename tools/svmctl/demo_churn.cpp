@@ -14,6 +14,8 @@ namespace svmctl {
 
 namespace {
 
+constexpr std::size_t burst = 8;
+
 void must(int rc, const char *what)
 {
 	if (rc)
@@ -69,6 +71,9 @@ void churn::round(std::uint64_t number)
 		}
 		if (i == near_.pages().size() / 2)
 			fork_once();
+		// bursts with gaps, as programs make them: one that never pauses measures only itself
+		if (i % burst == burst - 1)
+			std::this_thread::sleep_for(std::chrono::milliseconds(2));
 	}
 }
 
