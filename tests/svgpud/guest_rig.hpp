@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The other end of ivshmem-doorbell, as QEMU plays it: takes the server's messages and what comes with them.
+// The other end of ivshmem-doorbell: takes the server's messages and what comes with them, as QEMU does, and plays a
+// guest that knows the registers and rings its bells.
 #pragma once
 
 #include "descriptor.hpp"
+#include "hw/svgpu_regs.h"
+#include "shared_memory.hpp"
+
+#include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <endian.h>
 #include <optional>
 #include <poll.h>
 #include <stdexcept>
+#include <string>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <thread>
 #include <vector>
 
 namespace svgpu::test {
+
+using namespace std::chrono_literals;
 
 struct ivshmem_message {
 	std::int64_t value;
@@ -78,6 +90,80 @@ struct guest_plug {
 				(m->value == own ? vectors : bells).push_back(std::move(m->fd));
 		}
 	}
+};
+
+// The guest, once connected: sees the registers, rings bells.
+class guest {
+public:
+	guest(descriptor connection, std::size_t bar_bytes)
+		: connection_(std::move(connection))
+		, plug_(connection_.get())
+		, bar_(plug_.bar, bar_bytes)
+	{
+	}
+
+	std::uint64_t reg(unsigned offset) { return word(offset).load(std::memory_order_acquire); }
+
+	void await(const char *what, unsigned offset, std::uint64_t value)
+	{
+		auto limit = std::chrono::steady_clock::now() + 20s;
+
+		while (reg(offset) != value) {
+			if (std::chrono::steady_clock::now() > limit)
+				throw std::runtime_error(std::string("waited in vain for ") + what);
+			std::this_thread::sleep_for(1ms);
+		}
+	}
+
+	void begin_epoch(std::uint64_t epoch)
+	{
+		word(SVGPU_REG_EPOCH).store(epoch, std::memory_order_release);
+		::eventfd_write(plug_.bells[SVGPU_BELL_SYNC].get(), 1);
+		await("the epoch", SVGPU_REG_EPOCH_ACK, epoch);
+	}
+
+	// A job in a queue that does not exist: through the job ring, back through the done ring, with its interrupt.
+	void exchange_job()
+	{
+		auto slot = bar_.bytes().data() + SVGPU_JOB_RING + SVGPU_RING_SLOTS;
+		svgpu_job job{};
+		svgpu_done done;
+		pollfd interrupt = { plug_.vectors[SVGPU_VECTOR_DONE].get(), POLLIN, 0 };
+
+		job.cookie = 77;
+		std::memcpy(slot, &job, sizeof(job));
+		index(SVGPU_JOB_RING + SVGPU_RING_TAIL).store(1, std::memory_order_release);
+		::eventfd_write(plug_.bells[SVGPU_BELL_JOB].get(), 1);
+		ASSERT_EQ(::poll(&interrupt, 1, 20'000), 1);
+		ASSERT_EQ(index(SVGPU_DONE_RING + SVGPU_RING_TAIL).load(std::memory_order_acquire), 1u);
+		std::memcpy(&done, bar_.bytes().data() + SVGPU_DONE_RING + SVGPU_RING_SLOTS, sizeof(done));
+		EXPECT_EQ(done.cookie, 77u);
+		EXPECT_EQ(done.status, unsigned{ SVGPU_DONE_INVALID });
+	}
+
+	bool alive()
+	{
+		std::uint64_t beat = reg(SVGPU_REG_HEARTBEAT);
+
+		std::this_thread::sleep_for(400ms);
+		return reg(SVGPU_REG_HEARTBEAT) != beat;
+	}
+
+	void leave() { connection_.close(); }
+
+private:
+	std::atomic_ref<std::uint64_t> word(unsigned offset)
+	{
+		return std::atomic_ref(*reinterpret_cast<std::uint64_t *>(bar_.bytes().data() + offset));
+	}
+	std::atomic_ref<std::uint32_t> index(unsigned offset)
+	{
+		return std::atomic_ref(*reinterpret_cast<std::uint32_t *>(bar_.bytes().data() + offset));
+	}
+
+	descriptor connection_;
+	guest_plug plug_;
+	mapping bar_;
 };
 
 } // namespace svgpu::test

@@ -1,107 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // svgpud itself: its command line, and a supervisor whose device is killed and started again under a guest.
 #include "guest_rig.hpp"
-#include "hw/svgpu_regs.h"
-#include "shared_memory.hpp"
+#include "program_rig.hpp"
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <chrono>
+#include <array>
 #include <csignal>
+#include <cstring>
 #include <fcntl.h>
-#include <spawn.h>
 #include <string>
-#include <sys/eventfd.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-#include <thread>
+#include <unistd.h>
+#include <vector>
 
 using namespace svgpu;
 using namespace svgpu::test;
-using namespace std::chrono_literals;
-
-extern char **environ;
 
 namespace {
 
 constexpr std::size_t bar_bytes = 2 << 20;
 constexpr std::size_t ram_bytes = 1 << 20;
-
-// A child with its output in a pipe.
-class program {
-public:
-	explicit program(std::vector<std::string> args)
-	{
-		posix_spawn_file_actions_t actions;
-		std::vector<char *> argv;
-		int ends[2];
-
-		args.insert(args.begin(), SVGPUD_PROGRAM);
-		for (std::string &a : args)
-			argv.push_back(a.data());
-		argv.push_back(nullptr);
-		EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-		output_ = descriptor(ends[0]);
-
-		descriptor writer(ends[1]);
-
-		::posix_spawn_file_actions_init(&actions);
-		::posix_spawn_file_actions_adddup2(&actions, writer.get(), 1);
-		::posix_spawn_file_actions_adddup2(&actions, writer.get(), 2);
-		EXPECT_EQ(::posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ), 0);
-		::posix_spawn_file_actions_destroy(&actions);
-	}
-	~program()
-	{
-		if (pid_) {
-			::kill(pid_, SIGKILL);
-			::waitpid(pid_, nullptr, 0);
-		}
-	}
-
-	void signal(int number) { ::kill(pid_, number); }
-
-	// Up to this text, or to the end of all output.
-	std::string read_until(const std::string &text)
-	{
-		std::string all;
-		char c;
-
-		while (all.find(text) == all.npos && ::read(output_.get(), &c, 1) == 1)
-			all += c;
-		return all;
-	}
-
-	std::string read_all()
-	{
-		std::string all;
-		char c;
-
-		while (::read(output_.get(), &c, 1) == 1)
-			all += c;
-		return all;
-	}
-
-	// Exit status, or -signal.
-	int wait()
-	{
-		auto limit = std::chrono::steady_clock::now() + 20s;
-		int status;
-
-		while (::waitpid(pid_, &status, WNOHANG) == 0) {
-			if (std::chrono::steady_clock::now() > limit)
-				throw std::runtime_error("the program does not end");
-			std::this_thread::sleep_for(1ms);
-		}
-		pid_ = 0;
-		return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-	}
-
-private:
-	pid_t pid_ = 0;
-	descriptor output_;
-};
 
 class process : public testing::Test {
 protected:
@@ -146,87 +65,13 @@ protected:
 	std::string ram_path;
 };
 
-// The guest, once connected: sees the registers, rings bells.
-class guest {
-public:
-	explicit guest(descriptor connection)
-		: connection_(std::move(connection))
-		, plug_(connection_.get())
-		, bar_(plug_.bar, bar_bytes)
-	{
-	}
-
-	std::uint64_t reg(unsigned offset) { return word(offset).load(std::memory_order_acquire); }
-
-	void await(const char *what, unsigned offset, std::uint64_t value)
-	{
-		auto limit = std::chrono::steady_clock::now() + 20s;
-
-		while (reg(offset) != value) {
-			if (std::chrono::steady_clock::now() > limit)
-				throw std::runtime_error(std::string("waited in vain for ") + what);
-			std::this_thread::sleep_for(1ms);
-		}
-	}
-
-	void begin_epoch(std::uint64_t epoch)
-	{
-		word(SVGPU_REG_EPOCH).store(epoch, std::memory_order_release);
-		::eventfd_write(plug_.bells[SVGPU_BELL_SYNC].get(), 1);
-		await("the epoch", SVGPU_REG_EPOCH_ACK, epoch);
-	}
-
-	// A job in a queue that does not exist: through the job ring, back through the done ring, with its interrupt.
-	void exchange_job()
-	{
-		auto slot = bar_.bytes().data() + SVGPU_JOB_RING + SVGPU_RING_SLOTS;
-		svgpu_job job{};
-		svgpu_done done;
-		pollfd interrupt = { plug_.vectors[SVGPU_VECTOR_DONE].get(), POLLIN, 0 };
-
-		job.cookie = 77;
-		std::memcpy(slot, &job, sizeof(job));
-		index(SVGPU_JOB_RING + SVGPU_RING_TAIL).store(1, std::memory_order_release);
-		::eventfd_write(plug_.bells[SVGPU_BELL_JOB].get(), 1);
-		ASSERT_EQ(::poll(&interrupt, 1, 20'000), 1);
-		ASSERT_EQ(index(SVGPU_DONE_RING + SVGPU_RING_TAIL).load(std::memory_order_acquire), 1u);
-		std::memcpy(&done, bar_.bytes().data() + SVGPU_DONE_RING + SVGPU_RING_SLOTS, sizeof(done));
-		EXPECT_EQ(done.cookie, 77u);
-		EXPECT_EQ(done.status, unsigned{ SVGPU_DONE_INVALID });
-	}
-
-	bool alive()
-	{
-		std::uint64_t beat = reg(SVGPU_REG_HEARTBEAT);
-
-		std::this_thread::sleep_for(400ms);
-		return reg(SVGPU_REG_HEARTBEAT) != beat;
-	}
-
-	void leave() { connection_.close(); }
-
-private:
-	std::atomic_ref<std::uint64_t> word(unsigned offset)
-	{
-		return std::atomic_ref(*reinterpret_cast<std::uint64_t *>(bar_.bytes().data() + offset));
-	}
-	std::atomic_ref<std::uint32_t> index(unsigned offset)
-	{
-		return std::atomic_ref(*reinterpret_cast<std::uint32_t *>(bar_.bytes().data() + offset));
-	}
-
-	descriptor connection_;
-	guest_plug plug_;
-	mapping bar_;
-};
-
 TEST_F(process, comes_up_when_the_guests_memory_does)
 {
 	program svgpud(command_line());
 
 	svgpud.read_until("svgpud: listening\n");
 
-	guest g(connect());
+	guest g(connect(), bar_bytes);
 
 	svgpud.read_until("waiting for " + ram_path);
 	EXPECT_EQ(g.reg(SVGPU_REG_MAGIC), 0u);
@@ -246,7 +91,7 @@ TEST_F(process, device_is_killed_and_started_again)
 	create_ram();
 	svgpud.read_until("svgpud: listening\n");
 
-	guest g(connect());
+	guest g(connect(), bar_bytes);
 
 	g.await("the device", SVGPU_REG_MAGIC, SVGPU_MAGIC);
 	g.begin_epoch(5);
@@ -277,7 +122,7 @@ TEST_F(process, device_does_not_outlive_a_killed_supervisor)
 	create_ram();
 	svgpud.read_until("svgpud: listening\n");
 
-	guest g(connect());
+	guest g(connect(), bar_bytes);
 
 	g.await("the device", SVGPU_REG_MAGIC, SVGPU_MAGIC);
 	svgpud.signal(SIGKILL);
@@ -288,7 +133,7 @@ TEST_F(process, device_does_not_outlive_a_killed_supervisor)
 	program next(command_line());
 
 	next.read_until("svgpud: listening\n");
-	guest h(connect());
+	guest h(connect(), bar_bytes);
 	h.await("the device", SVGPU_REG_MAGIC, SVGPU_MAGIC);
 	next.signal(SIGINT);
 	EXPECT_EQ(next.wait(), 0);
@@ -305,7 +150,7 @@ TEST_F(process, device_that_dies_stays_dead_until_told)
 
 	svgpud.read_until("svgpud: listening\n");
 
-	guest g(connect());
+	guest g(connect(), bar_bytes);
 	std::string said = svgpud.read_until("ended with status 1");
 
 	EXPECT_NE(said.find("cannot open " + testing::TempDir()), said.npos) << said;
@@ -323,7 +168,7 @@ TEST_F(process, second_guest_is_refused)
 
 	svgpud.read_until("svgpud: listening\n");
 
-	guest first(connect());
+	guest first(connect(), bar_bytes);
 	descriptor second = connect();
 
 	EXPECT_FALSE(receive_message(second.get()));
