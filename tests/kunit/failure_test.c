@@ -20,7 +20,8 @@ SVM_CASE(device_memory_fails_at_each_level)
 	struct svm_vm *vm;
 	int nth, err, before = atomic_read(&w->b.live);
 
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K)))
+		return;
 	/* Root, two directories, the table. */
 	for (nth = 1; nth <= 5; nth++) {
 		w->b.fail_at = atomic_read(&w->b.allocs) + nth;
@@ -44,7 +45,8 @@ SVM_CASE(device_memory_fails_in_a_prefetch)
 	u64 pages, off;
 
 	/* No huge leaves, which need no memory of the device's. */
-	NEED(w, map_anon(w, 0, SZ_8M, RW));
+	if (!NEED(w, map_anon(w, 0, SZ_8M, RW)))
+		return;
 	for (off = SZ_1M; off < SZ_8M; off += SZ_2M)
 		unmap(w, off, SZ_4K);
 	w->b.fail_at = atomic_read(&w->b.allocs) + 4;
@@ -66,9 +68,9 @@ SVM_CASE(device_memory_fails_in_a_prefetch)
 static bool injection_on(struct kunit *test)
 {
 	char script[] = "cd /sys/kernel/debug/$0; echo 0 >verbose; echo N >ignore-gfp-wait";
-	char *slab[] = { "/bin/sh", "-c", script, "failslab", NULL };
-	char *pages[] = { "/bin/sh", "-c", script, "fail_page_alloc", NULL };
-	char *env[] = { "PATH=/bin:/usr/bin", NULL };
+	char *slab[5] = { "/bin/sh", "-c", script, "failslab", NULL };
+	char *pages[5] = { "/bin/sh", "-c", script, "fail_page_alloc", NULL };
+	char *env[2] = { "PATH=/bin:/usr/bin", NULL };
 	void *probe;
 	bool counted;
 
@@ -103,13 +105,16 @@ SVM_CASE(fault_in_a_table_allocates_nothing)
 
 	if (!injection_on(w->test))
 		return;
-	NEED(w, map_anon(w, 0, SZ_1M, RW) && touch(w, 0, SZ_1M));
-	NEED(w, map_anon(w, SZ_2M, SZ_1M, RW) && touch(w, SZ_2M, SZ_1M));
+	if (!NEED(w, map_anon(w, 0, SZ_1M, RW) && touch(w, 0, SZ_1M)))
+		return;
+	if (!NEED(w, map_anon(w, SZ_2M, SZ_1M, RW) && touch(w, SZ_2M, SZ_1M)))
+		return;
 	/* The counter counts: a table costs something. */
 	HOLDS(w, count_allocations(w, 0, SVM_WRITE, &err));
 	SAME(w, err, 0);
 	unmap(w, 0x10000, SZ_512K);
-	NEED(w, map_anon(w, 0x10000, SZ_64K, RW) && touch(w, 0x10000, SZ_64K));
+	if (!NEED(w, map_anon(w, 0x10000, SZ_64K, RW) && touch(w, 0x10000, SZ_64K)))
+		return;
 	expect_absent(w, 0x10000);
 	SAME(w, count_allocations(w, 0x10000, SVM_WRITE, &err), 0u);
 	SAME(w, err, 0);
@@ -139,8 +144,10 @@ SVM_CASE(invalidation_allocates_nothing)
 	if (!injection_on(w->test))
 		return;
 	/* The first page of a mapping costs core mm more than the others. */
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_4K));
-	NEED(w, !copy_from_user(&byte, (void __user *)(w->base + 0x2000), 1));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_4K)))
+		return;
+	if (!NEED(w, !copy_from_user(&byte, (void __user *)(w->base + 0x2000), 1)))
+		return;
 	alone = count_replacement(w, 0x2000);
 	SAME(w, fault(w, 0x3000, SVM_READ), 0);
 	expect_mirrored(w, 0x3000, false);
@@ -189,8 +196,10 @@ SVM_CASE(each_allocation_fails_once)
 
 	if (!injection_on(w->test))
 		return;
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K));
-	NEED(w, map_anon(w, SZ_2M, SZ_64K, RW) && touch(w, SZ_2M, SZ_64K));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K)))
+		return;
+	if (!NEED(w, map_anon(w, SZ_2M, SZ_64K, RW) && touch(w, SZ_2M, SZ_64K)))
+		return;
 	for (nth = 1; nth < 1000; nth++) {
 		bool done = try_nth(w, nth);
 

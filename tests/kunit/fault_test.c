@@ -10,7 +10,8 @@
 
 SVM_CASE(fault_write_maps_the_page)
 {
-	NEED(w, map_anon(w, 0, SZ_64K, RW) && touch(w, 0, SZ_64K));
+	if (!NEED(w, map_anon(w, 0, SZ_64K, RW) && touch(w, 0, SZ_64K)))
+		return;
 	expect_absent(w, 0);
 	SAME(w, fault(w, 0x3000, SVM_WRITE), 0);
 	expect_mirrored(w, 0x3000, true);
@@ -19,7 +20,8 @@ SVM_CASE(fault_write_maps_the_page)
 
 SVM_CASE(fault_makes_absent_memory_present)
 {
-	NEED(w, map_anon(w, 0, SZ_64K, RW));
+	if (!NEED(w, map_anon(w, 0, SZ_64K, RW)))
+		return;
 	SAME(w, cpu_phys(w, 0x3000, false), 0ull);
 	SAME(w, fault(w, 0x3000, SVM_WRITE), 0);
 	expect_mirrored(w, 0x3000, true);
@@ -31,7 +33,8 @@ SVM_CASE(fault_fills_its_granule)
 	struct svm_fault_info info;
 
 	/* What is present is taken in the whole table; the granule of 64 KiB is made present. */
-	NEED(w, map_anon(w, 0x1000, SZ_1M, RW) && touch(w, 0x81000, SZ_4K));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_1M, RW) && touch(w, 0x81000, SZ_4K)))
+		return;
 	SAME(w, svm_fault(w->vm, w->base + 0x23000, SVM_WRITE, &info), 0);
 	SAME(w, info.start, w->base);
 	SAME(w, info.end, w->base + SZ_2M);
@@ -43,7 +46,8 @@ SVM_CASE(fault_fills_its_granule)
 
 SVM_CASE_WITH(fault_of_a_granule_of_one_page, .granule_lg2 = PAGE_SHIFT)
 {
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW)))
+		return;
 	SAME(w, fault(w, 0x3000, SVM_READ), 0);
 	SAME(w, reachable(w, 0, SZ_2M), 1ull);
 }
@@ -53,7 +57,8 @@ SVM_CASE(fault_twice_is_a_duplicate)
 	struct svm_fault_info info;
 	struct svm_counters before;
 
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K)))
+		return;
 	SAME(w, fault(w, 0x1000, SVM_WRITE), 0);
 	before = counters(w);
 	SAME(w, svm_fault(w->vm, w->base + 0x1000, SVM_WRITE, &info), 0);
@@ -67,7 +72,8 @@ SVM_CASE(fault_twice_is_a_duplicate)
 
 SVM_CASE(fault_where_nothing_is)
 {
-	NEED(w, map_anon(w, SZ_64K, SZ_4K, RW));
+	if (!NEED(w, map_anon(w, SZ_64K, SZ_4K, RW)))
+		return;
 	SAME(w, fault(w, 0, SVM_READ), -EFAULT);
 	SAME(w, fault(w, 0, SVM_WRITE), -EFAULT);
 	SAME(w, fault(w, SZ_32M, SVM_READ), -EFAULT);
@@ -81,7 +87,8 @@ SVM_CASE(fault_where_nothing_is)
 
 SVM_CASE(fault_read_only_mapping)
 {
-	NEED(w, map_anon(w, 0x1000, SZ_64K, PROT_READ));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, PROT_READ)))
+		return;
 	SAME(w, fault(w, 0x1000, SVM_WRITE), -EPERM);
 	SAME(w, fault(w, 0x1000, SVM_ATOMIC), -EPERM);
 	expect_absent(w, 0x1000);
@@ -94,7 +101,8 @@ SVM_CASE(fault_read_only_mapping)
 
 SVM_CASE(fault_no_access)
 {
-	NEED(w, map_anon(w, 0x1000, SZ_64K, PROT_NONE));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, PROT_NONE)))
+		return;
 	SAME(w, fault(w, 0x1000, SVM_READ), -EFAULT);
 	SAME(w, fault(w, 0x1000, SVM_WRITE), -EFAULT);
 	expect_absent(w, 0x1000);
@@ -103,9 +111,12 @@ SVM_CASE(fault_no_access)
 SVM_CASE(fault_bad_neighbours_do_no_harm)
 {
 	/* Of the granule: a hole, PROT_NONE, read-only, then writable memory. */
-	NEED(w, map_anon(w, 0x11000, 0x2000, PROT_NONE));
-	NEED(w, map_anon(w, 0x13000, 0x2000, PROT_READ));
-	NEED(w, map_anon(w, 0x15000, 0x3000, RW) && touch(w, 0x15000, 0x1000));
+	if (!NEED(w, map_anon(w, 0x11000, 0x2000, PROT_NONE)))
+		return;
+	if (!NEED(w, map_anon(w, 0x13000, 0x2000, PROT_READ)))
+		return;
+	if (!NEED(w, map_anon(w, 0x15000, 0x3000, RW) && touch(w, 0x15000, 0x1000)))
+		return;
 	SAME(w, fault(w, 0x16000, SVM_WRITE), 0);
 	expect_mirrored(w, 0x16000, true);
 	expect_mirrored(w, 0x17000, true);
@@ -122,7 +133,8 @@ SVM_CASE(fault_read_shares_the_zero_page)
 {
 	u64 zero = page_to_phys(ZERO_PAGE(0));
 
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW)))
+		return;
 	SAME(w, fault(w, 0x4000, SVM_READ), 0);
 	SAME(w, look(w, 0x4000).addr, zero);
 	HOLDS(w, !look(w, 0x4000).write);
@@ -136,7 +148,8 @@ SVM_CASE(fault_past_the_end_of_a_file)
 {
 	struct file *file = map_file(w, 0x1000, SZ_32K, RW, MAP_SHARED);
 
-	NEED(w, file);
+	if (!NEED(w, file))
+		return;
 	/* The mapping outlives the file's second half. */
 	i_size_write(file_inode(file), SZ_16K);
 	SAME(w, fault(w, 0x1000, SVM_WRITE), 0);
@@ -151,7 +164,8 @@ SVM_CASE(fault_reads_private_file_without_copying)
 	struct file *file = map_file(w, 0x1000, SZ_32K, RW, MAP_PRIVATE);
 	u64 shared;
 
-	NEED(w, file);
+	if (!NEED(w, file))
+		return;
 	SAME(w, fault(w, 0x2000, SVM_READ), 0);
 	shared = look(w, 0x2000).addr;
 	expect_mirrored(w, 0x2000, false);
@@ -163,7 +177,8 @@ SVM_CASE(fault_reads_private_file_without_copying)
 
 SVM_CASE(fault_huge_page)
 {
-	NEED(w, map_anon(w, 0, SZ_4M, RW) && touch(w, SZ_2M, SZ_4K));
+	if (!NEED(w, map_anon(w, 0, SZ_4M, RW) && touch(w, SZ_2M, SZ_4K)))
+		return;
 	SAME(w, fault(w, SZ_2M + 0x5000, SVM_WRITE), 0);
 	SAME(w, look(w, SZ_2M).lg2, 21u);
 	SAME(w, counters(w).huge_leaves, 1ull);
@@ -176,7 +191,8 @@ SVM_CASE(fault_huge_page)
 SVM_CASE(fault_half_bound_huge_page)
 {
 	/* A window that ends amid the huge page: small leaves, grouped by 16. */
-	NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K));
+	if (!NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K)))
+		return;
 	SAME(w, svm_unbind(w->vm, 0, min_t(u64, w->mm->task_size, 1ull << 48)), 0);
 	SAME(w, svm_bind(w->vm, w->base, w->base + SZ_1M, 0), 0);
 	SAME(w, fault(w, 0x5000, SVM_WRITE), 0);

@@ -40,7 +40,8 @@ static void check_levels(struct world *w)
 	u32 shift;
 	int i;
 
-	NEED(w, map_anon(w, 0, SZ_2M - SZ_4K, RW));
+	if (!NEED(w, map_anon(w, 0, SZ_2M - SZ_4K, RW)))
+		return;
 	for (shift = 12; shift < 48; shift += 9)
 		for (i = 0; i < ARRAY_SIZE(entries); i++)
 			if (shift > 12 || entries[i] < 511)
@@ -63,7 +64,8 @@ static void check_huge(struct world *w)
 {
 	struct leaf leaf;
 
-	NEED(w, map_anon(w, SZ_512M, SZ_2M, RW) && touch(w, SZ_512M, SZ_4K));
+	if (!NEED(w, map_anon(w, SZ_512M, SZ_2M, RW) && touch(w, SZ_512M, SZ_4K)))
+		return;
 	SAME(w, fault(w, SZ_512M + 0x123000, SVM_WRITE), 0);
 	leaf = look(w, SZ_512M + 0x1ff000);
 	SAME(w, leaf.lg2, 21u);
@@ -82,7 +84,8 @@ SVM_CASE(huge_leaf_read_only)
 	struct leaf leaf;
 
 	/* The huge zero page, or 512 times the small one. */
-	NEED(w, map_anon(w, 0, SZ_2M, PROT_READ));
+	if (!NEED(w, map_anon(w, 0, SZ_2M, PROT_READ)))
+		return;
 	SAME(w, fault(w, 0, SVM_READ), 0);
 	leaf = look(w, 0);
 	HOLDS(w, leaf.present && !leaf.write && !leaf.atomic);
@@ -93,8 +96,10 @@ SVM_CASE(huge_leaf_read_only)
 SVM_CASE_WITH(hints_of_64k_come_and_go, .unbound = true)
 {
 	/* Half of a huge page, so that small leaves are used on contiguous memory. */
-	NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K));
-	NEED(w, cpu_phys(w, SZ_64K, true) == cpu_phys(w, 0, true) + SZ_64K);
+	if (!NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K)))
+		return;
+	if (!NEED(w, cpu_phys(w, SZ_64K, true) == cpu_phys(w, 0, true) + SZ_64K))
+		return;
 	SAME(w, svm_bind(w->vm, w->base + SZ_32K, w->base + SZ_1M, 0), 0);
 	SAME(w, fault(w, SZ_512K, SVM_WRITE), 0);
 	HOLDS(w, look(w, SZ_512K).hint);

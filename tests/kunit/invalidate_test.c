@@ -37,9 +37,11 @@ SVM_CASE(zap_of_one_page_takes_one_leaf)
 	struct svm_counters before, after;
 	u64 flushes;
 
-	NEED(w, file && touch(w, 0, SZ_1M));
+	if (!NEED(w, file && touch(w, 0, SZ_1M)))
+		return;
 	SAME(w, fault(w, 0x7000, SVM_WRITE), 0);
-	NEED(w, reachable(w, 0, SZ_1M) == 256);
+	if (!NEED(w, reachable(w, 0, SZ_1M) == 256))
+		return;
 	before = counters(w);
 	flushes = atomic64_read(&w->b.flushes);
 	w->b.arg = &seen;
@@ -68,11 +70,13 @@ SVM_CASE(zap_of_nothing_flushes_nothing)
 	struct file *file = map_file(w, 0, SZ_1M, RW, MAP_SHARED);
 	u64 flushes;
 
-	NEED(w, file && touch(w, 0, SZ_1M));
+	if (!NEED(w, file && touch(w, 0, SZ_1M)))
+		return;
 	SAME(w, fault(w, 0x7000, SVM_WRITE), 0);
 	zap(file, 7, 1);
 	flushes = atomic64_read(&w->b.flushes);
-	NEED(w, touch(w, 0x7000, SZ_4K));
+	if (!NEED(w, touch(w, 0x7000, SZ_4K)))
+		return;
 	zap(file, 7, 1);
 	SAME(w, (u64)atomic64_read(&w->b.flushes), flushes);
 	fput(file);
@@ -83,10 +87,12 @@ SVM_CASE(cpu_write_after_shared_read_moves_the_page)
 	struct svm_counters before;
 
 	/* The device read the zero page; the CPU's copy-on-write replaces it. */
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW)))
+		return;
 	SAME(w, fault(w, 0x4000, SVM_READ), 0);
 	before = counters(w);
-	NEED(w, touch(w, 0x4000, SZ_4K));
+	if (!NEED(w, touch(w, 0x4000, SZ_4K)))
+		return;
 	SAME(w, counters(w).ptes_zapped, before.ptes_zapped + 1);
 	SAME(w, counters(w).flushes, before.flushes + 1);
 	expect_absent(w, 0x4000);
@@ -97,7 +103,8 @@ SVM_CASE(cpu_write_after_shared_read_moves_the_page)
 
 SVM_CASE(unmapped_memory_is_out_of_reach)
 {
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K)))
+		return;
 	SAME(w, fault(w, 0x4000, SVM_WRITE), 0);
 	unmap(w, 0x4000, SZ_4K);
 	expect_absent(w, 0x4000);
@@ -105,16 +112,19 @@ SVM_CASE(unmapped_memory_is_out_of_reach)
 	SAME(w, fault(w, 0x5000, SVM_WRITE), 0);
 	expect_mirrored(w, 0x5000, true);
 	/* Mapped anew: new memory. */
-	NEED(w, map_anon(w, 0x4000, SZ_4K, RW));
+	if (!NEED(w, map_anon(w, 0x4000, SZ_4K, RW)))
+		return;
 	SAME(w, fault(w, 0x4000, SVM_READ), 0);
 	SAME(w, look(w, 0x4000).addr, page_to_phys(ZERO_PAGE(0)));
 }
 
 SVM_CASE(huge_leaf_splits_and_comes_back_small)
 {
-	NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K));
+	if (!NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K)))
+		return;
 	SAME(w, fault(w, 0, SVM_WRITE), 0);
-	NEED(w, look(w, 0).lg2 == 21);
+	if (!NEED(w, look(w, 0).lg2 == 21))
+		return;
 	unmap(w, 0x10000, SZ_4K);
 	SAME(w, reachable(w, 0, SZ_2M), 0ull);
 	SAME(w, counters(w).huge_zapped, 1ull);
@@ -130,11 +140,13 @@ SVM_CASE(huge_leaf_splits_and_comes_back_small)
 SVM_CASE(small_leaves_become_huge)
 {
 	/* Small pages first; then the same addresses hold one huge page. */
-	NEED(w, map_anon(w, 0, SZ_1M, RW) && touch(w, 0, SZ_1M));
+	if (!NEED(w, map_anon(w, 0, SZ_1M, RW) && touch(w, 0, SZ_1M)))
+		return;
 	SAME(w, fault(w, 0, SVM_WRITE), 0);
 	SAME(w, look(w, 0).lg2, 12u);
 	unmap(w, 0, SZ_1M);
-	NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K));
+	if (!NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K)))
+		return;
 	SAME(w, fault(w, 0x3000, SVM_WRITE), 0);
 	SAME(w, look(w, 0).lg2, 21u);
 	expect_mirrored(w, 0x3000, true);
@@ -146,9 +158,11 @@ SVM_CASE_WITH(device_writes_make_the_page_dirty, .granule_lg2 = PAGE_SHIFT)
 	struct page *page;
 	struct folio *folio;
 
-	NEED(w, file && touch(w, 0x2000, SZ_4K));
+	if (!NEED(w, file && touch(w, 0x2000, SZ_4K)))
+		return;
 	SAME(w, fault(w, 0x2000, SVM_WRITE), 0);
-	NEED(w, get_user_pages_fast_only(w->base + 0x2000, 1, 0, &page) == 1);
+	if (!NEED(w, get_user_pages_fast_only(w->base + 0x2000, 1, 0, &page) == 1))
+		return;
 	folio = page_folio(page);
 	folio_lock(folio);
 	folio_clear_dirty(folio);
@@ -168,9 +182,11 @@ SVM_CASE(device_reads_leave_the_page_clean)
 	struct page *page;
 	struct folio *folio;
 
-	NEED(w, file);
+	if (!NEED(w, file))
+		return;
 	SAME(w, fault(w, 0x2000, SVM_READ), 0);
-	NEED(w, get_user_pages_fast_only(w->base + 0x2000, 1, 0, &page) == 1);
+	if (!NEED(w, get_user_pages_fast_only(w->base + 0x2000, 1, 0, &page) == 1))
+		return;
 	folio = page_folio(page);
 	folio_lock(folio);
 	folio_clear_dirty(folio);
@@ -204,10 +220,12 @@ SVM_CASE(invalidation_elsewhere_restarts_no_fault)
 	struct file *file = map_file(w, 0, SZ_1M, RW, MAP_SHARED);
 	struct collision c = { .w = w, .file = file, .page = 5, .left = 1 };
 
-	NEED(w, file && touch(w, 0, SZ_64K));
+	if (!NEED(w, file && touch(w, 0, SZ_64K)))
+		return;
 	SAME(w, fault(w, 0, SVM_WRITE), 0);
 	expect_mirrored(w, 0x5000, true);
-	NEED(w, map_anon(w, SZ_2M, SZ_64K, RW));
+	if (!NEED(w, map_anon(w, SZ_2M, SZ_64K, RW)))
+		return;
 	w->b.arg = &c;
 	w->b.on_alloc = collide;
 	SAME(w, fault(w, SZ_2M, SVM_WRITE), 0);
@@ -225,7 +243,8 @@ SVM_CASE(invalidation_of_the_faulting_table_makes_it_go_again)
 	struct file *file = map_file(w, 0, SZ_1M, RW, MAP_SHARED);
 	struct collision c = { .w = w, .file = file, .page = 5 };
 
-	NEED(w, file && touch(w, 0, SZ_64K));
+	if (!NEED(w, file && touch(w, 0, SZ_64K)))
+		return;
 	w->b.arg = &c;
 	w->b.on_alloc = collide;
 	/* Two directories are allocated before the page is looked at, the table's after. */

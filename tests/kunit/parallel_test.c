@@ -119,8 +119,10 @@ static void check_meeting(struct world *w, u64 one, u64 other)
 
 SVM_CASE(faults_in_two_tables_are_under_way_at_once)
 {
-	NEED(w, map_anon(w, 0, SZ_8M, RW));
-	NEED(w, map_anon(w, SZ_16M, SZ_4K, RW));
+	if (!NEED(w, map_anon(w, 0, SZ_8M, RW)))
+		return;
+	if (!NEED(w, map_anon(w, SZ_16M, SZ_4K, RW)))
+		return;
 	/* The directories and the interval are there; the tables are not. */
 	SAME(w, fault(w, SZ_16M, SVM_WRITE), 0);
 	unmap(w, SZ_2M + SZ_64K, SZ_4K);
@@ -130,8 +132,10 @@ SVM_CASE(faults_in_two_tables_are_under_way_at_once)
 
 SVM_CASE(faults_in_two_new_intervals_are_under_way_at_once)
 {
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW));
-	NEED(w, map_anon(w, SZ_512M + 0x1000, SZ_64K, RW));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW)))
+		return;
+	if (!NEED(w, map_anon(w, SZ_512M + 0x1000, SZ_64K, RW)))
+		return;
 	check_meeting(w, 0x1000, SZ_512M + 0x1000);
 }
 
@@ -140,7 +144,8 @@ SVM_CASE(duplicate_fault_needs_no_mmap_lock)
 	struct faulter f = { .w = w, .off = 0x1000, .access = SVM_READ };
 	bool ended;
 
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW)))
+		return;
 	SAME(w, fault(w, 0x1000, SVM_WRITE), 0);
 	mmap_write_lock(w->mm);
 	ended = faulter_start(&f) && wait_for_completion_timeout(&f.done, LIMIT);
@@ -178,9 +183,14 @@ static bool start_all(struct world *w, struct faulter *f, u64 bytes)
 			.access = i ? SVM_WRITE : SVM_READ,
 		};
 		if (!faulter_start(&f[i]))
-			return false;
+			break;
 	}
-	return true;
+	if (i == THREADS)
+		return true;
+	/* They use the world, which is about to go. */
+	while (i--)
+		faulter_end(&f[i]);
+	return false;
 }
 
 static void end_all(struct world *w, struct faulter *f)
@@ -201,8 +211,10 @@ SVM_CASE(faults_against_invalidations)
 	struct file *file = map_file(w, 0, SZ_4M, RW, MAP_SHARED);
 	u64 at = 0;
 
-	NEED(w, file && touch(w, 0, SZ_4M));
-	NEED(w, start_all(w, f, SZ_4M));
+	if (!NEED(w, file && touch(w, 0, SZ_4M)))
+		return;
+	if (!NEED(w, start_all(w, f, SZ_4M)))
+		return;
 	while (time_before(jiffies, end)) {
 		zap(file, at % 1024, 1 + at % 5);
 		at += 37;
@@ -222,8 +234,10 @@ SVM_CASE(faults_against_new_mappings)
 	u64 at = 0;
 
 	/* Huge and small pages, holes, read-only memory, and splits of what was huge. */
-	NEED(w, map_anon(w, 0, SZ_4M, RW) && touch(w, 0, SZ_4M));
-	NEED(w, start_all(w, f, SZ_4M));
+	if (!NEED(w, map_anon(w, 0, SZ_4M, RW) && touch(w, 0, SZ_4M)))
+		return;
+	if (!NEED(w, start_all(w, f, SZ_4M)))
+		return;
 	while (time_before(jiffies, end)) {
 		u64 off = (at % 16) * SZ_256K;
 
@@ -245,9 +259,11 @@ SVM_CASE_WITH(unbind_amid_faults, .unbound = true)
 	struct faulter f[THREADS] = {};
 	int i;
 
-	NEED(w, map_anon(w, 0, SZ_4M, RW) && touch(w, 0, SZ_4M));
+	if (!NEED(w, map_anon(w, 0, SZ_4M, RW) && touch(w, 0, SZ_4M)))
+		return;
 	unmap(w, SZ_1M, SZ_4K);
-	NEED(w, start_all(w, f, SZ_4M));
+	if (!NEED(w, start_all(w, f, SZ_4M)))
+		return;
 	for (i = 0; i < 20; i++) {
 		SAME(w, svm_bind(w->vm, w->base, w->base + SZ_4M, 0), 0);
 		msleep(20);

@@ -41,7 +41,8 @@ SVM_CASE(shrinker_frees_empty_tables)
 {
 	u64 before, freed;
 
-	NEED(w, map_anon(w, 0, SZ_4M, RW));
+	if (!NEED(w, map_anon(w, 0, SZ_4M, RW)))
+		return;
 	unmap(w, SZ_64K, SZ_4K);
 	unmap(w, SZ_2M + SZ_64K, SZ_4K);
 	SAME(w, fault(w, 0, SVM_WRITE), 0);
@@ -50,13 +51,15 @@ SVM_CASE(shrinker_frees_empty_tables)
 	before = counters(w).device_bytes;
 	freed = counters(w).tables_freed;
 	/* In use: none goes. */
-	NEED(w, shrink_all(w) && shrink_all(w));
+	if (!NEED(w, shrink_all(w) && shrink_all(w)))
+		return;
 	SAME(w, counters(w).tables, 2ull);
 	unmap(w, 0, SZ_2M);
 	shrink_until(w, 1);
 	expect_mirrored(w, SZ_2M, true);
 	/* And again from the beginning. */
-	NEED(w, map_anon(w, 0, SZ_64K, RW));
+	if (!NEED(w, map_anon(w, 0, SZ_64K, RW)))
+		return;
 	SAME(w, fault(w, 0, SVM_WRITE), 0);
 	expect_mirrored(w, 0, true);
 	unmap(w, 0, SZ_4M);
@@ -69,12 +72,15 @@ SVM_CASE(shrinker_frees_empty_tables)
 
 SVM_CASE(shrinker_frees_empty_huge_tables)
 {
-	NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K));
+	if (!NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K)))
+		return;
 	SAME(w, fault(w, 0, SVM_WRITE), 0);
-	NEED(w, look(w, 0).lg2 == 21);
+	if (!NEED(w, look(w, 0).lg2 == 21))
+		return;
 	unmap(w, 0, SZ_2M);
 	shrink_until(w, 0);
-	NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K));
+	if (!NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K)))
+		return;
 	SAME(w, fault(w, 0, SVM_WRITE), 0);
 	expect_mirrored(w, 0x1000, true);
 }
@@ -84,7 +90,8 @@ SVM_CASE(a_table_costs_at_most_128_bytes)
 	/* What lock debugging adds is not the mirror's. */
 	u64 debug = sizeof(struct port_lock) - sizeof(u32), before, i;
 
-	NEED(w, map_anon(w, 0, SZ_32M, RW));
+	if (!NEED(w, map_anon(w, 0, SZ_32M, RW)))
+		return;
 	for (i = 0; i < 16; i++)
 		unmap(w, i * SZ_2M + SZ_64K, SZ_4K);
 	/* Directories and the interval. */

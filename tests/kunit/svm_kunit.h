@@ -144,14 +144,10 @@ int world_vm(struct world *w, const struct world_params *params,
 #define KUNIT_CASE_SLOW KUNIT_CASE
 #endif
 
-/* Expect, and leave the body if it is not so. */
-#define NEED(w, condition) do {						\
-	bool need_ok = (condition);					\
-									\
-	KUNIT_EXPECT_TRUE_MSG((w)->test, need_ok, "%s", #condition);	\
-	if (!need_ok)							\
-		return;							\
-} while (0)
+/* Expect; where it is not so, the body is to return. */
+#define NEED(w, condition) need(w, condition, #condition)
+
+bool need(struct world *w, bool ok, const char *text);
 
 #define SAME(w, left, right) KUNIT_EXPECT_EQ((w)->test, (left), (right))
 #define HOLDS(w, condition) KUNIT_EXPECT_TRUE((w)->test, condition)

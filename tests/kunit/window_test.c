@@ -66,7 +66,8 @@ SVM_CASE_WITH(unbind_wants_a_window, .unbound = true)
 
 SVM_CASE_WITH(fault_outside_a_window, .unbound = true)
 {
-	NEED(w, map_anon(w, 0, SZ_4M, RW) && touch(w, 0, SZ_4K));
+	if (!NEED(w, map_anon(w, 0, SZ_4M, RW) && touch(w, 0, SZ_4K)))
+		return;
 	SAME(w, fault(w, 0, SVM_READ), -EFAULT);
 	SAME(w, bind(w, w->base, w->base + SZ_4K, 0), 0);
 	SAME(w, fault(w, 0, SVM_READ), 0);
@@ -80,22 +81,28 @@ SVM_CASE_WITH(window_at_an_offset, .unbound = true)
 	s64 offset = DEVICE - w->base;
 	struct leaf leaf;
 
-	NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K));
-	NEED(w, map_anon(w, SZ_2M, SZ_1M, RW) && touch(w, SZ_2M, SZ_1M));
+	if (!NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_4K)))
+		return;
+	if (!NEED(w, map_anon(w, SZ_2M, SZ_1M, RW) && touch(w, SZ_2M, SZ_1M)))
+		return;
 	SAME(w, bind(w, DEVICE, DEVICE + SZ_4M, offset), 0);
 	SAME(w, svm_fault(w->vm, DEVICE + 0x1000, SVM_WRITE, NULL), 0);
 	SAME(w, svm_fault(w->vm, DEVICE + SZ_2M + 0x1000, SVM_WRITE, NULL), 0);
 	SAME(w, fault(w, 0x1000, SVM_READ), -EFAULT);
-	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf));
+	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf)))
+		return;
 	SAME(w, leaf.addr, cpu_phys(w, 0x1000, true));
 	SAME(w, leaf.lg2, 21u);
-	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + SZ_2M + 0x1000, &leaf));
+	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + SZ_2M + 0x1000, &leaf)))
+		return;
 	SAME(w, leaf.addr, cpu_phys(w, SZ_2M + 0x1000, true));
 	/* Invalidations find their way, too. */
 	unmap(w, SZ_2M, SZ_1M);
-	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + SZ_2M + 0x1000, &leaf));
+	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + SZ_2M + 0x1000, &leaf)))
+		return;
 	HOLDS(w, !leaf.present);
-	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf));
+	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf)))
+		return;
 	HOLDS(w, leaf.present);
 }
 
@@ -103,18 +110,21 @@ SVM_CASE_WITH(two_windows_on_one_memory, .unbound = true)
 {
 	struct leaf leaf;
 
-	NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K)))
+		return;
 	SAME(w, bind(w, w->base, w->base + SZ_2M, 0), 0);
 	SAME(w, bind(w, DEVICE, DEVICE + SZ_2M, DEVICE - w->base), 0);
 	SAME(w, fault(w, 0x3000, SVM_WRITE), 0);
 	SAME(w, svm_fault(w->vm, DEVICE + 0x3000, SVM_WRITE, NULL), 0);
 	unmap(w, 0x3000, SZ_4K);
 	expect_absent(w, 0x3000);
-	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x3000, &leaf));
+	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x3000, &leaf)))
+		return;
 	HOLDS(w, !leaf.present);
 	SAME(w, svm_unbind(w->vm, w->base, w->base + SZ_2M), 0);
 	expect_absent(w, 0x4000);
-	NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x4000, &leaf));
+	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x4000, &leaf)))
+		return;
 	SAME(w, leaf.addr, cpu_phys(w, 0x4000, true));
 }
 
@@ -123,7 +133,8 @@ SVM_CASE_WITH(unbind_leaves_nothing, .unbound = true)
 	struct svm_counters c;
 	int i;
 
-	NEED(w, map_anon(w, 0, SZ_8M, RW) && touch(w, 0, SZ_8M));
+	if (!NEED(w, map_anon(w, 0, SZ_8M, RW) && touch(w, 0, SZ_8M)))
+		return;
 	for (i = 0; i < 3; i++) {
 		SAME(w, bind(w, w->base, w->base + SZ_8M, 0), 0);
 		SAME(w, fault(w, 0, SVM_WRITE), 0);
@@ -140,8 +151,9 @@ SVM_CASE_WITH(unbind_leaves_nothing, .unbound = true)
 
 static void check_intervals(struct world *w, u64 expected)
 {
-	NEED(w, map_anon(w, 0, SZ_4K, RW) && map_anon(w, SZ_2M, SZ_4K, RW) &&
-	     map_anon(w, SZ_512M, SZ_4K, RW));
+	if (!NEED(w, map_anon(w, 0, SZ_4K, RW) && map_anon(w, SZ_2M, SZ_4K, RW) &&
+		  map_anon(w, SZ_512M, SZ_4K, RW)))
+		return;
 	SAME(w, counters(w).intervals, 0ull);
 	SAME(w, fault(w, 0, SVM_WRITE), 0);
 	SAME(w, counters(w).intervals, 1ull);
@@ -178,10 +190,13 @@ SVM_CASE(prefetch_fills_what_there_is)
 	u64 pages = 0;
 
 	/* 16 MiB with a hole, a guard page and a read-only page. */
-	NEED(w, map_anon(w, 0x1000, SZ_16M, RW));
+	if (!NEED(w, map_anon(w, 0x1000, SZ_16M, RW)))
+		return;
 	unmap(w, 0x5000, SZ_4K);
-	NEED(w, map_anon(w, SZ_2M, SZ_4K, PROT_NONE));
-	NEED(w, map_anon(w, SZ_4M, SZ_4K, PROT_READ));
+	if (!NEED(w, map_anon(w, SZ_2M, SZ_4K, PROT_NONE)))
+		return;
+	if (!NEED(w, map_anon(w, SZ_4M, SZ_4K, PROT_READ)))
+		return;
 	SAME(w, svm_prefetch(w->vm, w->base, w->base + SZ_16M, SVM_WRITE, &pages), 0);
 	SAME(w, pages, (u64)(SZ_16M >> PAGE_SHIFT) - 4);
 	SAME(w, reachable(w, 0, SZ_16M), pages);

@@ -127,6 +127,12 @@ void world_run(struct kunit *test, const struct world_params *params,
 	mmput(test_mm);
 }
 
+bool need(struct world *w, bool ok, const char *text)
+{
+	KUNIT_EXPECT_TRUE_MSG(w->test, ok, "%s", text);
+	return ok;
+}
+
 static bool mapped_at(struct world *w, unsigned long got, u64 want)
 {
 	if (got == want)
