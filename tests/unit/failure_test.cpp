@@ -158,9 +158,12 @@ TEST_F(failure_test, retries_leak_no_mapping)
 			proc->notifiers().during({ f.cpu, f.cpu + PAGE }, [] {});
 	};
 	ASSERT_EQ(fault(BASE, SVM_WRITE), 0);
-	EXPECT_EQ(mem->dma_live(), 512u);
+	u64 mapped = count().present; /* after some retries a fault asks for less */
+
+	EXPECT_GE(mapped, 1u);
+	EXPECT_EQ(mem->dma_live(), mapped);
 	ASSERT_EQ(fault(BASE + 2 * MiB, SVM_WRITE), 0);
-	EXPECT_EQ(mem->dma_live(), 513u);
+	EXPECT_EQ(mem->dma_live(), mapped + 1); /* one huge leaf */
 	EXPECT_EQ(count().retries, 8u);
 }
 

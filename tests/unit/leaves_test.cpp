@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mm/pt/leaves.hpp, on every format: random mapping, retiring and finishing of one table
+ * against an array of what each page should be.
+ */
+#include "tests/unit/tree.hpp"
+
+namespace svm_test
+{
+
+template <typename F> class leaves_test : public tree_machine<F> {
+    protected:
+	using M = tree_machine<F>;
+	static constexpr unsigned entries = M::geometry::entries;
+	static constexpr u64 at = 5 * M::span;
+
+	/* What a page is: not there, or there with this frame. */
+	struct page {
+		u32 frame = NO_FRAME;
+		bool write = false;
+		bool retired = false;
+	};
+
+	void SetUp() override
+	{
+		M::SetUp();
+		t = &M::table_at(at);
+		M::equip(*t);
+		block = M::mem->take_block(0);
+		model.resize(entries);
+	}
+
+	void TearDown() override
+	{
+		M::TearDown_tables([this] {
+			for (u32 i = 0; i < BLOCK_FRAMES; i++)
+				M::mem->put(block + i);
+		});
+	}
+
+	/* Maps frames for DMA as the port would, gives them to map(), and back what it left. */
+	void map(unsigned first, std::vector<page> pages)
+	{
+		std::vector<u64> words(pages.size());
+
+		for (size_t i = 0; i < pages.size(); i++) {
+			if (pages[i].frame == NO_FRAME)
+				continue;
+			M::mem->dma_map(pages[i].frame, 12);
+			words[i] = memory::dma_of(pages[i].frame) | PORT_PAGE_VALID | (pages[i].write ? PORT_PAGE_WRITE : 0);
+		}
+		svm::mirrored_pages source(words.data(), first);
+		{
+			svm::table_guard lock(t->lock);
+
+			M::leaves::map(M::tree, *t, first, unsigned(pages.size()), source);
+		}
+		for (u64 w : words)
+			if (w)
+				M::mem->dma_unmap(w & ~PORT_PAGE_FLAGS, 12, false);
+	}
+
+	svm::va_span retire(unsigned first, unsigned last)
+	{
+		svm::table_guard lock(t->lock);
+
+		return M::leaves::retire(M::tree, *t, first, last);
+	}
+
+	void finish(unsigned first, unsigned last)
+	{
+		svm::table_guard lock(t->lock);
+
+		M::leaves::finish(M::tree, *t, first, last);
+	}
+
+	/* Each entry says what the model says; the counts add up; hints are true. */
+	void check()
+	{
+		svm::table_guard lock(t->lock);
+		unsigned live = 0, retired = 0;
+
+		for (unsigned i = 0; i < entries; i++) {
+			u64 word = F::load(static_cast<char *>(t->mem.cpu) + (i << F::levels[M::geometry::table_level].entry_lg2));
+			const page &p = model[i];
+			bool valid = p.frame != NO_FRAME && !p.retired;
+
+			ASSERT_EQ(F::valid(word), valid) << i;
+			ASSERT_EQ(F::retired(word), p.frame != NO_FRAME && p.retired) << i;
+			if (p.frame == NO_FRAME) {
+				ASSERT_EQ(word, F::empty) << i;
+				continue;
+			}
+			ASSERT_EQ(F::address(word, M::geometry::table_level), memory::dma_of(p.frame)) << i;
+			ASSERT_EQ(F::writable(word), p.write) << i;
+			(valid ? live : retired)++;
+			if (valid && F::hinted(word))
+				check_group(i);
+		}
+		ASSERT_EQ(t->live, live);
+		ASSERT_EQ(t->retired, retired);
+		ASSERT_EQ(M::mem->dma_live(), live + retired);
+		ASSERT_EQ(M::counted().present, live);
+	}
+
+	/* A hint speaks for all of its group. */
+	void check_group(unsigned i)
+	{
+		unsigned first = i >> F::hint_lg2 << F::hint_lg2;
+
+		for (unsigned k = first; k < first + (1u << F::hint_lg2); k++) {
+			ASSERT_NE(model[k].frame, NO_FRAME);
+			ASSERT_FALSE(model[k].retired);
+			ASSERT_EQ(model[k].frame, model[first].frame + (k - first));
+			ASSERT_EQ(model[k].write, model[first].write);
+		}
+		ASSERT_EQ(memory::dma_of(model[first].frame) % (PORT_PAGE_SIZE << F::hint_lg2), 0u);
+		hints_seen++;
+	}
+
+	svm::table *t = nullptr;
+	u32 block = NO_FRAME;
+	std::vector<page> model;
+	u64 hints_seen = 0;
+};
+TYPED_TEST_SUITE(leaves_test, all_formats);
+
+/* Page n of the table is always frame n of the block, or one shifted by one: contiguous runs and broken ones come about. */
+TYPED_TEST(leaves_test, random_against_an_array)
+{
+	using page = typename TestFixture::page;
+	std::mt19937_64 r(13);
+	constexpr unsigned entries = TestFixture::entries;
+
+	for (int step = 0; step < 2500; step++) {
+		unsigned first = unsigned(r() % entries), count = unsigned(1 + r() % 70);
+
+		if (r() % 2)
+			first &= ~15u;
+		count = std::min(count, entries - first);
+		switch (r() % 3) {
+		case 0: { /* map, also over what is there: the same page, perhaps with more permission */
+			std::vector<page> pages(count);
+			bool write = r() % 2, shift = r() % 8 == 0, holes = r() % 2;
+
+			for (unsigned i = 0; i < count; i++) {
+				page &m = this->model[first + i];
+
+				if (m.frame != NO_FRAME && m.retired)
+					continue; /* the sequence keeps faults out */
+				if (holes && r() % 16 == 0)
+					continue;
+				if (m.frame == NO_FRAME)
+					m = { this->block + (first + i + shift) % BLOCK_FRAMES, write, false };
+				else
+					m.write |= write;
+				pages[i] = { m.frame, write, false };
+			}
+			this->map(first, pages);
+			break;
+		}
+		case 1: {
+			svm::va_span owed = this->retire(first, first + count);
+			bool any = false;
+
+			for (unsigned i = first; i < first + count; i++) {
+				page &m = this->model[i];
+
+				if (m.frame == NO_FRAME)
+					continue;
+				any = true;
+				m.retired = true;
+				/* Whatever was retired in the part is in the span that is to be flushed. */
+				ASSERT_TRUE(owed.holds(TestFixture::at + u64(i) * PAGE));
+			}
+			if (any) {
+				ASSERT_FALSE(owed.empty());
+			}
+			break;
+		}
+		case 2:
+			this->finish(first, first + count);
+			for (unsigned i = first; i < first + count; i++)
+				if (this->model[i].retired)
+					this->model[i] = {};
+			break;
+		}
+		this->check();
+		if (this->HasFatalFailure())
+			return;
+	}
+	if (TypeParam::hint_lg2) {
+		EXPECT_GT(this->hints_seen, 1000u);
+	}
+}
+
+/* allows() and present() against each other, entry by entry. */
+TYPED_TEST(leaves_test, allows_and_present)
+{
+	using page = typename TestFixture::page;
+	using leaves = typename TestFixture::leaves;
+
+	EXPECT_FALSE(leaves::allows(*this->t, TestFixture::at, SVM_READ));
+	this->map(3, std::vector<page>{ { this->block, false, false }, { this->block + 1, true, false } });
+	this->model[3] = { this->block, false, false };
+	this->model[4] = { this->block + 1, true, false };
+	for (svm_access how : { SVM_READ, SVM_WRITE, SVM_ATOMIC }) {
+		u64 words[8] = {};
+		u32 n = leaves::present(*this->t, 0, 8, how, words);
+
+		EXPECT_EQ(n, how == SVM_READ ? 2u : 1u);
+		for (unsigned i = 0; i < 8; i++)
+			EXPECT_EQ(words[i] == PORT_PAGE_SKIP, leaves::allows(*this->t, TestFixture::at + i * PAGE, how)) << i;
+	}
+	this->retire(4, 5);
+	EXPECT_FALSE(leaves::allows(*this->t, TestFixture::at + 4 * PAGE, SVM_READ));
+	this->finish(4, 5);
+}
+
+/* Small leaves, a huge one over them, and small ones again: what is replaced is flushed and given back. */
+TYPED_TEST(leaves_test, huge_and_back)
+{
+	using page = typename TestFixture::page;
+	using M = TestFixture;
+	u64 flushes = this->gpus->flushes;
+	u32 lg2 = M::geometry::table_lg2;
+
+	this->map(0, std::vector<page>(40, page{ this->block, false, false }));
+	EXPECT_EQ(this->mem->dma_live(), 40u);
+	this->mem->dma_map(this->block, lg2);
+	{
+		svm::table_guard lock(this->t->lock);
+
+		EXPECT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block), { false, false, SVM_SYSTEM }));
+		EXPECT_EQ(this->t->top, svm::table_top::huge);
+	}
+	EXPECT_EQ(this->mem->dma_live(), 1u);
+	EXPECT_EQ(this->gpus->flushes, flushes + 1);
+	EXPECT_EQ(this->counted().present, M::geometry::entries);
+	EXPECT_TRUE(M::leaves::allows(*this->t, M::at + M::span - 1, SVM_READ));
+	EXPECT_FALSE(M::leaves::allows(*this->t, M::at, SVM_WRITE));
+	{
+		/* A second one keeps the first; it may only grant. */
+		svm::table_guard lock(this->t->lock);
+
+		EXPECT_FALSE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block), { true, true, SVM_SYSTEM }));
+	}
+	EXPECT_TRUE(M::leaves::allows(*this->t, M::at, SVM_ATOMIC));
+	EXPECT_EQ(this->gpus->flushes, flushes + 2);
+
+	svm::va_span owed = this->retire(7, 8);
+
+	EXPECT_EQ(owed, (svm::va_span{ M::at, M::at + M::span })); /* a huge leaf goes whole */
+	EXPECT_EQ(this->counted().present, 0u);
+	EXPECT_FALSE(M::leaves::allows(*this->t, M::at, SVM_READ));
+	EXPECT_EQ(this->mem->dma_live(), 1u);
+	EXPECT_EQ(this->retire(100, 101), owed); /* still owed, whoever asks */
+	this->finish(7, 8);
+	EXPECT_EQ(this->mem->dma_live(), 0u);
+	EXPECT_EQ(this->retire(0, M::geometry::entries), svm::va_span{});
+	this->map(0, std::vector<page>{ { this->block, true, false } });
+	this->model[0] = { this->block, true, false };
+	this->check();
+}
+
+/* A table that maps nothing counts as idle, once. */
+TYPED_TEST(leaves_test, idle_count)
+{
+	using page = typename TestFixture::page;
+
+	EXPECT_EQ(this->tree.idle.load_relaxed(), 1u);
+	this->map(0, std::vector<page>{ { this->block, true, false } });
+	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u);
+	this->retire(0, 1);
+	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u); /* its page is not given back yet */
+	this->finish(0, 1);
+	EXPECT_EQ(this->tree.idle.load_relaxed(), 1u);
+	this->map(0, std::vector<page>{ { this->block, true, false } });
+	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u);
+}
+
+} // namespace svm_test

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A bare tree of page tables of one format, without a vm, windows or faults: for tests of mm/pt. */
+#ifndef SVM_TESTS_UNIT_TREE_HPP
+#define SVM_TESTS_UNIT_TREE_HPP
+
+#include "drivers/mmu/xe2.hpp"
+#include "mm/pt/gather.hpp"
+#include "mm/pt/ops.hpp"
+#include "tests/unit/machine.hpp"
+#include "tests/unit/nv_v2.hpp"
+
+#include <random>
+
+namespace svm_test
+{
+
+/* As different as formats are: hints and 8-byte entries; or neither, and a dual PDE. */
+using all_formats = ::testing::Types<svm::xe2, nv_v2>;
+
+template <typename F> class tree_machine : public machine {
+    protected:
+	using walk = svm::walk<F>;
+	using leaves = svm::leaves<F>;
+	using geometry = svm::geometry<F>;
+
+	static constexpr const svm_format &ops = svm::format_ops<F>;
+	static constexpr u64 va_end = 1ull << F::va_bits;
+	static constexpr u64 span = 1ull << geometry::table_lg2;
+
+	void SetUp() override
+	{
+		tree.ops = &backend::ops;
+		tree.backend = gpus.get();
+		tree.domain = port_domain_create(&tree, proc.get(), &dev);
+		tree.root = walk::make_root(tree).value();
+		ASSERT_NE(tree.root, nullptr);
+	}
+
+	void TearDown() override
+	{
+		TearDown_tables([] {});
+	}
+
+	/* Takes everything apart; pages() puts the test's own frames in between. */
+	template <typename Fn> void TearDown_tables(Fn pages)
+	{
+		walk::visit(tree, { 0, va_end }, take_out, this);
+		port_domain_destroy(tree.domain);
+		walk::free_directory(tree, tree.root);
+		pages();
+		machine::TearDown();
+	}
+
+	svm::table &table_at(u64 va)
+	{
+		svm::table *t = walk::make_table(tree, va, nullptr).value();
+
+		EXPECT_NE(t, nullptr);
+		return *t;
+	}
+
+	/* Device memory for small leaves. */
+	void equip(svm::table &t)
+	{
+		svm_table_mem mem{};
+
+		ASSERT_EQ(backend::ops.table_alloc(gpus.get(), ops.table_bytes, &mem), 0);
+
+		svm::table_guard lock(t.lock);
+
+		tree.stat.add(svm::stat::device_bytes, mem.bytes);
+		ASSERT_TRUE(leaves::give_memory(t, mem));
+	}
+
+	svm_counters counted() const
+	{
+		svm_counters c;
+
+		tree.stat.read(c);
+		return c;
+	}
+
+	/* Unmaps the table, and frees it after a grace period. */
+	static bool take_out(svm::table &t, svm::va_span part, void *self)
+	{
+		auto *m = static_cast<tree_machine *>(self);
+		{
+			svm::gather g(m->tree, ops, true);
+			{
+				svm::table_guard lock(t.lock);
+
+				g.retire(t, part);
+				leaves::unlink(t);
+				g.owe(part, part);
+			}
+			g.finish();
+		}
+		{
+			svm::table_guard lock(t.lock);
+
+			walk::unpublish(m->tree, t);
+		}
+		port_defer(m->tree.domain, &t.link, &t);
+		return true;
+	}
+
+	svm::tree tree;
+};
+
+} // namespace svm_test
+
+#endif
