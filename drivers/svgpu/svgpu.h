@@ -225,7 +225,8 @@ int svgpu_sync_run(struct svgpu_device *dev, const struct svgpu_sync *op);
 
 /* tables.c */
 extern bool svgpu_tables_in_vram;
-extern const struct svm_backend_ops svgpu_backend_ops;
+extern const struct svm_backend_ops svgpu_vram_ops;
+extern const struct svm_backend_ops svgpu_system_ops;
 void svgpu_vram_init(struct svgpu_device *dev);
 void svgpu_vram_fini(struct svgpu_device *dev);
 

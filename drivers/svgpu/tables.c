@@ -200,7 +200,30 @@ static void publish(void *backend)
 	wmb();
 }
 
-const struct svm_backend_ops svgpu_backend_ops = {
+static bool lost(void *backend)
+{
+	struct svgpu_vm *vm = backend;
+
+	/*
+	 * The entries that were read, then the generation: pairs with the
+	 * device, which changes its generation before it touches VRAM again.
+	 */
+	rmb();
+	return readq(vm->dev->bar + SVGPU_REG_GENERATION) !=
+	       vm->dev->generation;
+}
+
+/* What a device loses when it is reset; tables in system memory stay. */
+const struct svm_backend_ops svgpu_vram_ops = {
+	.table_alloc = table_alloc,
+	.table_free = table_free,
+	.flush_begin = flush_begin,
+	.flush_wait = flush_wait,
+	.publish = publish,
+	.lost = lost,
+};
+
+const struct svm_backend_ops svgpu_system_ops = {
 	.table_alloc = table_alloc,
 	.table_free = table_free,
 	.flush_begin = flush_begin,

@@ -67,7 +67,8 @@ void svgpu_vm_unuse(struct svgpu_vm *vm)
 static int vm_make_svm(struct svgpu_vm *vm, u32 interval_lg2, u32 granule_lg2)
 {
 	struct svm_vm_params params = {
-		.ops = &svgpu_backend_ops,
+		.ops = svgpu_tables_in_vram ? &svgpu_vram_ops :
+					      &svgpu_system_ops,
 		.backend = vm,
 		.format = vm->dev->format,
 		.mm = current->mm,
