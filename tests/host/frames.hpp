@@ -87,11 +87,6 @@ class memory {
 	{
 		dma_live_.fetch_sub(n, std::memory_order_relaxed);
 	}
-	/* After the device lost the only record of what was mapped. */
-	void dma_forget()
-	{
-		dma_live_.store(0, std::memory_order_relaxed);
-	}
 	u64 dma_live() const
 	{
 		return dma_live_.load(std::memory_order_relaxed);
