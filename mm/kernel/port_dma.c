@@ -121,6 +121,10 @@ void port_dma_release(struct port_domain *d, u64 dma, u32 lg2, bool dirty)
 	phys_addr_t phys = dirty ? dma_phys(d, dma) : 0;
 
 	dma_unmap(d, dma, lg2);
-	if (dirty)
-		mark_dirty(phys, lg2);
+	if (!dirty)
+		return;
+	/* Only of a table that something else wrote to. */
+	if (WARN_ON_ONCE(!pfn_valid(PHYS_PFN(phys))))
+		return;
+	mark_dirty(phys, lg2);
 }

@@ -70,11 +70,16 @@ static unsigned long required(const struct port_fault *f)
 }
 
 /*
- * Memory that the kernel itself gave up access to. hmm does not know it, and its
- * vm_ops are private to mm/, but the files have a superblock of their own.
+ * What hmm would hand out and must not: secret memory (its vm_ops are private to
+ * mm/, but the files have a superblock of their own), and shadow stacks, which the
+ * CPU's entries call writable and nobody but the CPU may write.
  */
-bool svm_is_secretmem(const struct vm_area_struct *vma)
+bool svm_is_off_limits(const struct vm_area_struct *vma)
 {
+#ifdef VM_SHADOW_STACK
+	if (vma->vm_flags & VM_SHADOW_STACK)
+		return true;
+#endif
 	return vma->vm_file &&
 	       file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC;
 }
@@ -106,28 +111,48 @@ static bool must_not_fault(struct vm_area_struct *vma)
 	return is_vm_hugetlb_page(vma) || userfaultfd_armed(vma);
 }
 
-/* Such a fault. Bounded: the core is asked to start over, whatever came of it. */
-static int fault_by_hand(struct pass *p)
+/* Such a fault, under mmap_lock, which may be dropped and taken again in between. */
+static int fault_by_hand(struct mm_struct *mm, u64 cpu, bool write, bool user)
 {
-	const struct port_fault *f = p->f;
+	struct vm_area_struct *vma = find_vma(mm, cpu);
 	bool unlocked = false;
 	int err;
 
-	if (f->write && !(p->vma->vm_flags & VM_WRITE))
-		return -EPERM;
-	err = fixup_user_fault(p->d->mm, f->cpu,
-			       FAULT_FLAG_REMOTE | (f->write ? FAULT_FLAG_WRITE : 0),
-			       &unlocked);
-	p->vma = NULL;	/* may be gone if it was unlocked */
-	switch (err) {
-	case 0:
-		return -EBUSY;
-	case -EINTR:
-	case -ENOMEM:
-		return err;
-	default:
+	if (!vma || vma->vm_start > cpu || svm_is_off_limits(vma) ||
+	    (!user && userfaultfd_armed(vma)))
 		return -EFAULT;
+	if (write && !(vma->vm_flags & VM_WRITE))
+		return -EPERM;
+	err = fixup_user_fault(mm, cpu,
+			       FAULT_FLAG_REMOTE | (write ? FAULT_FLAG_WRITE : 0),
+			       &unlocked);
+	return !err || err == -EINTR || err == -ENOMEM ? err : -EFAULT;
+}
+
+/**
+ * port_wait() - make one page present by a fault that may drop mmap_lock
+ * @d: domain
+ * @cpu: address
+ * @write: for writing
+ * @user: also where it means to wait for a userfaultfd's manager
+ *
+ * Context: sleeps; with @user for as long as a process likes (killably), so not in
+ * a reader section: whoever waits for readers would wait for that process.
+ * Return: 0: ask port_fault() again; -EFAULT, -EPERM, -ENOMEM, -EINTR.
+ */
+int port_wait(struct port_domain *d, u64 cpu, bool write, bool user)
+{
+	struct mm_struct *mm = d->mm;
+	int err = -EINTR;
+
+	if (!mmget_not_zero(mm))
+		return -EFAULT;
+	if (!mmap_read_lock_killable(mm)) {
+		err = fault_by_hand(mm, cpu, write, user);
+		mmap_read_unlock(mm);
 	}
+	mmput_async(mm);	/* as in port_fault() */
+	return err;
 }
 
 /* Step 1: the faulting page alone. 0: p->pfn satisfies the fault. */
@@ -138,7 +163,7 @@ static int ask_page(struct pass *p)
 	int err;
 
 	p->vma = find_vma(p->d->mm, f->cpu);
-	if (!p->vma || p->vma->vm_start > f->cpu || svm_is_secretmem(p->vma))
+	if (!p->vma || p->vma->vm_start > f->cpu || svm_is_off_limits(p->vma))
 		return -EFAULT;
 	look = must_not_fault(p->vma);
 	err = ask(p, f->cpu, f->cpu + PAGE_SIZE, look ? 0 : required(f), &p->pfn);
@@ -150,7 +175,7 @@ static int ask_page(struct pass *p)
 		return err == -EPERM || err == -EBUSY || err == -ENOMEM ? err : -EFAULT;
 	if (p->pfn & HMM_PFN_ERROR)
 		return -EFAULT;
-	return look ? fault_by_hand(p) : -EBUSY;
+	return look ? -EINPROGRESS : -EBUSY;
 }
 
 /* Does one CPU mapping cover the block around f->cpu? Then its first pfn. */
@@ -251,8 +276,8 @@ static int snapshot_piece(struct pass *p, u64 start, u64 end)
 	return err;
 }
 
-/* Secret memory of other mappings in the span is left out. */
-static void drop_secretmem(struct pass *p)
+/* Off limits in other mappings of the span: left out. */
+static void drop_off_limits(struct pass *p)
 {
 	struct port_fault *f = p->f;
 	struct vm_area_struct *vma = find_vma(p->d->mm, f->start);
@@ -260,7 +285,7 @@ static void drop_secretmem(struct pass *p)
 
 	for (; vma && vma->vm_start < f->end;
 	     vma = find_vma(p->d->mm, vma->vm_end)) {
-		if (!svm_is_secretmem(vma))
+		if (!svm_is_off_limits(vma))
 			continue;
 		from = max_t(u64, f->start, vma->vm_start);
 		to = min_t(u64, f->end, vma->vm_end);
@@ -282,7 +307,7 @@ static int snapshot(struct pass *p)
 		if (err)
 			return err == -EBUSY ? err : -EFAULT;
 	}
-	drop_secretmem(p);
+	drop_off_limits(p);
 	/* Gone since step 1: go again. */
 	if (!satisfies(f->page[(f->cpu - f->start) >> PAGE_SHIFT], f->write))
 		return -EBUSY;

@@ -73,7 +73,7 @@ void svm_shrinker_add(struct port_domain *d);
 void svm_shrinker_del(struct port_domain *d);
 
 /* port_fault.c */
-bool svm_is_secretmem(const struct vm_area_struct *vma);
+bool svm_is_off_limits(const struct vm_area_struct *vma);
 
 /* port_dma.c */
 struct iommu_domain *svm_dma_iommu(struct device *dev);

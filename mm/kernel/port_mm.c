@@ -153,7 +153,7 @@ static bool may_mirror(const struct vm_area_struct *vma, bool write)
 	unsigned long need = VM_READ | (write ? VM_WRITE : 0);
 
 	return (vma->vm_flags & need) == need &&
-	       !(vma->vm_flags & (VM_IO | VM_PFNMAP)) && !svm_is_secretmem(vma);
+	       !(vma->vm_flags & (VM_IO | VM_PFNMAP)) && !svm_is_off_limits(vma);
 }
 
 /**

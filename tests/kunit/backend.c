@@ -93,11 +93,19 @@ static void fake_flush_wait(void *backend, u64 token, bool may_sleep)
 	atomic64_inc(&b->waited);
 }
 
+static bool fake_lost(void *backend)
+{
+	struct backend *b = backend;
+
+	return READ_ONCE(b->lost);
+}
+
 const struct svm_backend_ops backend_ops = {
 	.table_alloc = fake_alloc,
 	.table_free = fake_free,
 	.flush_begin = fake_flush_begin,
 	.flush_wait = fake_flush_wait,
+	.lost = fake_lost,
 };
 
 void *backend_table(const struct backend *b, u64 addr, bool vram)
@@ -128,4 +136,12 @@ void backend_exit(struct backend *b)
 {
 	if (b->pool)
 		__free_pages(b->pool, POOL_ORDER);
+}
+
+void backend_reset(struct backend *b)
+{
+	WRITE_ONCE(b->lost, true);
+	/* Whatever scribbles shows as lost before; pairs with the core's order of reading. */
+	smp_wmb();
+	memset(page_address(b->pool), 0xdb, PAGE_SIZE << POOL_ORDER);
 }

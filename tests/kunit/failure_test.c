@@ -4,6 +4,7 @@
  * kernel's own fault injection (current->fail_nth runs down by one for each of the
  * slab allocator's, and of the page allocator's above order 0).
  */
+#include <linux/file.h>
 #include <linux/kmod.h>
 #include <linux/mman.h>
 #include <linux/sched.h>
@@ -55,6 +56,28 @@ SVM_CASE(device_memory_fails_in_a_prefetch)
 	SAME(w, svm_prefetch(w->vm, w->base, w->base + SZ_8M, SVM_WRITE, &pages), 0);
 	SAME(w, pages, (u64)(SZ_8M >> PAGE_SHIFT) - 4);
 	SAME(w, reachable(w, 0, SZ_8M), pages);
+}
+
+SVM_CASE_WITH(tables_that_the_device_lost_are_not_believed, .vram = true)
+{
+	struct file *file = map_file(w, 0, SZ_1M, RW, MAP_SHARED);
+
+	if (!NEED(w, file && touch(w, 0, SZ_1M)))
+		return;
+	if (!NEED(w, map_anon(w, SZ_2M, SZ_2M, RW) && touch(w, SZ_2M, SZ_4K)))
+		return;
+	SAME(w, fault(w, 0, SVM_WRITE), 0);
+	SAME(w, fault(w, SZ_2M, SVM_WRITE), 0);
+	SAME(w, reachable(w, 0, SZ_4M), 256 + 512ull);
+	backend_reset(&w->b);
+	/* Words that look like leaves lead to no page of ours: none is touched. */
+	zap(file, 3, 1);
+	unmap(w, SZ_2M, SZ_2M);
+	unmap(w, 0, SZ_64K);
+	SAME(w, counters(w).dirtied, 0ull);
+	SAME(w, svm_unbind(w->vm, 0, min_t(u64, w->mm->task_size, 1ull << 48)), 0);
+	SAME(w, counters(w).tables, 0ull);
+	fput(file);
 }
 
 #ifdef CONFIG_FAULT_INJECTION
@@ -216,6 +239,7 @@ SVM_CASE(each_allocation_fails_once)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(device_memory_fails_at_each_level),
 	KUNIT_CASE(device_memory_fails_in_a_prefetch),
+	KUNIT_CASE(tables_that_the_device_lost_are_not_believed),
 #ifdef CONFIG_FAULT_INJECTION
 	KUNIT_CASE(fault_in_a_table_allocates_nothing),
 	KUNIT_CASE(invalidation_allocates_nothing),

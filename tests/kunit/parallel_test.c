@@ -226,12 +226,13 @@ SVM_CASE(faults_against_invalidations)
 		return;
 	if (!NEED(w, start_all(w, f, SZ_4M)))
 		return;
-	for (i = 0; i < 300 && time_before(jiffies, end); i++) {
-		zap(file, at % 1024, 1 + at % 5);
+	for (i = 0; i < 150 && time_before(jiffies, end); i++) {
+		zap(file, at % 1024, 1 + at % 64);
 		at += 37;
 		if (i % 3 == 0)
 			wait_for_a_fault(w);
 	}
+	wait_for_a_fault(w);
 	end_all(w, f);
 	check_agreement(w, SZ_4M);
 	KUNIT_EXPECT_GT(w->test, counters(w).ptes_zapped, 0ull);
@@ -240,16 +241,17 @@ SVM_CASE(faults_against_invalidations)
 
 SVM_CASE(faults_against_new_mappings)
 {
-	unsigned long end = jiffies + 2 * HZ;
+	unsigned long end = jiffies + LIMIT;
 	struct faulter f[THREADS] = {};
 	u64 at = 0;
+	int i;
 
 	/* Huge and small pages, holes, read-only memory, and splits of what was huge. */
 	if (!NEED(w, map_anon(w, 0, SZ_4M, RW) && touch(w, 0, SZ_4M)))
 		return;
 	if (!NEED(w, start_all(w, f, SZ_4M)))
 		return;
-	while (time_before(jiffies, end)) {
+	for (i = 0; i < 100 && time_before(jiffies, end); i++) {
 		u64 off = (at % 16) * SZ_256K;
 
 		unmap(w, off, SZ_128K);
@@ -260,7 +262,10 @@ SVM_CASE(faults_against_new_mappings)
 			touch(w, SZ_2M, SZ_4K);
 		}
 		at += 5;
+		if (i % 3 == 0)
+			wait_for_a_fault(w);
 	}
+	wait_for_a_fault(w);
 	end_all(w, f);
 	check_agreement(w, SZ_4M);
 }

@@ -27,6 +27,7 @@ struct file;
  * @live: tables given out and not given back
  * @flushes: calls of flush_begin
  * @waited: calls of flush_wait
+ * @lost: the device was reset, its memory is not what it was
  * @fail_at: the call of table_alloc that fails, counted from 1; 0: none
  * @on_alloc: called in each table_alloc; may sleep
  * @on_flush: called in each flush_begin; may not sleep
@@ -42,6 +43,7 @@ struct backend {
 	atomic_t live;
 	atomic64_t flushes;
 	atomic64_t waited;
+	bool lost;
 	int fail_at;
 	void (*on_alloc)(struct backend *b);
 	void (*on_flush)(struct backend *b, u64 start, u64 end);
@@ -56,6 +58,8 @@ extern const struct svm_backend_ops backend_ops;
 
 int backend_init(struct backend *b, bool vram);
 void backend_exit(struct backend *b);
+/* A device with memory of its own is reset: all that lay there is garbage. */
+void backend_reset(struct backend *b);
 /* Where the CPU sees the table at a device's address; NULL: no table can be there. */
 void *backend_table(const struct backend *b, u64 addr, bool vram);
 
