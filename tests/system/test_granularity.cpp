@@ -105,11 +105,11 @@ SVM_TEST(Granularity, InvalidationElsewhereRestartsNoFault)
 	EXPECT_EQ(finish(gpu.queue.touch(memory.bytes(512, 1), page, true)).status, 0);
 	EXPECT_TRUE(eventually([&] { return gpu.vm.counters().invalidations > 10; }));
 	libsvm::counters before = gpu.vm.counters();
-	EXPECT_EQ(finish(gpu.queue.touch(memory.bytes(513, 511), page, true)).status, 0);
+	EXPECT_EQ(finish(gpu.queue.touch(memory.bytes(513, 255), page, true)).status, 0);
 	libsvm::counters delta = gpu.vm.counters() - before;
 	stop.store(true, std::memory_order_relaxed);
 	noise.join();
-	EXPECT_GE(delta.faults, 511u);
+	EXPECT_GE(delta.faults, 255u);
 	EXPECT_GT(delta.invalidations, 3u) << "the noise was not there";
 	EXPECT_EQ(delta.retries, 0u);
 }

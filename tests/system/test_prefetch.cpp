@@ -50,7 +50,7 @@ SVM_TEST(Prefetch, UnderChurn)
 			}
 		});
 	hammer busy(gpu.vm, memory.bytes(512, 512), true);
-	for (unsigned round = 0; round < 6; round++) {
+	for (unsigned round = 0; round < 4; round++) {
 		EXPECT_EQ(madvise(memory.data(), 3 * mib, MADV_DONTNEED), 0);
 		EXPECT_EQ(mprotect(&memory.at(1024), mib, PROT_READ), 0);
 		EXPECT_EQ(munmap(&memory.at(1500), 100 * page), 0);

@@ -109,7 +109,7 @@ SVM_TEST(Row11Special, CpuWriteToAZeroPageIsSeen)
 	memory.no_huge_pages();
 	hammer busy(gpu.vm, memory.bytes(), false);
 	busy.wait_for(1);
-	for (std::size_t i = 0; i < memory.pages(); i += 16) {
+	for (std::size_t i = 0; i < memory.pages(); i += 32) {
 		EXPECT_DEVICE_READS(gpu.queue, &memory.at(i), 0);
 		memory.at(i) = std::byte{8};
 		EXPECT_DEVICE_READS(gpu.queue, &memory.at(i), 8);
