@@ -19,6 +19,7 @@
  * is free by then: no page flag is looked at.
  */
 #include <linux/dma-direct.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -58,13 +59,16 @@ static void dma_unmap(struct port_domain *d, u64 dma, u32 lg2)
 
 /*
  * Map 2^lg2 bytes of physically contiguous memory from @page on; *dma is aligned to
- * that. Never sleeps. Return: 0, -ENOMEM (refused), -EIO (would be bounced or unaligned).
+ * that. Never sleeps. Return: 0, -ENOMEM (refused), -EIO (bounced, unaligned, or not coherent).
  */
 int svm_dma_map(struct port_domain *d, struct page *page, u32 lg2, u64 *dma)
 {
-	dma_addr_t addr = dma_map_page_attrs(d->dev, page, 0, 1ul << lg2,
-					     DMA_BIDIRECTIONAL, SVM_DMA_ATTRS);
+	dma_addr_t addr;
 
+	if (!dev_is_dma_coherent(d->dev))
+		return -EIO;
+	addr = dma_map_page_attrs(d->dev, page, 0, 1ul << lg2,
+				  DMA_BIDIRECTIONAL, SVM_DMA_ATTRS);
 	if (dma_mapping_error(d->dev, addr))
 		return -ENOMEM;
 	atomic_long_inc(&svm_live.mappings);

@@ -75,7 +75,7 @@ static int interval_insert(struct port_interval *i, u64 start, u64 length)
 	if (err != -EINTR || fatal_signal_pending(current))
 		return err;
 	INIT_WORK_ONSTACK(&w.work, insert_in_worker);
-	queue_work(system_unbound_wq, &w.work);
+	queue_work(svm_workqueue, &w.work);
 	flush_work(&w.work);
 	destroy_work_on_stack(&w.work);
 	return w.err;
