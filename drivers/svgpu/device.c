@@ -146,7 +146,7 @@ int svgpu_device_init(struct svgpu_device *dev)
 	dev->error = -ENODEV;
 	INIT_WORK(&dev->wedge_work, wedge_work);
 	INIT_DELAYED_WORK(&dev->watchdog, watchdog_work);
-	init_waitqueue_head(&dev->vms_gone);
+	init_waitqueue_head(&dev->gone);
 	xa_init_flags(&dev->contexts, XA_FLAGS_ALLOC);
 	xa_init_flags(&dev->queues, XA_FLAGS_ALLOC);
 

@@ -79,9 +79,10 @@ static struct svgpu_fault_rec *rec_get(struct svgpu_device *dev)
 
 	spin_lock(&f->lock);
 	rec = list_first_entry_or_null(&f->idle, struct svgpu_fault_rec, link);
-	f->starved = !rec;
 	if (rec)
 		list_del(&rec->link);
+	else
+		f->starved = true;
 	spin_unlock(&f->lock);
 	if (!rec)
 		return NULL;

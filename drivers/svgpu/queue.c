@@ -179,7 +179,9 @@ void svgpu_queue_stop(struct svgpu_queue *queue, int error)
 	queue_end_tasks(queue, svgpu_error(dev) ?: error);
 	wait_event(queue->idle, !atomic_read(&queue->jobs));
 	xa_erase(&dev->queues, queue->hw);
-	atomic_dec(&dev->queue_total);
+	/* The last touch of the hardware: removal waits for it. */
+	if (atomic_dec_and_test(&dev->queue_total))
+		wake_up_all(&dev->gone);
 }
 
 /* For wedging: every job ends with @error, and so will those that come later. */
@@ -198,7 +200,7 @@ void svgpu_queues_fail_all(struct svgpu_device *dev, int error)
 	}
 }
 
-/* For removal: stops every queue. No ioctl runs any more. */
+/* For removal: stops every queue and waits until all are. No ioctl runs any more. */
 void svgpu_queues_stop_all(struct svgpu_device *dev, int error)
 {
 	struct svgpu_queue *queue;
@@ -211,6 +213,8 @@ void svgpu_queues_stop_all(struct svgpu_device *dev, int error)
 		svgpu_queue_stop(queue, error);
 		svgpu_queue_put(queue);
 	}
+	/* Some may be in the hands of a close() that came first. */
+	wait_event(dev->gone, !atomic_read(&dev->queue_total));
 }
 
 /* A job ended: its queue may go on, and so may those that wait for its fence. */

@@ -131,7 +131,7 @@ struct svgpu_device {
 	atomic_t job_total;
 	atomic_t table_total;
 	atomic_t fault_total;
-	wait_queue_head_t vms_gone;
+	wait_queue_head_t gone;	/* the last vm or the last queue */
 };
 
 static inline struct svgpu_device *to_svgpu(struct drm_device *drm)

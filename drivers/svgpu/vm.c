@@ -47,7 +47,7 @@ static void vm_end(struct work_struct *work)
 	xa_erase(&dev->contexts, vm->context);
 	/* The remover that waits for zero waits for this worker too, before it frees more. */
 	if (atomic_dec_and_test(&dev->vm_total))
-		wake_up_all(&dev->vms_gone);
+		wake_up_all(&dev->gone);
 	complete_all(&vm->gone);
 	svgpu_vm_put(vm);
 }
@@ -254,5 +254,5 @@ void svgpu_vms_stop_all(struct svgpu_device *dev)
 		svgpu_vm_put(vm);
 	}
 	/* Their tables lie in our BAR, their pages are mapped for our DMA: wait we must. */
-	wait_event(dev->vms_gone, !atomic_read(&dev->vm_total));
+	wait_event(dev->gone, !atomic_read(&dev->vm_total));
 }
