@@ -31,7 +31,8 @@ cxx-lang := -std=gnu++20 -ffreestanding -nostdlib -fno-exceptions -fno-rtti \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables \
 	$(if $(CONFIG_CC_IS_GCC),-fno-weak -isystem $(cxx-dir)/..) -g1
 
-cxx_flags = -Wp,-MMD,$(depfile) -I$(objtree)/include \
+# -MD, not -MMD, which leaves out system headers: that would be all of the core.
+cxx_flags = -Wp,-MD,$(depfile) -I$(objtree)/include \
 	-include $(srctree)/include/linux/kconfig.h \
 	$(filter-out $(cxx-drop),$(_c_flags) $(modkern_cflags)) $(cxx-lang) \
 	$(cxxflags-y) $(basename_flags) $(modname_flags)
