@@ -40,6 +40,11 @@ check: ## run every test; the last line counts them
 host: ## build the host programs (build/release) and nothing else
 	@cd $(CURDIR) && cmake --preset release && cmake --build --preset release
 
+.PHONY: docs
+docs: ## build Documentation/ into out/docs
+	@$(vm)/setup && sphinx-build -W --keep-going -q -b html $(CURDIR)/Documentation $(CURDIR)/out/docs
+	@echo "built: $(CURDIR)/out/docs/index.html"
+
 .PHONY: modules modules_install
 modules: ## build the kernel modules for KDIR=, a configured kernel (default: the running one)
 modules_install: ## install them below INSTALL_MOD_PATH
@@ -60,6 +65,7 @@ clean: ## remove what was built in this tree (kernels stay in the cache)
 	@find $(CURDIR)/mm $(CURDIR)/drivers $(CURDIR)/tests/kunit \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name 'modules.order' -o -name '.*.d' \) \
 		-type f -delete 2>/dev/null || true
+	@rm -f $(CURDIR)/mm/svm_config.h $(CURDIR)/drivers/svgpu/svm_config.h
 	@rm -f $(CURDIR)/Module.symvers $(CURDIR)/modules.order $(CURDIR)/.Module.symvers.cmd \
 		$(CURDIR)/.modules.order.cmd $(CURDIR)/.module-common.o $(CURDIR)/..module-common.o.cmd
 

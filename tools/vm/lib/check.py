@@ -57,21 +57,19 @@ class Check:
 			self.record(host.thread_safety())
 		if self.wants("model"):
 			self.record(host.model())
+		if self.wants("docs"):
+			self.record(host.docs())
 
-	def source_suites(self):
-		"""Those that need a kernel's source, of whichever lane there is."""
-		if not (self.wants("docs") or self.wants("checkpatch")):
+	def checkpatch(self):
+		"""Needs a kernel's source, of whichever chosen lane can be had."""
+		if not self.wants("checkpatch"):
 			return
 		for lane in self.chosen:
 			try:
-				tree = kernel.source(lane).path
+				self.record(host.checkpatch(kernel.source(lane).path))
+				return
 			except Skipped:
 				continue
-			if self.wants("docs"):
-				self.record(host.docs(tree))
-			if self.wants("checkpatch"):
-				self.record(host.checkpatch(tree))
-			return
 
 	def lane_suites(self, lane):
 		"""One lane; a build of ours that fails is a failed suite, a kernel that cannot be had is not."""
@@ -119,7 +117,7 @@ class Check:
 		background = self.prefetch() if boots else None
 		try:
 			self.host_suites()
-			self.source_suites()
+			self.checkpatch()
 			if self.wants("system") or self.wants("demo"):
 				self.build_programs()
 			for lane in self.chosen if boots else ():
