@@ -70,6 +70,9 @@ class Check:
 				return
 			except Skipped:
 				continue
+			except Failed as error:
+				self.record(self.broken("checkpatch", "host", error))
+				return
 
 	def lane_suites(self, lane):
 		"""One lane; a build of ours that fails is a failed suite, a kernel that cannot be had is not."""
