@@ -17,6 +17,10 @@ result<table *> table_at(svm_vm &vm, u64 va)
 	window *w = window_at(vm, va);
 	if (!w)
 		return err::fault;
+	// A wild address makes no table: it could be any number of them.
+	cpu_span there;
+	if (!port_next_mapping(vm.domain(), w->to_cpu(va), false, &there.start, &there.end) || !there.holds(w->to_cpu(va)))
+		return err::fault;
 	result<interval *> in = interval_at(vm, *w, va);
 	if (!in.ok())
 		return result<table *>::from(in.error());
@@ -168,15 +172,6 @@ status populate(svm_vm &vm, table &tb, u64 va, va_span want, svm_access access, 
 	return done;
 }
 
-// The device sees what was written before it is told anything.
-void publish(svm_vm &vm)
-{
-	if (vm.tree.ops->publish)
-		vm.tree.ops->publish(vm.tree.backend);
-	else
-		full_barrier(); // with the device's acquire of the message that lets it go on
-}
-
 } // namespace
 
 status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
@@ -192,8 +187,6 @@ status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
 		tb.used.store_relaxed(true);
 		make_ready(tb);
 		status done = populate(vm, tb, va, want, access, attempt);
-		if (done.ok())
-			publish(vm);
 		if (!done.is(err::busy))
 			return done;
 		vm.tree.stat.add(stat::retries);
@@ -245,27 +238,57 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 	batch.finish();
 }
 
-extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access, svm_fault_info *info)
+namespace svm {
+
+namespace {
+
+constexpr unsigned max_waits = 64; // for somebody in userspace, who may take the page away again each time
+
+// One try, in a reader section of its own. err::wait: for cpu.
+status serve(svm_vm &vm, u64 va, svm_access access, svm_fault_info &info, u64 &cpu)
 {
-	svm::reader section(vm->domain());
+	reader section(vm.domain());
+	table *tb = vm.format->find(vm.tree, va);
+
+	if (tb && vm.format->allows(*tb, va, access)) {
+		info.duplicate = true;
+		return {}; // whoever wrote the leaf orders it before its own reply, and we saw it before ours
+	}
+	status done = fault_in(vm, va, va_span::around(va, vm.granule_lg2), access);
+	const window *w = done.is(err::wait) ? window_at(vm, va) : nullptr;
+	if (w)
+		cpu = w->to_cpu(align_down(va, PORT_PAGE_LG2));
+	else if (done.is(err::wait))
+		return err::fault; // unbound just now
+	return done;
+}
+
+} // namespace
+
+} // namespace svm
+
+extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access, svm_fault_info *out)
+{
 	svm::va_span block = vm->table_span(va);
+	svm_fault_info info{ block.start, block.end, false };
+	svm::status done = svm::err::fault;
+	u64 cpu = 0;
 
 	vm->tree.stat.add(svm::stat::faults);
-	if (info)
-		*info = { block.start, block.end, false };
-	if (!vm->all().holds(va)) {
-		vm->tree.stat.add(svm::stat::failed);
-		return static_cast<int>(svm::err::fault);
+	for (unsigned turn = 0; vm->all().holds(va) && turn < svm::max_waits; turn++) {
+		done = svm::serve(*vm, va, access, info, cpu);
+		if (!done.is(svm::err::wait))
+			break;
+		done = svm::status::from(port_wait(vm->domain(), cpu, access != SVM_READ, true));
+		if (!done.ok())
+			break;
+		done = svm::err::again;
 	}
-	svm::table *tb = vm->format->find(vm->tree, va);
-	if (tb && vm->format->allows(*tb, va, access)) {
+	if (info.duplicate)
 		vm->tree.stat.add(svm::stat::duplicates);
-		if (info)
-			info->duplicate = true;
-		return 0; // whoever wrote the leaf orders it before its own reply, and we saw it before ours
-	}
-	svm::status done = svm::fault_in(*vm, va, svm::va_span::around(va, vm->granule_lg2), access);
 	if (!done.ok())
 		vm->tree.stat.add(svm::stat::failed);
+	if (out)
+		*out = info;
 	return done.error();
 }

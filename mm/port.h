@@ -102,9 +102,16 @@ struct port_fault {
 };
 /*
  * 0; -EFAULT (no mapping, mm gone); -EPERM (mapped, but not for writing); -EBUSY (the CPU's side moved: again);
- * -ENOMEM; -EINTR (killed); -EIO (the device cannot address the page). On an error no page is mapped for DMA.
+ * -ENOMEM; -EINTR (killed); -EIO (the device cannot address the page); -EINPROGRESS (only port_wait() can make it
+ * present). On an error no page is mapped for DMA.
  */
 int port_fault(struct port_domain *d, struct port_fault *f);
+/*
+ * Make one page present by a fault that drops mmap_lock. user: also where that means to wait for a process (the
+ * manager of a userfaultfd), which may take for ever: then not in a reader section, and unbinding goes on meanwhile.
+ * 0: try port_fault() again; -EFAULT, -EPERM, -ENOMEM, -EINTR.
+ */
+int port_wait(struct port_domain *d, u64 cpu, bool write, bool user);
 /*
  * The first mapping that ends above `cpu` and allows the access (no VM_IO or VM_PFNMAP): false if there is none
  * (or the mm is gone). *start may lie below cpu. Sleeps; takes mmap_lock for reading.

@@ -81,6 +81,9 @@ status fill(prefetching &p, va_span part)
 			if (present(p, va)) // as most are after the first turn
 				continue;
 			status done = fault_in(p.vm, va, { va, m.end }, p.access);
+			// Nobody in userspace is waited for: what needs that is left out.
+			if (done.is(err::wait) && port_wait(p.vm.domain(), w->to_cpu(va), p.access != SVM_READ, false) == 0)
+				done = fault_in(p.vm, va, { va, m.end }, p.access);
 			if (done.is(err::nomem) || done.is(err::intr))
 				return done;
 		}

@@ -18,12 +18,14 @@ struct sweeping {
 bool strip(table &tb, va_span part, void *arg)
 {
 	auto *s = static_cast<sweeping *>(arg);
+
+	port_relax();
 	table_guard lock(tb.lock);
 
 	if (tb.state.load_relaxed() == table_state::dead) // written under the lock
 		return true;
 	s->batch.retire(tb, part);
-	s->vm.format->unlink(tb);
+	s->vm.format->unlink(s->vm.tree, tb);
 	s->batch.owe(part, part); // for the pointer to the table, also where no leaf was valid
 	return true;
 }
@@ -59,7 +61,7 @@ bool reap(svm_vm &vm, table &tb)
 
 	if (tb.state.load_relaxed() != table_state::ready || !vm.format->idle(tb))
 		return false;
-	vm.format->unlink(tb);
+	vm.format->unlink(vm.tree, tb);
 	vm.format->unpublish(vm.tree, tb);
 	return true;
 }

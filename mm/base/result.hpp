@@ -15,6 +15,7 @@ enum class err : int {
 	busy = -16,
 	exist = -17,
 	inval = -22,
+	wait = -115, // EINPROGRESS, between port_fault() and port_wait() only
 };
 
 template <typename T>

@@ -50,6 +50,9 @@ private:
 	static bool finish_table(table &tb, va_span part, void *arg)
 	{
 		auto *g = static_cast<gather *>(arg);
+
+		if (g->may_sleep)
+			port_relax();
 		table_guard lock(tb.lock);
 
 		g->f.finish(g->t, tb, g->index(tb, part.start), g->index(tb, part.end));

@@ -4,7 +4,9 @@
 // Rules. A leaf changes under the table's lock only. A leaf goes valid -> retired -> empty; between the last two
 // the device acknowledged a flush. A valid leaf is never replaced by one that leads elsewhere. Everything that
 // takes something away from the device while faults go on (a huge leaf for small ones, a small table for a huge
-// leaf, a hint, a permission that was missing) flushes before the lock is dropped; it is rare.
+// leaf, a hint, a permission that was missing) flushes before the lock is dropped; it is rare. What was written is
+// published before the lock is dropped: the next holder, on another CPU, reads it, and a lock alone does not order
+// stores to write-combining memory.
 #pragma once
 
 #include "mm/base/assert.hpp"
@@ -90,6 +92,7 @@ public:
 		if (granted)
 			flush(t, widened(part(tb, first, first + count)));
 		settle(t, tb);
+		walk<F>::publish(t);
 	}
 
 	// One huge leaf for all of the table, at addr. False: one is there already, the address stays the caller's.
@@ -103,6 +106,7 @@ public:
 			if (attrs.write && !F::writable(old)) {
 				F::store(top, huge_level, F::grant_write(old));
 				flush(t, whole(tb));
+				walk<F>::publish(t);
 			}
 			return false;
 		}
@@ -118,6 +122,7 @@ public:
 		t.stat.add(stat::huge_leaves);
 		t.stat.add(stat::present, huge_pages);
 		settle(t, tb);
+		walk<F>::publish(t);
 		return true;
 	}
 
@@ -154,18 +159,20 @@ public:
 			t.stat.add(stat::ptes_zapped, before - tb.live);
 			t.stat.sub(stat::present, before - tb.live);
 		}
-		if (tb.top == table_top::huge_retired)
-			return whole(tb);
-		return tb.retired ? widened(part(tb, first, last)) : va_span{};
+		if (tb.top != table_top::huge_retired && !tb.retired)
+			return {};
+		walk<F>::publish(t);
+		return tb.top == table_top::huge_retired ? whole(tb) : widened(part(tb, first, last));
 	}
 
 	// The device finds no way to the table's memory any more, once it was flushed.
-	static void unlink(table &tb) SVM_REQUIRES(tb.lock)
+	static void unlink(tree &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		if (tb.top != table_top::linked)
 			return;
 		F::store(walk<F>::top_entry(tb), huge_level, F::empty);
 		tb.top = table_top::none;
+		walk<F>::publish(t);
 	}
 
 	// After the flush: gives the pages of retired leaves back and forgets them.
@@ -183,6 +190,7 @@ public:
 		}
 		finish_small(t, tb, first, last);
 		settle(t, tb);
+		walk<F>::publish(t);
 	}
 
 	// Nothing is mapped and nothing is owed.

@@ -21,7 +21,7 @@ struct svm_format {
 	u32 (*present)(const svm::table &, unsigned first, unsigned count, svm_access, u64 *page);
 
 	// The table's lock is held.
-	void (*unlink)(svm::table &);
+	void (*unlink)(svm::tree &, svm::table &);
 	void (*unpublish)(svm::tree &, svm::table &);
 	bool (*give_memory)(svm::table &, const svm_table_mem &);
 	void (*map)(svm::tree &, svm::table &, unsigned first, unsigned count, svm::mirrored_pages &);

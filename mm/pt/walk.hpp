@@ -26,7 +26,7 @@ public:
 		directory *d = t.root;
 
 		for (unsigned lv = 0; lv < last_dir; lv++) {
-			d = static_cast<directory *>(child(*d, va).load_acquire()); // with the release in publish()
+			d = static_cast<directory *>(child(*d, va).load_acquire()); // with the release in install()
 			if (!d)
 				return nullptr;
 		}
@@ -44,7 +44,7 @@ public:
 				return result<table *>::from(next.error());
 			d = next.value();
 		}
-		if (void *there = child(*d, va).load_acquire()) // with the release in publish()
+		if (void *there = child(*d, va).load_acquire()) // with the release in install()
 			return static_cast<table *>(there);
 
 		owner<table> fresh = make<table>();
@@ -53,9 +53,11 @@ public:
 		fresh->parent = d;
 		fresh->index = static_cast<u16>(G::index(last_dir, va));
 		fresh->interval = in;
-		if (void *winner = publish(*d, va, fresh.get()))
-			return static_cast<table *>(winner);
 		t.idle.fetch_add_release(1); // with the acquire in svm_port_shrink(): the vm is whole by now
+		if (void *winner = install(*d, va, fresh.get())) {
+			t.idle.fetch_add_relaxed(~0ull);
+			return static_cast<table *>(winner);
+		}
 		t.stat.add(stat::tables);
 		t.stat.add(stat::tables_made);
 		t.stat.add(stat::host_bytes, sizeof(table));
@@ -81,7 +83,7 @@ public:
 			unsigned lv = 0;
 			void *c;
 
-			while ((c = child(*d, va).load_acquire()) && lv < last_dir) { // with the release in publish()
+			while ((c = child(*d, va).load_acquire()) && lv < last_dir) { // with the release in install()
 				d = static_cast<directory *>(c);
 				lv++;
 			}
@@ -118,7 +120,7 @@ private:
 	}
 
 	// Null, or the node that was there first. The node's contents are whole before its pointer shows.
-	static void *publish(directory &d, u64 va, void *node)
+	static void *install(directory &d, u64 va, void *node)
 	{
 		void *was = nullptr;
 
@@ -127,7 +129,7 @@ private:
 
 	static result<directory *> next_directory(tree &t, directory &d, u64 va)
 	{
-		auto *next = static_cast<directory *>(child(d, va).load_acquire()); // with the release in publish()
+		auto *next = static_cast<directory *>(child(d, va).load_acquire()); // with the release in install()
 
 		if (!next) {
 			u64 start = align_down(va, F::levels[d.level].shift);
@@ -135,7 +137,7 @@ private:
 			if (!made.ok())
 				return made;
 			next = made.value();
-			if (void *winner = publish(d, va, next)) {
+			if (void *winner = install(d, va, next)) {
 				drop_directory(t, next);
 				next = static_cast<directory *>(winner);
 			}
@@ -143,6 +145,7 @@ private:
 		// The winner may not have written the device's entry yet; writing the same word twice does no harm.
 		if (!next->linked.load_acquire()) { // with the release below
 			F::link(entry_of(d, next->index), d.level, next->mem.addr, static_cast<svm_aperture>(next->mem.aperture));
+			publish(t);
 			next->linked.store_release(true); // with the acquire above
 		}
 		return next;
@@ -183,6 +186,14 @@ private:
 	}
 
 public:
+	// What was written to tables comes before what this CPU writes from now on, also for whoever reads it by way of
+	// the bus. Its partners: the device's loads of entries, and the next holder of a table's lock.
+	static void publish(const tree &t)
+	{
+		if (t.ops->publish)
+			t.ops->publish(t.backend);
+	}
+
 	// Memory comes zeroed; a format whose empty word is another gets it written.
 	static void fill_empty(svm_table_mem &mem, unsigned lv)
 	{

@@ -205,6 +205,12 @@ bool port_next_mapping(port_domain *d, u64 cpu, bool write, u64 *start, u64 *end
 	return v;
 }
 
+/* The simulated mm has nothing that port_fault() could not make present itself. */
+int port_wait(port_domain *, u64, bool, bool)
+{
+	return -EFAULT;
+}
+
 /* ---- DMA ---- */
 
 void port_dma_release(port_domain *d, u64 dma, u32 lg2, bool dirty)

@@ -90,7 +90,7 @@ template <typename F> class tree_machine : public machine {
 				svm::table_guard lock(t.lock);
 
 				g.retire(t, part);
-				leaves::unlink(t);
+				leaves::unlink(m->tree, t);
 				g.owe(part, part);
 			}
 			g.finish();

@@ -238,7 +238,7 @@ TEST_F(vm_test, tables_lost)
 	EXPECT_EQ(mem->dma_live(), 0u); /* counted off, since nobody can name them */
 }
 
-/* A backend without `publish`: a barrier does. */
+/* A backend whose tables lie in ordinary memory needs no `publish`. */
 TEST_F(vm_test, publish_is_optional)
 {
 	svm_backend_ops without = backend::ops;
@@ -248,7 +248,7 @@ TEST_F(vm_test, publish_is_optional)
 	map(BASE, 2 * MiB);
 	touch(BASE, MiB);
 	ASSERT_EQ(fault(BASE), 0);
-	EXPECT_EQ(gpus->publishes, 1u);
+	EXPECT_GE(gpus->publishes, 1u);
 	destroy();
 	without.publish = nullptr;
 
