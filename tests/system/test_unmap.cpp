@@ -126,3 +126,28 @@ SVM_TEST(Row02MapFixed, PartOfATable)
 	ASSERT_EQ(device_write(gpu.queue, &memory.at(70), std::byte{7}), 0);
 	EXPECT_EQ(memory.at(70), std::byte{7});
 }
+
+SVM_TEST(Row02MapFixed, FaultsInFlightNeverBringBackOldPages)
+{
+	// the window between what a fault learns of a page and the entry that it writes: many faults, many changes
+	gpu gpu({.interval_lg2 = 0, .granule_lg2 = 12});
+	mapping memory(16 * page), copy(16 * page);
+	memory.no_huge_pages();
+	// the writer rewrites another byte of each page than the one that is looked at
+	hammer one(gpu.vm, memory.bytes(), false), two(gpu.vm, memory.bytes().subspan(64), true);
+	hammer three(gpu.vm, memory.bytes(), false);
+	std::size_t stale = 0;
+	for (unsigned round = 1; round <= 150; round++) {
+		ASSERT_EQ(madvise(memory.data(), memory.size(), MADV_DONTNEED), 0);
+		for (std::size_t i = 0; i < memory.pages(); i++)
+			std::atomic_ref(memory.at(i)).store(std::byte(round));
+		ASSERT_EQ(finish(gpu.queue.copy(copy.bytes(), memory.bytes())).status, 0);
+		for (std::size_t i = 0; i < copy.pages(); i++)
+			stale += copy.at(i) != std::byte(round);
+	}
+	EXPECT_EQ(stale, 0u) << "the device reads pages that the CPU has given away";
+	for (hammer *each : {&one, &two, &three}) {
+		hammer::report report = each->stop();
+		EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
+	}
+}
