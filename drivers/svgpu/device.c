@@ -13,6 +13,7 @@
  * heartbeat stood still; the device was started again and so lost its state.
  */
 #include <linux/delay.h>
+#include <linux/ktime.h>
 #include <linux/random.h>
 
 #include <drm/drm_print.h>
@@ -20,6 +21,7 @@
 #include "svgpu.h"
 
 #define WATCHDOG_MS	500
+#define STOP_NS		(200 * NSEC_PER_MSEC)
 
 /* Larger than this is no virtual GPU that we know; smaller are our own pools. */
 #define ENGINES_MAX	64
@@ -81,11 +83,17 @@ static void wedge_work(struct work_struct *work)
  */
 void svgpu_device_wedge(struct svgpu_device *dev, const char *why)
 {
+	u64 end;
+
 	if (svgpu_error(dev))
 		return;
 	/* A device that still runs sees this and stops; one that does not listen loses the bus. */
 	write_epoch(dev, 0);
 	pci_clear_master(dev->pdev);
+	/* One that was only slow gets a moment to finish what it is at: callbacks go on once @error shows. */
+	end = ktime_get_ns() + STOP_NS;
+	while (reg_read(dev, SVGPU_REG_EPOCH_ACK) && ktime_get_ns() < end)
+		cpu_relax();
 	if (cmpxchg(&dev->error, 0, -EIO))
 		return;
 	drm_err(&dev->drm, "wedged: %s\n", why);

@@ -8,11 +8,18 @@
 
 #include "task.h"
 
+static void drain_again(struct work_struct *work)
+{
+	svgpu_jobs_drain(container_of(work, struct svgpu_device,
+				      jobs.drain_work));
+}
+
 /* The rings of jobs, before the device starts. */
 void svgpu_jobs_init(struct svgpu_device *dev)
 {
 	struct svgpu_jobs *jobs = &dev->jobs;
 
+	INIT_WORK(&jobs->drain_work, drain_again);
 	mutex_init(&jobs->drain_lock);
 	mutex_init(&jobs->push_lock);
 	svgpu_ring_init(&jobs->ring, dev->bar, SVGPU_JOB_RING,
@@ -74,16 +81,17 @@ static void end_one(struct svgpu_device *dev, const struct svgpu_done *done)
  * svgpu_jobs_drain() - end all jobs that the device has reported
  * @dev: the device
  *
+ * A ring that fills as fast as it is emptied is left to a worker.
  * Context: process; sleeps.
  */
 void svgpu_jobs_drain(struct svgpu_device *dev)
 {
 	struct svgpu_jobs *jobs = &dev->jobs;
 	struct svgpu_done done;
-	int got = 1;
+	int got = 1, budget = SVGPU_DONE_ENTRIES;
 
 	mutex_lock(&jobs->drain_lock);
-	while (!svgpu_error(dev)) {
+	while (budget-- && !svgpu_error(dev)) {
 		got = svgpu_ring_pop(&jobs->done, &done);
 		if (got <= 0)
 			break;
@@ -92,4 +100,6 @@ void svgpu_jobs_drain(struct svgpu_device *dev)
 	mutex_unlock(&jobs->drain_lock);
 	if (got < 0)
 		svgpu_device_wedge(dev, "impossible index of the done ring");
+	else if (budget < 0)
+		queue_work(dev->wq, &jobs->drain_work);
 }

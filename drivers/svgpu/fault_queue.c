@@ -117,17 +117,17 @@ void svgpu_fault_done(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
  * @dev: the device
  *
  * On return each entry that was in the ring has been answered or is in a group,
- * unless the pool was empty.
+ * unless the pool was empty. A ring that fills as fast as it is emptied is left to a worker.
  * Context: process; sleeps.
  */
 void svgpu_faults_drain(struct svgpu_device *dev)
 {
 	struct svgpu_faults *f = &dev->faults;
 	struct svgpu_fault_rec *rec;
-	int got = 1;
+	int got = 1, budget = SVGPU_FAULT_ENTRIES;
 
 	mutex_lock(&f->drain_lock);
-	while (got > 0 && !svgpu_error(dev)) {
+	while (got > 0 && budget-- && !svgpu_error(dev)) {
 		rec = rec_get(dev);
 		if (!rec)
 			break;
@@ -140,6 +140,8 @@ void svgpu_faults_drain(struct svgpu_device *dev)
 	mutex_unlock(&f->drain_lock);
 	if (got < 0)
 		svgpu_device_wedge(dev, "impossible index of the fault ring");
+	else if (budget < 0)
+		queue_work(dev->wq, &f->drain_work);
 }
 
 /**

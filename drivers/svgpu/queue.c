@@ -95,16 +95,14 @@ struct svgpu_queue *svgpu_queue_get(struct svgpu_file *file, u32 id)
 
 	xa_lock(&file->queues);
 	queue = xa_load(&file->queues, id);
-	if (queue)
+	/* Under the lock its vm is there: one that has queues in the table is not destroyed. */
+	if (!queue)
+		queue = ERR_PTR(-ENOENT);
+	else if (svm_vm_mm(queue->vm->svm) != current->mm)
+		queue = ERR_PTR(-EPERM);
+	else
 		kref_get(&queue->ref);
 	xa_unlock(&file->queues);
-	if (!queue)
-		return ERR_PTR(-ENOENT);
-	/* Its vm is there: one that has queues is not destroyed. */
-	if (svm_vm_mm(queue->vm->svm) != current->mm) {
-		svgpu_queue_put(queue);
-		return ERR_PTR(-EPERM);
-	}
 	return queue;
 }
 

@@ -89,6 +89,7 @@ struct svgpu_faults {
 struct svgpu_jobs {
 	struct mutex drain_lock; /* drain lock: the done ring's consumer side */
 	struct svgpu_ring done;
+	struct work_struct drain_work;
 	struct mutex push_lock;	/* push lock: the job ring's producer side */
 	struct svgpu_ring ring;
 	atomic_t cookie;
@@ -238,7 +239,8 @@ struct svgpu_vm *svgpu_vm_of_context(struct svgpu_device *dev, u32 context);
 bool svgpu_vm_use(struct svgpu_vm *vm);
 void svgpu_vm_unuse(struct svgpu_vm *vm);
 void svgpu_vm_stop(struct svgpu_vm *vm);
-void svgpu_vm_wait_gone(struct svgpu_vm *vm);
+unsigned long svgpu_vm_deadline(void);
+void svgpu_vm_wait_gone(struct svgpu_vm *vm, unsigned long deadline);
 void svgpu_vm_put(struct svgpu_vm *vm);
 void svgpu_vms_stop_all(struct svgpu_device *dev);
 

@@ -34,7 +34,7 @@ static void svgpu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 	struct svgpu_file *file = drm_file->driver_priv;
 	struct svgpu_queue *queue;
 	struct svgpu_vm *vm;
-	unsigned long id;
+	unsigned long id, deadline;
 
 	xa_for_each(&file->queues, id, queue) {
 		svgpu_queue_stop(queue, -ECANCELED);
@@ -42,8 +42,9 @@ static void svgpu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 	}
 	xa_for_each(&file->vms, id, vm)
 		svgpu_vm_stop(vm);
+	deadline = svgpu_vm_deadline();
 	xa_for_each(&file->vms, id, vm) {
-		svgpu_vm_wait_gone(vm);
+		svgpu_vm_wait_gone(vm, deadline);
 		svgpu_vm_put(vm);
 	}
 	xa_destroy(&file->queues);

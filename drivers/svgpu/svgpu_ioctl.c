@@ -36,16 +36,19 @@ static int make_queue(struct svgpu_file *file, struct svgpu_vm *vm, u32 *id)
 
 	if (IS_ERR(queue))
 		return PTR_ERR(queue);
+	/* As soon as it can be found, another thread may destroy it. */
+	kref_get(&queue->ref);
 	/* Its number is there before it can be found: both happen under the table's lock. */
 	ret = xa_alloc(&file->queues, &queue->id, queue, xa_limit_31b,
 		       GFP_KERNEL);
 	if (ret) {
 		svgpu_queue_stop(queue, ret);
 		svgpu_queue_put(queue);
-		return ret;
+	} else {
+		*id = queue->id;
 	}
-	*id = queue->id;
-	return 0;
+	svgpu_queue_put(queue);
+	return ret;
 }
 
 /* DRM_SVGPU_QUEUE_CREATE */

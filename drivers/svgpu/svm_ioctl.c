@@ -101,7 +101,7 @@ int svgpu_ioctl_vm_destroy(struct drm_device *drm, void *data,
 		svgpu_vm_stop(vm);
 	svgpu_vm_unuse(vm);
 	if (!ret) {
-		svgpu_vm_wait_gone(vm);
+		svgpu_vm_wait_gone(vm, svgpu_vm_deadline());
 		/* The handle's. */
 		svgpu_vm_put(vm);
 	}

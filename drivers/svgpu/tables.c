@@ -96,6 +96,8 @@ static int vram_alloc(struct svgpu_device *dev, u32 bytes,
 	}
 	cpu = dev->bar + SVGPU_VRAM_OFFSET + block->node.start;
 	memset_io(cpu, 0, bytes);
+	/* Zero before anything leads here: pairs with the device's walk, and with other CPUs' reads of it. */
+	wmb();
 	/* Plain loads and stores work on a write-combining mapping of memory. */
 	mem->cpu = (void __force *)cpu;
 	mem->addr = block->node.start;

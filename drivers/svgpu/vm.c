@@ -183,10 +183,19 @@ void svgpu_vm_stop(struct svgpu_vm *vm)
 	svgpu_vm_unuse(vm);
 }
 
-/* Waits, not for ever, until a stopped vm has given back everything. */
-void svgpu_vm_wait_gone(struct svgpu_vm *vm)
+/* How long svgpu_vm_wait_gone() may take from now on: one deadline for all vms of a file. */
+unsigned long svgpu_vm_deadline(void)
 {
-	wait_for_completion_timeout(&vm->gone, msecs_to_jiffies(GONE_MS));
+	return jiffies + msecs_to_jiffies(GONE_MS);
+}
+
+/* Waits until a stopped vm has given back everything, or until the deadline, and then a worker goes on. */
+void svgpu_vm_wait_gone(struct svgpu_vm *vm, unsigned long deadline)
+{
+	unsigned long now = jiffies;
+
+	if (time_before(now, deadline))
+		wait_for_completion_timeout(&vm->gone, deadline - now);
 }
 
 /**

@@ -127,8 +127,10 @@ void port_dma_release(struct port_domain *d, u64 dma, u32 lg2, bool dirty)
 	dma_unmap(d, dma, lg2);
 	if (!dirty)
 		return;
-	/* Only of a table that something else wrote to. */
-	if (WARN_ON_ONCE(!pfn_valid(PHYS_PFN(phys))))
+	/* Only of a table that the device itself scribbled on; an unknown IOVA is 0. */
+	if (!phys || !pfn_valid(PHYS_PFN(phys))) {
+		pr_err_ratelimited("svmirror: a device wrote to its page tables\n");
 		return;
+	}
 	mark_dirty(phys, lg2);
 }
