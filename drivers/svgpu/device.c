@@ -87,10 +87,15 @@ void svgpu_device_wedge(struct svgpu_device *dev, const char *why)
 
 	if (svgpu_error(dev))
 		return;
-	/* A device that still runs sees this and stops; one that does not listen loses the bus. */
+	/*
+	 * A device that still runs sees this and stops; one that does not listen loses the bus.
+	 */
 	write_epoch(dev, 0);
 	pci_clear_master(dev->pdev);
-	/* One that was only slow gets a moment to finish what it is at: callbacks go on once @error shows. */
+	/*
+	 * One that was only slow gets a moment to finish what it is at: callbacks go on once
+	 * @error shows.
+	 */
 	end = ktime_get_ns() + STOP_NS;
 	while (reg_read(dev, SVGPU_REG_EPOCH_ACK) && ktime_get_ns() < end)
 		cpu_relax();

@@ -53,7 +53,10 @@ void svgpu_vram_fini(struct svgpu_device *dev)
 	mutex_destroy(&dev->vram.lock);
 }
 
-/* Return: 0, or -ENOSPC and in *@wait the operation after which it is worth trying again, or 0. */
+/*
+ * Return: 0, or -ENOSPC and in *@wait the operation after which it is worth trying
+ * again, or 0.
+ */
 static int vram_try(struct svgpu_device *dev, struct vram_block *block,
 		    u32 bytes, u64 *wait)
 {
@@ -96,7 +99,10 @@ static int vram_alloc(struct svgpu_device *dev, u32 bytes,
 	}
 	cpu = dev->bar + SVGPU_VRAM_OFFSET + block->node.start;
 	memset_io(cpu, 0, bytes);
-	/* Zero before anything leads here: pairs with the device's walk, and with other CPUs' reads of it. */
+	/*
+	 * Zero before anything leads here: pairs with the device's walk, and with other CPUs'
+	 * reads of it.
+	 */
 	wmb();
 	/* Plain loads and stores work on a write-combining mapping of memory. */
 	mem->cpu = (void __force *)cpu;

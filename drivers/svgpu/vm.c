@@ -189,7 +189,10 @@ unsigned long svgpu_vm_deadline(void)
 	return jiffies + msecs_to_jiffies(GONE_MS);
 }
 
-/* Waits until a stopped vm has given back everything, or until the deadline, and then a worker goes on. */
+/*
+ * Waits until a stopped vm has given back everything, or until the deadline, and then a
+ * worker goes on.
+ */
 void svgpu_vm_wait_gone(struct svgpu_vm *vm, unsigned long deadline)
 {
 	unsigned long now = jiffies;

@@ -100,17 +100,20 @@
  * A job may be written once its QUEUE_SET is acknowledged.
  */
 enum svgpu_sync_op {
-	SVGPU_SYNC_INVALIDATE = 1,	/* context, start, end: forget translations and table pointers for [start, end) */
+	/* context, start, end: forget translations and table pointers for [start, end) */
+	SVGPU_SYNC_INVALIDATE = 1,
 	SVGPU_SYNC_CONTEXT_SET = 2,	/* context, address = root table, aperture, format */
 	SVGPU_SYNC_CONTEXT_CLEAR = 3,	/* context */
 	SVGPU_SYNC_QUEUE_SET = 4,	/* queue, context */
 	SVGPU_SYNC_QUEUE_CLEAR = 5,	/* queue */
-	SVGPU_SYNC_POISON = 6,		/* start, end: VRAM that is free from now on is filled with poison */
+	/* start, end: VRAM that is free from now on is filled with poison */
+	SVGPU_SYNC_POISON = 6,
 };
 
 enum svgpu_sync_status {
 	SVGPU_SYNC_OK = 0,
-	SVGPU_SYNC_BAD = 1,		/* unknown operation, id out of range or not set, span or root out of bounds */
+	/* unknown operation, id out of range or not set, span or root out of bounds */
+	SVGPU_SYNC_BAD = 1,
 };
 
 struct svgpu_sync {
@@ -138,12 +141,29 @@ enum svgpu_kernel {
 	SVGPU_KERNEL_COPY = 2,		/* dst, src, bytes (may not overlap) */
 	SVGPU_KERNEL_HISTOGRAM = 3,	/* src, bytes, u64 bins[256] (added to) */
 	SVGPU_KERNEL_SUM = 4,		/* u64 src[], n, u64 *result (modulo 2^64) */
-	SVGPU_KERNEL_SAXPY = 5,		/* float x[], float y[], n, a (float bits in the low 32): y = a * x + y, each step rounded to float */
-	SVGPU_KERNEL_LIST_WALK = 6,	/* head, offset of next, offset of u64 value, addend, limit, u64 result[2]: per node value += addend; result = { nodes, sum of the new values } */
-	SVGPU_KERNEL_BFS = 7,		/* root node *, u64 *visited_count, queue scratch u64[], its capacity; node: struct svgpu_bfs_node */
-	SVGPU_KERNEL_CAS_ADD = 8,	/* u64 *counter, times: adds 1 by compare-and-swap, times over */
-	SVGPU_KERNEL_TOUCH = 9,		/* start, bytes, stride, write: reads (write: rewrites what it read) one byte per stride */
+	/*
+	 * float x[], float y[], n, a (float bits in the low 32): y = a * x + y, each step
+	 * rounded to float
+	 */
+	SVGPU_KERNEL_SAXPY = 5,
+	/*
+	 * head, offset of next, offset of u64 value, addend, limit, u64 result[2]: per node
+	 * value += addend; result = { nodes, sum of the new values }
+	 */
+	SVGPU_KERNEL_LIST_WALK = 6,
+	/*
+	 * root node *, u64 *visited_count, queue scratch u64[], its capacity; node: struct
+	 * svgpu_bfs_node
+	 */
+	SVGPU_KERNEL_BFS = 7,
+	/* u64 *counter, times: adds 1 by compare-and-swap, times over */
+	SVGPU_KERNEL_CAS_ADD = 8,
+	/*
+	 * start, bytes, stride, write: reads (write: rewrites what it read) one byte per stride
+	 */
+	SVGPU_KERNEL_TOUCH = 9,
 };
+
 #define SVGPU_KERNELS		10
 #define SVGPU_ARGS		8
 
@@ -196,7 +216,11 @@ struct svgpu_reply {
 enum svgpu_done_status {
 	SVGPU_DONE_OK = 0,
 	SVGPU_DONE_FAULT = 1,		/* va, access: the fault that was answered FAIL */
-	SVGPU_DONE_BUS = 2,		/* va, access, address: a translation led outside RAM and VRAM, or had a reserved bit set */
+	/*
+	 * va, access, address: a translation led outside RAM and VRAM, or had a reserved bit
+	 * set
+	 */
+	SVGPU_DONE_BUS = 2,
 	SVGPU_DONE_CANCELED = 3,
 	SVGPU_DONE_INVALID = 4,		/* unknown kernel, bad arguments, queue not set */
 	SVGPU_DONE_LIMIT = 5,		/* LIST_WALK's limit, BFS's scratch: exceeded */

@@ -25,10 +25,14 @@ extern "C" {
 #define DRM_SVGPU_SUBMIT	0x22
 #define DRM_SVGPU_INFO		0x23
 
-#define DRM_IOCTL_SVGPU_QUEUE_CREATE  DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_QUEUE_CREATE, struct drm_svgpu_queue_create)
-#define DRM_IOCTL_SVGPU_QUEUE_DESTROY DRM_IOW(DRM_COMMAND_BASE + DRM_SVGPU_QUEUE_DESTROY, struct drm_svgpu_queue_destroy)
-#define DRM_IOCTL_SVGPU_SUBMIT        DRM_IOW(DRM_COMMAND_BASE + DRM_SVGPU_SUBMIT, struct drm_svgpu_submit)
-#define DRM_IOCTL_SVGPU_INFO          DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_INFO, struct drm_svgpu_info)
+#define DRM_IOCTL_SVGPU_QUEUE_CREATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_QUEUE_CREATE, struct drm_svgpu_queue_create)
+#define DRM_IOCTL_SVGPU_QUEUE_DESTROY \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_SVGPU_QUEUE_DESTROY, struct drm_svgpu_queue_destroy)
+#define DRM_IOCTL_SVGPU_SUBMIT \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_SVGPU_SUBMIT, struct drm_svgpu_submit)
+#define DRM_IOCTL_SVGPU_INFO \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_INFO, struct drm_svgpu_info)
 
 /**
  * struct drm_svgpu_queue_create - make a queue in a vm
@@ -60,7 +64,8 @@ struct drm_svgpu_queue_destroy {
 
 /**
  * struct drm_svgpu_job_result - what became of a job: DRM_SVGPU_INFO_JOB
- * @status: 0, or a negative errno: -EFAULT, -EPERM, -EIO, -ECANCELED, -EINVAL, -E2BIG (a kernel's own limit)
+ * @status: 0, or a negative errno: -EFAULT, -EPERM, -EIO, -ECANCELED, -EINVAL, -E2BIG (a
+ *	kernel's own limit)
  * @access: DRM_SVM_ACCESS_* of the fault that ended it
  * @va: address of the fault that ended it
  * @bytes: bytes read and written through the device's MMU
@@ -83,14 +88,16 @@ struct drm_svgpu_job_result {
  * @kernel: enum svgpu_kernel; one that the device does not have: -EINVAL
  * @flags: none are defined: 0
  * @in_count: number of in-syncobjs, at most 64
- * @in_syncobjs: address of u32 handles: the job starts when each has a fence and that has signalled
+ * @in_syncobjs: address of u32 handles: the job starts when each has a fence and that has
+ *	signalled
  * @out_syncobj: handle to signal at the end; 0: none
  * @pad: 0
  * @args: the kernel's arguments
  * @result: token under which DRM_SVGPU_INFO_JOB finds the result; 0: none is kept
  *
  * The queue has 256 jobs waiting: -EAGAIN. The queue's process is another: -EPERM.
- * If @result is not 0, the result is kept under this token until read, at most the last 256 of a queue.
+ * If @result is not 0, the result is kept under this token until read, at most the last 256 of
+ * a queue.
  */
 struct drm_svgpu_submit {
 	__u32 queue_id;
@@ -105,7 +112,8 @@ struct drm_svgpu_submit {
 };
 
 #define DRM_SVGPU_INFO_DEVICE	0	/* struct drm_svgpu_device */
-#define DRM_SVGPU_INFO_JOB	1	/* struct drm_svgpu_job_result of (queue_id, token); taken out; -ENOENT: no such or not ended */
+/* struct drm_svgpu_job_result of (queue_id, token); taken out; -ENOENT: no such or not ended */
+#define DRM_SVGPU_INFO_JOB	1
 
 /**
  * struct drm_svgpu_info - ask

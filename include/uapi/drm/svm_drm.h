@@ -18,11 +18,10 @@
 #ifndef _UAPI_SVM_DRM_H_
 #define _UAPI_SVM_DRM_H_
 
-/* Debian keeps this header with libdrm, and pkg-config's path leads into its folder. */
-#if defined(__KERNEL__) || __has_include(<drm/drm.h>)
+#ifdef __KERNEL__
 #include <drm/drm.h>
 #else
-#include <drm.h>
+#include <drm.h> /* libdrm's: pkg-config --cflags libdrm leads into its folder */
 #endif
 
 #if defined(__cplusplus)
@@ -36,11 +35,14 @@ extern "C" {
 #define DRM_SVM_PREFETCH	0x04
 #define DRM_SVM_QUERY		0x05
 
-#define DRM_IOCTL_SVM_VM_CREATE  DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_VM_CREATE, struct drm_svm_vm_create)
-#define DRM_IOCTL_SVM_VM_DESTROY DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_VM_DESTROY, struct drm_svm_vm_destroy)
+#define DRM_IOCTL_SVM_VM_CREATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_VM_CREATE, struct drm_svm_vm_create)
+#define DRM_IOCTL_SVM_VM_DESTROY \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_VM_DESTROY, struct drm_svm_vm_destroy)
 #define DRM_IOCTL_SVM_BIND       DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_BIND, struct drm_svm_bind)
 #define DRM_IOCTL_SVM_UNBIND     DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_UNBIND, struct drm_svm_unbind)
-#define DRM_IOCTL_SVM_PREFETCH   DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_PREFETCH, struct drm_svm_prefetch)
+#define DRM_IOCTL_SVM_PREFETCH \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_PREFETCH, struct drm_svm_prefetch)
 #define DRM_IOCTL_SVM_QUERY      DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_QUERY, struct drm_svm_query)
 
 /**
@@ -136,7 +138,8 @@ struct drm_svm_prefetch {
 
 #define DRM_SVM_QUERY_DEVICE	0	/* struct drm_svm_device_info */
 #define DRM_SVM_QUERY_COUNTERS	1	/* struct drm_svm_counters, of vm_id */
-#define DRM_SVM_QUERY_FAULT_LOG	2	/* struct drm_svm_fault_record[], of vm_id, oldest first; they are taken out */
+/* struct drm_svm_fault_record[], of vm_id, oldest first; they are taken out */
+#define DRM_SVM_QUERY_FAULT_LOG	2
 
 /**
  * struct drm_svm_query - ask
@@ -227,7 +230,8 @@ struct drm_svm_counters {
  * @time_ns: CLOCK_MONOTONIC
  * @queue_id: the queue whose job it ended
  * @access: DRM_SVM_ACCESS_*
- * @error: negative errno: -EFAULT nothing there, -EPERM not allowed, -EIO the device met a bus error or is gone, …
+ * @error: negative errno: -EFAULT nothing there, -EPERM not allowed, -EIO the device met a bus
+ *	error or is gone, …
  * @lost: records dropped before this one because the log was full
  */
 struct drm_svm_fault_record {
