@@ -17,6 +17,7 @@
 #include "tests/host/notifier.hpp"
 #include "tests/host/rwsem.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,6 +60,7 @@ struct vma {
 	unsigned prot = PROT_RW;
 	backing kind = backing::anon;
 	bool thp = false;
+	bool managed = false; /* missing pages come by supply() alone, as under a userfaultfd */
 	std::shared_ptr<file> object;
 	u64 first_page = 0; /* of object, at start */
 };
@@ -86,6 +88,9 @@ class address_space {
 	std::unique_ptr<struct child> fork();
 	/* Drops the process's own use of the mm; the last user tears it down. */
 	void exit();
+
+	/* What a userfaultfd's manager does: the page is there now. */
+	int supply(u64 va, u64 value);
 
 	/* ---- what the kernel does to it ---- */
 	void swap_out(u64 va);
@@ -115,8 +120,12 @@ class address_space {
 	const vma *find(u64 va) const;
 	/* Likewise: the first one that ends above va, allows all of prot and is no PFN map. */
 	const vma *next(u64 va, unsigned prot) const;
-	/* mmap_lock held: make the page present for the access. */
+	/* mmap_lock held: make the page present for the access. -EINPROGRESS: it is for the manager to supply. */
 	int fault_in(u64 va, bool write);
+	/* Nothing held: the same, also by waiting for the manager if `user`. stop() ends it with -EINTR. */
+	int fault_in_unlocked(u64 va, bool write, bool user, const std::function<bool()> &stop);
+	/* Threads that wait for the manager now. */
+	std::atomic<unsigned> waiting{ 0 };
 	/* mmap_lock held. The entry as it is, as a page's; nullopt: not in v, not present, or v lets nobody read. */
 	std::optional<entry> snapshot(const vma *v, u64 va);
 	/* mmap_lock held. The block entry that maps va, if one does. */

@@ -98,7 +98,7 @@ int address_space::fault_block(const vma &v, u64 va, bool write)
 {
 	u64 base = va & ~(BLOCK - 1);
 
-	if (!v.thp || v.kind != backing::anon || base < v.start || base + BLOCK > v.end)
+	if (!v.thp || v.managed || v.kind != backing::anon || base < v.start || base + BLOCK > v.end)
 		return 1;
 	/* ptl held: pages of the block, also swapped out ones, rule a block out */
 	for (u64 p = base / PAGE; p < (base + BLOCK) / PAGE; p++)
@@ -126,6 +126,8 @@ int address_space::fault_missing(const vma &v, u64 va, bool write)
 		return 0;
 	if (int done = fault_block(v, va, write); done <= 0)
 		return done;
+	if (v.managed)
+		return -EINPROGRESS;
 	if (v.object) {
 		u32 f = v.object->page(v.first_page + (va - v.start) / PAGE);
 

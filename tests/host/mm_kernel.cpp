@@ -6,6 +6,8 @@
 #include "tests/host/check.hpp"
 #include "tests/host/mm.hpp"
 
+#include <cerrno>
+#include <chrono>
 #include <vector>
 
 namespace svm_host
@@ -181,6 +183,56 @@ void address_space::migrate(u64 va)
 		it->second.frame = to;
 	});
 	mem_.put(gone);
+}
+
+int address_space::supply(u64 va, u64 value)
+{
+	u64 page = va / PAGE;
+	u32 f = mem_.take(page * PAGE);
+	u32 gone = f;
+
+	if (f == NO_FRAME)
+		return -ENOMEM;
+	mem_.at(f).value.store(value, std::memory_order_relaxed);
+	mem_.at(f).dirty.store(true, std::memory_order_relaxed);
+	mmap_lock_.lock_shared();
+
+	const vma *v = find(va);
+
+	if (v && v->managed) { /* filling a hole notifies nobody */
+		std::lock_guard hold(ptl_);
+
+		if (!lookup(va)) {
+			pages_[page] = { f, (v->prot & PROT_W) != 0 };
+			gone = NO_FRAME;
+		}
+	}
+	mmap_lock_.unlock_shared();
+	if (gone != NO_FRAME)
+		mem_.put(gone);
+	return gone == NO_FRAME ? 0 : -EEXIST;
+}
+
+int address_space::fault_in_unlocked(u64 va, bool write, bool user, const std::function<bool()> &stop)
+{
+	for (bool counted = false;;) {
+		mmap_lock_.lock_shared();
+
+		int err = fault_in(va, write);
+
+		mmap_lock_.unlock_shared();
+		if (err == -EINPROGRESS && !user)
+			err = -EFAULT;
+		else if (err == -EINPROGRESS && stop())
+			err = -EINTR;
+		if (err != -EINPROGRESS) {
+			waiting -= counted;
+			return err;
+		}
+		waiting += !counted;
+		counted = true;
+		std::this_thread::sleep_for(std::chrono::milliseconds(1));
+	}
 }
 
 } // namespace svm_host

@@ -205,10 +205,23 @@ bool port_next_mapping(port_domain *d, u64 cpu, bool write, u64 *start, u64 *end
 	return v;
 }
 
-/* The simulated mm has nothing that port_fault() could not make present itself. */
-int port_wait(port_domain *, u64, bool, bool)
+int port_wait(port_domain *d, u64 cpu, bool write, bool user)
 {
-	return -EFAULT;
+	address_space &mm = d->mm();
+
+	might_sleep("port_wait");
+	if (current().callbacks || current().reclaims)
+		complain("port_wait in a callback or in the shrinker");
+	if (user && current().readers)
+		complain("port_wait for a process inside a reader section");
+	if (!mm.get_user())
+		return -EFAULT;
+	current().mmap_lock_count++;
+
+	int err = mm.fault_in_unlocked(cpu, write, user, [] { return port_killed(); });
+
+	mm.put_user_async();
+	return err;
 }
 
 /* ---- DMA ---- */

@@ -53,6 +53,21 @@ TEST_F(fault_test, nothing_there)
 	EXPECT_EQ(count().present, 0u);
 }
 
+/* There could be any number of them, and nobody to take back what was made for them. */
+TEST_F(fault_test, wild_addresses_make_nothing)
+{
+	u64 heap = live.heap, tables = gpus->tables;
+
+	map(BASE, MiB);
+	for (u64 i = 1; i < 200; i++)
+		EXPECT_EQ(fault(i * 0x9e3779b97f4a7000ull % USER_END & ~(GiB - 1), SVM_WRITE), -EFAULT);
+	EXPECT_EQ(live.heap, heap);
+	EXPECT_EQ(gpus->tables, tables);
+	EXPECT_EQ(count().tables_made, 0u);
+	EXPECT_EQ(count().intervals, 0u);
+	EXPECT_EQ(count().directories, 1u);
+}
+
 TEST_F(fault_test, read_only_memory)
 {
 	u64 v;
