@@ -263,6 +263,35 @@ TYPED_TEST(leaves_test, huge_and_back)
 	this->check();
 }
 
+/* A read-only huge leaf gives way to small ones that allow more: flushed before its page is given back, and before they show. */
+TYPED_TEST(leaves_test, small_over_a_read_only_huge_leaf)
+{
+	using page = typename TestFixture::page;
+	using M = TestFixture;
+	unsigned flushes = 0;
+
+	this->mem->dma_map(this->block, M::geometry::table_lg2);
+	{
+		svm::table_guard lock(this->t->lock);
+
+		ASSERT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block), { false, false, SVM_SYSTEM }));
+	}
+	this->gpus->on_flush = [&](u64 start, u64 end) {
+		flushes++;
+		EXPECT_EQ(start, M::at);
+		EXPECT_EQ(end, M::at + M::span);
+		EXPECT_EQ(this->mem->dma_live(), 2u); /* the huge leaf's, and the page that is to be mapped */
+		EXPECT_FALSE(M::leaves::allows(*this->t, M::at + 9 * PAGE, SVM_READ));
+	};
+	this->map(9, std::vector<page>{ { this->block + 9, true, false } });
+	this->gpus->on_flush = nullptr;
+	EXPECT_EQ(flushes, 1u);
+	this->model[9] = { this->block + 9, true, false };
+	this->check();
+	EXPECT_TRUE(M::leaves::allows(*this->t, M::at + 9 * PAGE, SVM_WRITE));
+	EXPECT_FALSE(M::leaves::allows(*this->t, M::at + 8 * PAGE, SVM_READ));
+}
+
 /* A table that maps nothing counts as idle, once. */
 TYPED_TEST(leaves_test, idle_count)
 {
