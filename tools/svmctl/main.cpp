@@ -4,7 +4,9 @@
  * With --json, stdout is one JSON document whatever happens; exit status 0 only
  * if everything asked for was done and every check held.
  */
+#include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -89,59 +91,70 @@ int failed(bool as_json, const std::string &message, int error)
 	return 1;
 }
 
-void declare(CLI::App &app, settings &set, std::function<json()> &action, void (*&print)(const json &))
+libsvm::device open_device(const settings &set)
 {
-	app.require_subcommand(1);
-	app.fallthrough();
-	app.add_flag("--json", set.as_json, "one JSON document on stdout");
-	app.add_option("--device", set.device, "render node (default: the first one of driver " LIBSVM_DRIVER ")");
-	auto open = [&set] { return libsvm::device(set.device.empty() ? nullptr : set.device.c_str()); };
+	return libsvm::device(set.device.empty() ? nullptr : set.device.c_str());
+}
 
-	auto *info = app.add_subcommand("info", "what the device is");
-	info->callback([&, open] {
-		action = [open] { return svmctl::info(open()); };
-		print = [](const json &report) { svmctl::print_fields(report); };
+// What a command line asks for, and how its document is shown to people.
+struct plan {
+	std::function<json()> action;
+	void (*print)(const json &) = nullptr;
+};
+
+void declare_info(CLI::App &app, settings &set, plan &todo)
+{
+	app.add_subcommand("info", "what the device is")->callback([&] {
+		todo = {[&] { return svmctl::info(open_device(set)); },
+			[](const json &report) { svmctl::print_fields(report); }};
 	});
+}
 
-	auto *demo_command = app.add_subcommand("demo", "five jobs over malloc'ed and mapped memory under churn, all checked");
-	demo_command->add_option("--input", set.demo.input, "real data to work on")
-		->required()
-		->check(CLI::ExistingFile);
-	demo_command->add_option("--json-out", set.json_out, "write the report to this file as well");
-	demo_command->callback([&] {
-		action = [&set] { return demo(set); };
-		print = svmctl::print_demo;
-	});
+void declare_demo(CLI::App &app, settings &set, plan &todo)
+{
+	auto *command =
+		app.add_subcommand("demo", "five jobs over malloc'ed and mapped memory under churn, all checked");
+	command->add_option("--input", set.demo.input, "real data to work on")->required()->check(CLI::ExistingFile);
+	command->add_option("--json-out", set.json_out, "write the report to this file as well");
+	command->callback([&] { todo = {[&] { return demo(set); }, svmctl::print_demo}; });
+}
 
+void declare_kernels(CLI::App &app, settings &set, plan &todo)
+{
 	auto *stat = app.add_subcommand("stat", "device, and what its counters do under a kernel");
 	add_run_options(*stat, set.run, false);
-	stat->callback([&, open] {
-		action = [&set, open] { return svmctl::stat(open(), set.run); };
-		print = svmctl::print_stat;
+	stat->callback([&] {
+		todo = {[&] { return svmctl::stat(open_device(set), set.run); }, svmctl::print_stat};
 	});
 
 	auto *run = app.add_subcommand("run", "run one kernel and check its result");
 	add_run_options(*run, set.run, true);
 	run->add_option("--passes", set.run.passes, "how often")->check(CLI::Range(1, 1000));
 	run->add_option("--queues", set.run.queues, "on how many queues at once")->check(CLI::Range(1, 64));
-	run->callback([&, open] {
-		action = [&set, open] { return svmctl::run(open(), set.run); };
-		print = svmctl::print_run;
+	run->callback([&] {
+		todo = {[&] { return svmctl::run(open_device(set), set.run); }, svmctl::print_run};
 	});
+}
 
+std::uint64_t parse_address(const std::string &text)
+{
+	char *end = nullptr;
+	errno = 0;
+	std::uint64_t address = std::strtoull(text.c_str(), &end, 0);
+	if (text.empty() || text[0] == '-' || *end || errno)
+		throw CLI::ValidationError("--at", text + " is not an address");
+	return address;
+}
+
+void declare_faults(CLI::App &app, settings &set, plan &todo)
+{
 	auto *faults = app.add_subcommand("faults", "let jobs fail, and show the vm's fault log");
 	auto *at = faults->add_option("--at", set.address, "touch this address only (default: one bad access of each kind)");
 	faults->add_flag("--write", set.faults.write, "write there")->needs(at);
-	faults->callback([&, open] {
-		if (!set.address.empty()) {
-			char *end = nullptr;
-			errno = 0;
-			set.faults.address = std::strtoull(set.address.c_str(), &end, 0);
-			if (*end || errno)
-				throw CLI::ValidationError("--at", set.address + " is not an address");
-		}
-		action = [&set, open] { return svmctl::faults(open(), set.faults); };
-		print = svmctl::print_faults;
+	faults->callback([&, at] {
+		if (*at)
+			set.faults.address = parse_address(set.address);
+		todo = {[&] { return svmctl::faults(open_device(set), set.faults); }, svmctl::print_faults};
 	});
 }
 
@@ -150,10 +163,14 @@ void declare(CLI::App &app, settings &set, std::function<json()> &action, void (
 int main(int argc, char **argv)
 {
 	settings set;
-	std::function<json()> action;
-	void (*print)(const json &) = nullptr;
+	plan todo;
 	CLI::App app("Shared virtual memory of the virtual GPU", "svmctl");
-	declare(app, set, action, print);
+	app.require_subcommand(1);
+	app.fallthrough();
+	app.add_flag("--json", set.as_json, "one JSON document on stdout");
+	app.add_option("--device", set.device, "render node (default: the first one of driver " LIBSVM_DRIVER ")");
+	for (auto declare : {declare_info, declare_demo, declare_kernels, declare_faults})
+		declare(app, set, todo);
 	try {
 		app.parse(argc, argv);
 	} catch (const CLI::Success &asked) {
@@ -162,12 +179,15 @@ int main(int argc, char **argv)
 		// parsing may have ended before it came to the flag
 		for (int i = 1; i < argc; i++)
 			set.as_json = set.as_json || !std::strcmp(argv[i], "--json");
-		failed(set.as_json, error.what(), 0);
+		std::vector<std::string> unknown = app.remaining();
+		bool no_command = app.get_subcommands().empty() && !unknown.empty();
+		const char *kind = no_command && unknown[0].starts_with('-') ? "option" : "command";
+		failed(set.as_json, no_command ? fmt::format("there is no {} '{}'", kind, unknown[0]) : error.what(), 0);
 		return 2;
 	}
 	try {
-		json report = action();
-		show(report, set, print);
+		json report = todo.action();
+		show(report, set, todo.print);
 		return report["ok"].get<bool>() ? 0 : 1;
 	} catch (const std::system_error &error) {
 		return failed(set.as_json, error.what(), error.code().value());

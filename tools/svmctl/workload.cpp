@@ -136,6 +136,8 @@ workload make_histogram(bytes of)
 
 workload make_sum(bytes seed)
 {
+	if (seed.size() < sizeof(std::uint64_t))
+		throw std::invalid_argument("sum needs 8 bytes or more");
 	struct state {
 		std::vector<std::uint64_t> numbers;
 		std::vector<std::unique_ptr<std::uint64_t>> results;
@@ -260,11 +262,11 @@ workload make_workload(const std::string &name, bytes seed, std::size_t size)
 	if (name == "sum")
 		return make_sum(seed);
 	if (name == "saxpy")
-		return make_saxpy(seed, size / (2 * sizeof(float)));
+		return make_saxpy(seed, std::max<std::size_t>(size / (2 * sizeof(float)), 1));
 	if (name == "list")
-		return make_list(seed, size / 64);
+		return make_list(seed, std::max<std::size_t>(size / 64, 1));
 	if (name == "bfs")
-		return make_graph(seed, size / 64);
+		return make_graph(seed, std::max<std::size_t>(size / 64, 1));
 	if (name == "cas")
 		return make_counter(size);
 	throw std::invalid_argument("no workload of name " + name);
