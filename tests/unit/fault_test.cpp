@@ -146,8 +146,11 @@ TEST_F(fault_test, killed_while_the_cpu_keeps_moving)
 		if (++attempts == 3)
 			kill(current());
 	};
+	u64 before = spent().faults;
+
 	EXPECT_EQ(fault(BASE, SVM_WRITE), -EINTR);
 	EXPECT_EQ(attempts, 3u);
+	EXPECT_EQ(spent().faults, before + 3); /* it did not even ask again */
 }
 
 /* ---- reads ask for read only ---- */

@@ -122,6 +122,16 @@ TEST_F(prefetch_test, killed)
 	EXPECT_LT(count().tables, 32u); /* it did not go on to the end */
 }
 
+/* Also where nothing is left to fault in. */
+TEST_F(prefetch_test, killed_over_present_memory)
+{
+	map(BASE, 8 * MiB);
+	ASSERT_EQ(prefetch(BASE, BASE + 8 * MiB, SVM_WRITE), 0);
+	current().killed = true;
+	EXPECT_EQ(prefetch(BASE, BASE + 8 * MiB, SVM_WRITE), -EINTR);
+	current().killed = false;
+}
+
 TEST_F(prefetch_test, process_gone)
 {
 	map(BASE, 4 * MiB);

@@ -163,6 +163,19 @@ TEST_F(window_test, unbind_leaves_nothing)
 	EXPECT_EQ(count().device_bytes, 3 * 4096u);
 }
 
+/* A table that maps nothing any more, but that the device has walked: it must forget the pointer, too. */
+TEST_F(window_test, unbind_makes_the_device_forget_empty_tables)
+{
+	map(BASE, 2 * MiB);
+	ASSERT_EQ(svm_bind(vm, BASE, BASE + 2 * MiB, 0), 0);
+	ASSERT_EQ(device_write(BASE, 1), 0);
+	proc->dontneed(BASE, BASE + 2 * MiB);
+	EXPECT_EQ(device().read(BASE).what, gpu::status::fault); /* walks it once more */
+	ASSERT_EQ(svm_unbind(vm, BASE, BASE + 2 * MiB), 0);
+	expect_empty();
+	EXPECT_EQ(device().read(BASE).what, gpu::status::fault); /* a walk of the freed table would be a complaint */
+}
+
 /* A fault is in the fault path: unbind waits for it, and what it maps goes too. */
 TEST_F(window_test, unbind_waits_for_faults)
 {
