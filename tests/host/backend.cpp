@@ -102,7 +102,7 @@ int backend::table_alloc(void *self, u32 bytes, svm_table_mem *mem)
 	b.tables.fetch_add(1, std::memory_order_relaxed);
 	b.bytes.fetch_add(bytes, std::memory_order_relaxed);
 	b.allocs.fetch_add(1, std::memory_order_relaxed);
-	*mem = { s->words.get(), table_base + (i << 12), s, u32(b.where_), bytes };
+	*mem = {s->words.get(), table_base + (i << 12), s, u32(b.where_), bytes};
 	return 0;
 }
 
@@ -170,7 +170,7 @@ u64 backend::flush_begin(void *self, u64 start, u64 end)
 
 	std::lock_guard hold(b.flush_lock_);
 
-	b.pending_.push_back({ ++b.last_token_, start, end });
+	b.pending_.push_back({++b.last_token_, start, end});
 	return b.last_token_;
 }
 

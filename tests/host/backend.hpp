@@ -23,8 +23,9 @@
 namespace svm_host
 {
 
-class backend {
-    public:
+class backend
+{
+public:
 	explicit backend(memory &mem, svm_aperture where = SVM_SYSTEM);
 	/* Complains about tables that are left. */
 	~backend();
@@ -49,18 +50,18 @@ class backend {
 	/* Called in flush_begin, e.g. to look at what the caller left behind. Set while nothing runs. */
 	std::function<void(u64 start, u64 end)> on_flush;
 
-	std::atomic<u64> tables{ 0 }; /* live */
-	std::atomic<u64> bytes{ 0 }; /* live */
-	std::atomic<u64> allocs{ 0 };
-	std::atomic<u64> frees{ 0 };
-	std::atomic<u64> flushes{ 0 };
-	std::atomic<u64> publishes{ 0 };
+	std::atomic<u64> tables{0}; /* live */
+	std::atomic<u64> bytes{0}; /* live */
+	std::atomic<u64> allocs{0};
+	std::atomic<u64> frees{0};
+	std::atomic<u64> flushes{0};
+	std::atomic<u64> publishes{0};
 
-    private:
+private:
 	struct slot {
 		std::unique_ptr<u64[]> words;
 		u32 count = 0;
-		std::atomic<bool> freed{ false };
+		std::atomic<bool> freed{false};
 	};
 	struct request {
 		u64 token;
@@ -83,7 +84,7 @@ class backend {
 	svm_aperture where_;
 	/* By number; entries never change once set, so that the device looks without a lock. */
 	std::unique_ptr<std::atomic<slot *>[]> slots_;
-	std::atomic<u64> next_{ 0 };
+	std::atomic<u64> next_{0};
 	std::mutex quarantine_lock_;
 	std::deque<slot *> quarantine_;
 
@@ -94,7 +95,7 @@ class backend {
 	unsigned waiting_ = 0;
 	bool held_ = false;
 
-	std::atomic<bool> lost_{ false };
+	std::atomic<bool> lost_{false};
 	gpu device_;
 };
 

@@ -23,7 +23,7 @@ namespace svm_host
 {
 
 struct task {
-	std::atomic<bool> killed{ false };
+	std::atomic<bool> killed{false};
 
 	/* context, written by its own thread only */
 	unsigned table_locks = 0;
@@ -52,8 +52,9 @@ void might_sleep(const char *where);
 void might_alloc(const char *where);
 
 /* Makes the nth fallible step from now on fail, once, on whichever thread gets there. */
-class injector {
-    public:
+class injector
+{
+public:
 	void arm(u64 nth)
 	{
 		left_.store(nth, std::memory_order_relaxed);
@@ -72,8 +73,8 @@ class injector {
 		return n == 1;
 	}
 
-    private:
-	std::atomic<u64> left_{ 0 };
+private:
+	std::atomic<u64> left_{0};
 };
 
 extern injector inject;
@@ -81,7 +82,8 @@ extern injector inject;
 /* Set and cleared only while no other thread runs in the core. */
 struct hooks {
 	std::function<void(const struct port_fault &)> fault_entry; /* before the port's own work */
-	std::function<void(const struct port_fault &)> fault_exit; /* before it returns: pages are mapped for DMA, no lock is held */
+	std::function<void(const struct port_fault &)>
+		fault_exit; /* before it returns: pages are mapped for DMA, no lock is held */
 	std::function<void()> alloc; /* where the kernel could enter reclaim */
 };
 
@@ -89,10 +91,10 @@ extern hooks hook;
 
 /* What is alive; all zero when every vm and mm is gone. */
 struct live_counts {
-	std::atomic<u64> heap{ 0 };
-	std::atomic<u64> domains{ 0 };
-	std::atomic<u64> intervals{ 0 };
-	std::atomic<u64> mms{ 0 };
+	std::atomic<u64> heap{0};
+	std::atomic<u64> domains{0};
+	std::atomic<u64> intervals{0};
+	std::atomic<u64> mms{0};
 };
 
 extern live_counts live;

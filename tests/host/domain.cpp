@@ -157,7 +157,7 @@ int port_domain::index_put(u64 key, void *value)
 	if (value && there)
 		it->second = value;
 	else if (value)
-		fresh->insert(it, { key, value });
+		fresh->insert(it, {key, value});
 	else if (there)
 		fresh->erase(it);
 	index_.store(fresh, std::memory_order_release); /* with the acquire in index_get */

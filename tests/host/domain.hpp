@@ -21,7 +21,7 @@
 #include <vector>
 
 struct port_domain {
-    public:
+public:
 	port_domain(void *owner, mm_struct *mm);
 	~port_domain();
 	port_domain(const port_domain &) = delete;
@@ -49,9 +49,9 @@ struct port_domain {
 	int index_put(u64 key, void *value);
 
 	/* Counted so that destroy can complain. */
-	std::atomic<unsigned> intervals{ 0 };
+	std::atomic<unsigned> intervals{0};
 
-    private:
+private:
 	using table = std::vector<std::pair<u64, void *>>;
 
 	void wait_for_readers(unsigned generation);
@@ -61,11 +61,11 @@ struct port_domain {
 	mm_struct *mm_;
 	std::timed_mutex window_;
 
-	std::atomic<unsigned> generation_{ 0 };
-	std::atomic<unsigned> inside_[2] = { 0, 0 };
+	std::atomic<unsigned> generation_{0};
+	std::atomic<unsigned> inside_[2] = {0, 0};
 	std::mutex synchronize_;
 
-	std::atomic<table *> index_{ nullptr };
+	std::atomic<table *> index_{nullptr};
 
 	std::mutex lock_; /* what follows */
 	std::condition_variable cv_;

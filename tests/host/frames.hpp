@@ -28,18 +28,19 @@ constexpr u32 BLOCK_FRAMES = 512;
 constexpr u32 NO_FRAME = ~0u;
 
 struct frame {
-	std::atomic<u32> refs{ 0 };
-	std::atomic<u32> dma_page{ 0 }; /* live DMA mappings of this page alone */
-	std::atomic<u32> dma_block{ 0 }; /* live DMA mappings of the block that starts here */
-	std::atomic<u32> dma_block_lg2{ 0 }; /* and its size */
-	std::atomic<bool> dirty{ false };
-	std::atomic<bool> cow{ false }; /* shared by fork: nobody may write it */
-	std::atomic<u64> value{ 0 };
-	std::atomic<u64> home{ 0 }; /* user page address it was made for; 0: none (zero page) */
+	std::atomic<u32> refs{0};
+	std::atomic<u32> dma_page{0}; /* live DMA mappings of this page alone */
+	std::atomic<u32> dma_block{0}; /* live DMA mappings of the block that starts here */
+	std::atomic<u32> dma_block_lg2{0}; /* and its size */
+	std::atomic<bool> dirty{false};
+	std::atomic<bool> cow{false}; /* shared by fork: nobody may write it */
+	std::atomic<u64> value{0};
+	std::atomic<u64> home{0}; /* user page address it was made for; 0: none (zero page) */
 };
 
-class memory {
-    public:
+class memory
+{
+public:
 	explicit memory(u32 pages = 1u << 15, u32 blocks = 64);
 	memory(const memory &) = delete;
 	/* Complains about frames and DMA mappings that are left. */
@@ -96,7 +97,7 @@ class memory {
 		return frames_used_.load(std::memory_order_relaxed);
 	}
 
-    private:
+private:
 	void release(u32 f);
 
 	u32 pages_;
@@ -104,8 +105,8 @@ class memory {
 	u32 zero_;
 	u32 zero_block_;
 	std::unique_ptr<frame[]> frames_;
-	std::atomic<u64> dma_live_{ 0 };
-	std::atomic<u64> frames_used_{ 0 };
+	std::atomic<u64> dma_live_{0};
+	std::atomic<u64> frames_used_{0};
 	std::mutex lock_; /* the free queues */
 	std::deque<u32> free_pages_;
 	std::deque<u32> free_blocks_;

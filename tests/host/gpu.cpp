@@ -10,8 +10,8 @@
 namespace svm_host
 {
 
-static constexpr unsigned page_lg2[4] = { 30, 21, 16, 12 };
-static constexpr unsigned pointer_lg2[3] = { 39, 30, 21 };
+static constexpr unsigned page_lg2[4] = {30, 21, 16, 12};
+static constexpr unsigned pointer_lg2[3] = {39, 30, 21};
 
 static std::string at(u64 va)
 {
@@ -39,7 +39,7 @@ bool gpu::caches(u64 va)
 /* From the TLB; else a walk from the lowest table it still has a pointer to. */
 translation gpu::translate(u64 va)
 {
-	pointer from{ root_, root_vram_ };
+	pointer from{root_, root_vram_};
 	unsigned shift = 39;
 	{
 		std::lock_guard hold(tlb_lock_);
@@ -61,7 +61,7 @@ translation gpu::translate(u64 va)
 
 		for (unsigned i = 0; i < 3; i++)
 			if (pointer_lg2[i] == below)
-				pointers_[i][of >> below] = { addr, vram };
+				pointers_[i][of >> below] = {addr, vram};
 	};
 	translation t = walk_xe2(va, from.addr, from.vram, shift, read_, note);
 
@@ -93,7 +93,8 @@ void gpu::check(u64 va, svm_access how, u32 f)
 		complain("the device writes a page shared by fork" + at(va));
 }
 
-template <typename Fn> gpu::answer gpu::access(u64 va, svm_access how, Fn fn)
+template <typename Fn>
+gpu::answer gpu::access(u64 va, svm_access how, Fn fn)
 {
 	answer a;
 
@@ -136,7 +137,8 @@ gpu::answer gpu::add(u64 va, u64 n)
 }
 
 /* Drops what meets [start, end) among pieces of 2^lg2 bytes. */
-template <typename Map> static void drop(Map &map, u64 start, u64 end, unsigned lg2, unsigned key_lg2)
+template <typename Map>
+static void drop(Map &map, u64 start, u64 end, unsigned lg2, unsigned key_lg2)
 {
 	auto it = map.lower_bound(start >> lg2 << (lg2 - key_lg2));
 

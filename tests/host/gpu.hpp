@@ -23,8 +23,9 @@
 namespace svm_host
 {
 
-class gpu {
-    public:
+class gpu
+{
+public:
 	enum class status { ok, fault, bad };
 
 	struct answer {
@@ -65,13 +66,14 @@ class gpu {
 		return walks_.load(std::memory_order_relaxed);
 	}
 
-    private:
+private:
 	struct pointer {
 		u64 addr;
 		bool vram;
 	};
 
-	template <typename Fn> answer access(u64 va, svm_access how, Fn fn);
+	template <typename Fn>
+	answer access(u64 va, svm_access how, Fn fn);
 	translation translate(u64 va);
 	void check(u64 va, svm_access how, u32 frame);
 
@@ -84,7 +86,7 @@ class gpu {
 	std::mutex tlb_lock_;
 	std::map<u64, translation> tlb_[4]; /* by start; 1 GiB, 2 MiB, 64 KiB, 4 KiB */
 	std::map<u64, pointer> pointers_[3]; /* by va >> shift; shift 39, 30, 21 */
-	std::atomic<u64> walks_{ 0 };
+	std::atomic<u64> walks_{0};
 };
 
 } // namespace svm_host

@@ -76,7 +76,7 @@ void address_space::split(u64 va)
 {
 	u64 base = va & ~(BLOCK - 1);
 
-	subs_.during({ base, base + BLOCK }, [&] {
+	subs_.during({base, base + BLOCK}, [&] {
 		std::lock_guard hold(ptl_);
 		auto it = blocks_.find(va / BLOCK);
 
@@ -85,7 +85,7 @@ void address_space::split(u64 va)
 		for (u32 i = 0; i < BLOCK_FRAMES; i++) {
 			bool zero = mem_.is_zero(it->second.frame);
 
-			pages_[base / PAGE + i] = { zero ? mem_.zero() : it->second.frame + i, it->second.write };
+			pages_[base / PAGE + i] = {zero ? mem_.zero() : it->second.frame + i, it->second.write};
 		}
 		blocks_.erase(it);
 	});
@@ -103,7 +103,7 @@ void address_space::zap(u64 start, u64 end)
 {
 	std::vector<u32> gone;
 
-	subs_.during({ start, end }, [&] {
+	subs_.during({start, end}, [&] {
 		std::lock_guard hold(ptl_);
 
 		std::erase_if(pages_, [&](const auto &p) {
@@ -149,7 +149,7 @@ int address_space::mprotect(u64 start, u64 end, unsigned prot)
 	for (auto &[at, v] : vmas_)
 		if (v.start >= start && v.end <= end)
 			v.prot = prot;
-	subs_.during({ start, end }, [&] {
+	subs_.during({start, end}, [&] {
 		std::lock_guard hold(ptl_);
 
 		if (prot & PROT_W)
@@ -185,7 +185,7 @@ std::unique_ptr<child> address_space::fork()
 
 		if (v.kind != backing::anon)
 			continue;
-		subs_.during({ v.start, v.end }, [&] {
+		subs_.during({v.start, v.end}, [&] {
 			std::lock_guard hold(ptl_);
 			auto share = [&](u64 page, u32 f) {
 				mem_.get(f);
@@ -239,7 +239,7 @@ void address_space::exit()
 /* As exit_mmap: RELEASE without mmap_lock, then everything is unmapped. */
 void address_space::teardown()
 {
-	subs_.during({ 0, ~0ull }, [] {});
+	subs_.during({0, ~0ull}, [] {});
 	mmap_lock_.lock();
 	zap(0, ~0ull);
 	vmas_.clear();

@@ -34,8 +34,9 @@ constexpr u64 USER_END = 0x7ffffffff000ull;
 constexpr unsigned PROT_N = 0, PROT_R = 1, PROT_W = 2, PROT_RW = 3;
 
 /* A page cache: one frame per page, alive as long as the file. */
-class file {
-    public:
+class file
+{
+public:
 	explicit file(memory &mem)
 		: mem_(mem)
 	{
@@ -46,7 +47,7 @@ class file {
 	/* Takes the page out; the frame goes when the last mapping does. */
 	void drop(u64 index);
 
-    private:
+private:
 	memory &mem_;
 	std::mutex lock_;
 	std::unordered_map<u64, u32> pages_;
@@ -71,8 +72,9 @@ struct entry {
 	bool write = false;
 };
 
-class address_space {
-    public:
+class address_space
+{
+public:
 	explicit address_space(memory &mem);
 	~address_space();
 	address_space(const address_space &) = delete;
@@ -125,16 +127,17 @@ class address_space {
 	/* Nothing held: the same, also by waiting for the manager if `user`. stop() ends it with -EINTR. */
 	int fault_in_unlocked(u64 va, bool write, bool user, const std::function<bool()> &stop);
 	/* Threads that wait for the manager now. */
-	std::atomic<unsigned> waiting{ 0 };
+	std::atomic<unsigned> waiting{0};
 	/* mmap_lock held. The entry as it is, as a page's; nullopt: not in v, not present, or v lets nobody read. */
 	std::optional<entry> snapshot(const vma *v, u64 va);
 	/* mmap_lock held. The block entry that maps va, if one does. */
 	std::optional<entry> snapshot_block(u64 va);
 
-    private:
+private:
 	friend struct child;
 
-	template <typename Fn> int access(u64 va, bool write, Fn fn);
+	template <typename Fn>
+	int access(u64 va, bool write, Fn fn);
 	entry *lookup(u64 va);
 	int fault_missing(const vma &v, u64 va, bool write);
 	int fault_block(const vma &v, u64 va, bool write);
@@ -155,7 +158,7 @@ class address_space {
 	std::unordered_map<u64, entry> pages_; /* by va / PAGE */
 	std::unordered_map<u64, entry> blocks_; /* by va / BLOCK */
 	std::unordered_map<u64, u64> swap_; /* by va / PAGE: data; kept while swapped in and clean */
-	std::atomic<unsigned> users_{ 1 };
+	std::atomic<unsigned> users_{1};
 	std::thread teardown_;
 };
 

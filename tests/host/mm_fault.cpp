@@ -58,9 +58,9 @@ std::optional<entry> address_space::snapshot(const vma *v, u64 va)
 	std::lock_guard hold(ptl_);
 
 	if (auto it = pages_.find(va / PAGE); it != pages_.end())
-		return entry{ it->second.frame, it->second.write };
+		return entry{it->second.frame, it->second.write};
 	if (auto it = blocks_.find(va / BLOCK); it != blocks_.end())
-		return entry{ it->second.frame + u32(va % BLOCK / PAGE), it->second.write };
+		return entry{it->second.frame + u32(va % BLOCK / PAGE), it->second.write};
 	return {};
 }
 
@@ -105,7 +105,7 @@ int address_space::fault_block(const vma &v, u64 va, bool write)
 		if (pages_.count(p) || swap_.count(p))
 			return 1;
 	if (!write) {
-		blocks_[va / BLOCK] = { mem_.zero_block(), false };
+		blocks_[va / BLOCK] = {mem_.zero_block(), false};
 		return 0;
 	}
 
@@ -113,7 +113,7 @@ int address_space::fault_block(const vma &v, u64 va, bool write)
 
 	if (head == NO_FRAME)
 		return 1;
-	blocks_[va / BLOCK] = { head, true };
+	blocks_[va / BLOCK] = {head, true};
 	return 0;
 }
 
@@ -134,14 +134,14 @@ int address_space::fault_missing(const vma &v, u64 va, bool write)
 		if (f == NO_FRAME)
 			return -ENOMEM;
 		mem_.get(f);
-		pages_[page] = { f, write && v.kind == backing::shared };
+		pages_[page] = {f, write && v.kind == backing::shared};
 		return 0;
 	}
 
 	auto swapped = swap_.find(page);
 
 	if (!write && swapped == swap_.end()) {
-		pages_[page] = { mem_.zero(), false };
+		pages_[page] = {mem_.zero(), false};
 		return 0;
 	}
 
@@ -151,7 +151,7 @@ int address_space::fault_missing(const vma &v, u64 va, bool write)
 		return -ENOMEM;
 	if (swapped != swap_.end())
 		mem_.at(f).value.store(swapped->second, std::memory_order_relaxed);
-	pages_[page] = { f, (v.prot & PROT_W) != 0 };
+	pages_[page] = {f, (v.prot & PROT_W) != 0};
 	return 0;
 }
 
@@ -193,7 +193,7 @@ int address_space::cow_page(u64 va)
 
 	if (copy == NO_FRAME)
 		return -ENOMEM;
-	subs_.during({ page * PAGE, page * PAGE + PAGE }, [&] {
+	subs_.during({page * PAGE, page * PAGE + PAGE}, [&] {
 		std::lock_guard hold(ptl_);
 		auto it = pages_.find(page);
 
@@ -205,7 +205,7 @@ int address_space::cow_page(u64 va)
 		mem_.at(copy).value.store(mem_.at(old).value.load(std::memory_order_relaxed),
 					  std::memory_order_relaxed);
 		mem_.at(copy).dirty.store(true, std::memory_order_relaxed);
-		it->second = { copy, true };
+		it->second = {copy, true};
 	});
 	mem_.put(old);
 	return 0;
@@ -234,12 +234,12 @@ int address_space::cow_block(u64 va)
 
 	bool used = false;
 
-	subs_.during({ base, base + BLOCK }, [&] {
+	subs_.during({base, base + BLOCK}, [&] {
 		std::lock_guard hold(ptl_);
 		auto it = blocks_.find(va / BLOCK);
 
 		if (it != blocks_.end() && mem_.is_zero(it->second.frame)) {
-			it->second = { head, true };
+			it->second = {head, true};
 			used = true;
 		}
 	});
@@ -248,7 +248,8 @@ int address_space::cow_block(u64 va)
 	return 0;
 }
 
-template <typename Fn> int address_space::access(u64 va, bool write, Fn fn)
+template <typename Fn>
+int address_space::access(u64 va, bool write, Fn fn)
 {
 	for (int turn = 0; turn < 1000; turn++) {
 		mmap_lock_.lock_shared();

@@ -53,7 +53,7 @@ void address_space::swap_out(u64 va)
 
 	if (snapshot_block(va))
 		split(va);
-	subs_.during({ page * PAGE, page * PAGE + PAGE }, [&] {
+	subs_.during({page * PAGE, page * PAGE + PAGE}, [&] {
 		std::lock_guard hold(ptl_);
 		auto it = pages_.find(page);
 
@@ -67,9 +67,8 @@ void address_space::swap_out(u64 va)
 			return;
 		gone = it->second.frame;
 		if (p.dirty.load(std::memory_order_relaxed) || !swap_.count(page))
-			swap_[page] = p.dirty.load(std::memory_order_relaxed) ?
-					      p.value.load(std::memory_order_relaxed) :
-					      0;
+			swap_[page] =
+				p.dirty.load(std::memory_order_relaxed) ? p.value.load(std::memory_order_relaxed) : 0;
 		pages_.erase(it);
 	});
 	if (gone != NO_FRAME)
@@ -87,7 +86,7 @@ void address_space::collapse(u64 va)
 	const vma *v = find(base);
 
 	if (v && v->kind == backing::anon && v->end >= base + BLOCK)
-		subs_.during({ base, base + BLOCK }, [&] {
+		subs_.during({base, base + BLOCK}, [&] {
 			std::lock_guard hold(ptl_);
 
 			for (u64 p = base / PAGE; p < (base + BLOCK) / PAGE; p++) {
@@ -112,7 +111,7 @@ void address_space::collapse(u64 va)
 				pages_.erase(it);
 				swap_.erase(base / PAGE + i);
 			}
-			blocks_[va / BLOCK] = { head, true };
+			blocks_[va / BLOCK] = {head, true};
 		});
 	mmap_lock_.unlock();
 	for (u32 f : gone)
@@ -125,7 +124,7 @@ void address_space::oom_reap(u64 start, u64 end)
 	std::vector<u32> gone;
 
 	mmap_lock_.lock_shared();
-	subs_.during({ start, end, false }, [&] {
+	subs_.during({start, end, false}, [&] {
 		std::lock_guard hold(ptl_);
 
 		std::erase_if(pages_, [&](const auto &p) {
@@ -166,7 +165,7 @@ void address_space::migrate(u64 va)
 		return;
 	if (snapshot_block(va))
 		split(va);
-	subs_.during({ page * PAGE, page * PAGE + PAGE }, [&] {
+	subs_.during({page * PAGE, page * PAGE + PAGE}, [&] {
 		std::lock_guard hold(ptl_);
 		auto it = pages_.find(page);
 
@@ -203,7 +202,7 @@ int address_space::supply(u64 va, u64 value)
 		std::lock_guard hold(ptl_);
 
 		if (!lookup(va)) {
-			pages_[page] = { f, (v->prot & PROT_W) != 0 };
+			pages_[page] = {f, (v->prot & PROT_W) != 0};
 			gone = NO_FRAME;
 		}
 	}

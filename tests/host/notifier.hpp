@@ -28,7 +28,7 @@ namespace svm_host
 struct interval {
 	u64 start;
 	u64 last;
-	std::atomic<u64> seq{ 0 };
+	std::atomic<u64> seq{0};
 	void *owner;
 };
 
@@ -38,8 +38,9 @@ struct event {
 	bool may_sleep = true;
 };
 
-class subscriptions {
-    public:
+class subscriptions
+{
+public:
 	/* One invalidation: callbacks done on return of start, CPU entries may change until end. */
 	void start(const event &e);
 	void end();
@@ -51,14 +52,15 @@ class subscriptions {
 	void remove(interval &i);
 
 	/* A change of [start, end) by change(), announced first. */
-	template <typename Change> void during(const event &e, Change change)
+	template <typename Change>
+	void during(const event &e, Change change)
 	{
 		start(e);
 		change();
 		end();
 	}
 
-    private:
+private:
 	std::mutex lock_;
 	std::condition_variable cv_;
 	u64 seq_ = 2;

@@ -191,7 +191,7 @@ void svm_host::reclaim_on_alloc(bool on)
 
 u32 port_cpu(void)
 {
-	static std::atomic<u32> next{ 0 };
+	static std::atomic<u32> next{0};
 	static thread_local u32 mine = next.fetch_add(1, std::memory_order_relaxed);
 
 	return mine;

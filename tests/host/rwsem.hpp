@@ -14,8 +14,9 @@
 namespace svm_host
 {
 
-class rwsem {
-    public:
+class rwsem
+{
+public:
 	void lock_shared()
 	{
 		std::unique_lock hold(m_);
@@ -24,7 +25,8 @@ class rwsem {
 		readers_++;
 	}
 	/* Gives up when stop() says so; true: locked. */
-	template <typename Stop> bool lock_shared_unless(Stop stop)
+	template <typename Stop>
+	bool lock_shared_unless(Stop stop)
 	{
 		std::unique_lock hold(m_);
 
@@ -60,7 +62,7 @@ class rwsem {
 		cv_.notify_all();
 	}
 
-    private:
+private:
 	std::mutex m_;
 	std::condition_variable cv_;
 	unsigned readers_ = 0;

@@ -12,8 +12,8 @@ static u64 field(u64 word, unsigned high, unsigned low)
 
 static unsigned memory_type(u64 word, bool large)
 {
-	return unsigned(field(word, 4, 3) | field(word, large ? 12 : 7, large ? 12 : 7) << 2 | field(word, 62, 62) << 3 |
-			field(word, 61, 61) << 4);
+	return unsigned(field(word, 4, 3) | field(word, large ? 12 : 7, large ? 12 : 7) << 2 |
+			field(word, 62, 62) << 3 | field(word, 61, 61) << 4);
 }
 
 /* Bits 2 and 5, 52 to 60 and 63 belong to nobody; a large page's address has no low part. */

@@ -9,7 +9,7 @@ using acknowledge_test = bound_machine;
 
 TEST_F(acknowledge_test, unmap_returns_after_the_acknowledge)
 {
-	std::atomic<bool> done{ false };
+	std::atomic<bool> done{false};
 	u64 v;
 
 	map(BASE, MiB);
@@ -33,7 +33,7 @@ TEST_F(acknowledge_test, unmap_returns_after_the_acknowledge)
 /* Two callbacks over the same page, the first still waiting for the device: the second finds no valid entry, and must not return either. */
 TEST_F(acknowledge_test, second_callback_waits_for_the_first_ones_flush)
 {
-	std::atomic<unsigned> done{ 0 };
+	std::atomic<unsigned> done{0};
 	u64 v;
 
 	map(BASE, MiB);
@@ -66,7 +66,7 @@ TEST_F(acknowledge_test, second_callback_waits_for_the_first_ones_flush)
 /* The same with one huge leaf. */
 TEST_F(acknowledge_test, second_callback_over_a_huge_leaf_waits_as_well)
 {
-	std::atomic<unsigned> done{ 0 };
+	std::atomic<unsigned> done{0};
 
 	map(BASE, 2 * MiB, PROT_RW, true);
 	ASSERT_EQ(device_write(BASE, 1), 0);
@@ -74,14 +74,14 @@ TEST_F(acknowledge_test, second_callback_over_a_huge_leaf_waits_as_well)
 	gpus->hold();
 
 	std::thread first([&] {
-		proc->notifiers().during({ BASE, BASE + PAGE }, [] {});
+		proc->notifiers().during({BASE, BASE + PAGE}, [] {});
 		done++;
 	});
 
 	EXPECT_TRUE(eventually([&] { return gpus->waiting() == 1; }));
 
 	std::thread second([&] {
-		proc->notifiers().during({ BASE + MiB, BASE + MiB + PAGE }, [] {});
+		proc->notifiers().during({BASE + MiB, BASE + MiB + PAGE}, [] {});
 		done++;
 	});
 
@@ -126,8 +126,8 @@ TEST_F(acknowledge_test, migration_and_files)
 	auto object = std::make_shared<file>(*mem);
 	u64 v;
 
-	ASSERT_EQ(proc->mmap({ .start = BASE, .end = BASE + MiB, .kind = backing::shared, .object = object }), 0);
-	ASSERT_EQ(proc->mmap({ .start = BASE + MiB, .end = BASE + 2 * MiB, .kind = backing::priv, .object = object }), 0);
+	ASSERT_EQ(proc->mmap({.start = BASE, .end = BASE + MiB, .kind = backing::shared, .object = object}), 0);
+	ASSERT_EQ(proc->mmap({.start = BASE + MiB, .end = BASE + 2 * MiB, .kind = backing::priv, .object = object}), 0);
 	ASSERT_EQ(device_write(BASE + 3 * PAGE, 8), 0);
 	ASSERT_EQ(device_read(BASE + MiB + 3 * PAGE, &v), 0);
 	EXPECT_EQ(v, 8u); /* the same page of the file */

@@ -16,8 +16,8 @@ enum class colour : u8 { red, green };
 
 TEST(atomic_test, values)
 {
-	svm::atomic<u64> n{ 5 };
-	svm::atomic<colour> c{ colour::green };
+	svm::atomic<u64> n{5};
+	svm::atomic<colour> c{colour::green};
 	svm::atomic<void *> p;
 
 	EXPECT_EQ(n.load_relaxed(), 5u);
@@ -37,7 +37,7 @@ TEST(atomic_test, values)
 
 TEST(atomic_test, exchange_if)
 {
-	svm::atomic<u64> n{ 1 };
+	svm::atomic<u64> n{1};
 	u64 seen = 2;
 
 	EXPECT_FALSE(n.exchange_if(seen, 9));
@@ -51,7 +51,7 @@ TEST(atomic_test, one_winner)
 {
 	for (int round = 0; round < 200; round++) {
 		svm::atomic<u64> n;
-		std::atomic<unsigned> winners{ 0 };
+		std::atomic<unsigned> winners{0};
 		auto race = [&](u64 mine) {
 			u64 none = 0;
 

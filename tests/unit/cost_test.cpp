@@ -18,7 +18,7 @@ TEST_F(cost_test, duplicate_takes_no_lock)
 
 	costs before = spent();
 
-	for (svm_access how : { SVM_READ, SVM_WRITE, SVM_ATOMIC }) {
+	for (svm_access how : {SVM_READ, SVM_WRITE, SVM_ATOMIC}) {
 		EXPECT_EQ(fault(BASE + 3 * PAGE, how), 0);
 		EXPECT_EQ(fault(BASE + 3 * MiB, how), 0);
 	}
@@ -59,8 +59,8 @@ TEST_F(cost_test, one_mmap_lock_a_fault)
 /* Each waits in the fault path until the other is there too. */
 TEST_F(cost_test, faults_in_different_tables_at_the_same_time)
 {
-	std::atomic<unsigned> inside{ 0 };
-	std::atomic<bool> met{ true };
+	std::atomic<unsigned> inside{0};
+	std::atomic<bool> met{true};
 	int err[2];
 
 	map(BASE, 4 * MiB);
@@ -84,8 +84,8 @@ TEST_F(cost_test, faults_in_different_tables_at_the_same_time)
 TEST_F(cost_test, many_faults_at_the_same_time)
 {
 	constexpr unsigned n = 20;
-	std::atomic<unsigned> inside{ 0 };
-	std::atomic<unsigned> failed{ 0 };
+	std::atomic<unsigned> inside{0};
+	std::atomic<unsigned> failed{0};
 	std::vector<std::thread> threads;
 
 	map(BASE, n * 2 * MiB);

@@ -5,10 +5,12 @@
 namespace svm_test
 {
 
-class failure_test : public machine {
-    protected:
+class failure_test : public machine
+{
+protected:
 	/* Runs op with its first, second, … fallible step failing, until none is left; how many there were. */
-	template <typename Op, typename Undo> unsigned fail_each(Op op, Undo undo)
+	template <typename Op, typename Undo>
+	unsigned fail_each(Op op, Undo undo)
 	{
 		for (unsigned n = 1;; n++) {
 			inject.arm(n);
@@ -33,13 +35,13 @@ TEST_F(failure_test, create)
 {
 	svm_vm *other = nullptr;
 	u64 heap = live.heap, tables = gpus->tables;
-	svm_vm_params p = { .ops = &backend::ops,
-			    .backend = gpus.get(),
-			    .format = svm_format_find("xe2"),
-			    .mm = proc.get(),
-			    .dma_device = &dev,
-			    .interval_lg2 = 0,
-			    .granule_lg2 = 0 };
+	svm_vm_params p = {.ops = &backend::ops,
+			   .backend = gpus.get(),
+			   .format = svm_format_find("xe2"),
+			   .mm = proc.get(),
+			   .dma_device = &dev,
+			   .interval_lg2 = 0,
+			   .granule_lg2 = 0};
 	unsigned steps = fail_each([&] { return svm_vm_create(&p, &other); },
 				   [&] {
 					   EXPECT_EQ(live.heap, heap);
@@ -155,7 +157,7 @@ TEST_F(failure_test, retries_leak_no_mapping)
 	ASSERT_EQ(svm_bind_all(vm), 0);
 	hook.fault_exit = [&](const auto &f) {
 		if (++rounds % 5)
-			proc->notifiers().during({ f.cpu, f.cpu + PAGE }, [] {});
+			proc->notifiers().during({f.cpu, f.cpu + PAGE}, [] {});
 	};
 	ASSERT_EQ(fault(BASE, SVM_WRITE), 0);
 	u64 mapped = count().present; /* after some retries a fault asks for less */

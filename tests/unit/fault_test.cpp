@@ -25,7 +25,7 @@ TEST_F(fault_test, info_tells_the_table_and_duplicates)
 {
 	map(BASE, 4 * MiB);
 
-	svm_fault_info info{ 1, 1, true };
+	svm_fault_info info{1, 1, true};
 
 	ASSERT_EQ(svm_fault(vm, BASE + 2 * MiB + 5 * PAGE + 123, SVM_READ, &info), 0);
 	EXPECT_EQ(info.start, BASE + 2 * MiB);
@@ -41,7 +41,8 @@ TEST_F(fault_test, info_tells_the_table_and_duplicates)
 TEST_F(fault_test, nothing_there)
 {
 	map(BASE + MiB, MiB, PROT_N);
-	ASSERT_EQ(proc->mmap({ .start = BASE + 2 * MiB, .end = BASE + 3 * MiB, .kind = backing::pfnmap, .object = {} }), 0);
+	ASSERT_EQ(proc->mmap({.start = BASE + 2 * MiB, .end = BASE + 3 * MiB, .kind = backing::pfnmap, .object = {}}),
+		  0);
 	EXPECT_EQ(fault(BASE), -EFAULT); /* hole */
 	EXPECT_EQ(fault(BASE + MiB), -EFAULT); /* PROT_NONE */
 	EXPECT_EQ(fault(BASE + MiB, SVM_WRITE), -EFAULT);
@@ -209,8 +210,9 @@ TEST_F(fault_test, neighbours_never_fail_a_fault)
 	map(BASE, 8 * PAGE);
 	map(BASE + 8 * PAGE, PAGE, PROT_N); /* guard */
 	map(BASE + 9 * PAGE, PAGE, PROT_R);
-	ASSERT_EQ(proc->mmap({ .start = BASE + 10 * PAGE, .end = BASE + 11 * PAGE, .kind = backing::pfnmap, .object = {} }),
-		  0);
+	ASSERT_EQ(
+		proc->mmap({.start = BASE + 10 * PAGE, .end = BASE + 11 * PAGE, .kind = backing::pfnmap, .object = {}}),
+		0);
 	map(BASE + 12 * PAGE, 4 * PAGE); /* page 11 is a hole */
 
 	EXPECT_EQ(fault(BASE + 7 * PAGE, SVM_WRITE), 0);
@@ -251,7 +253,8 @@ TEST_F(fault_test, neighbour_under_copy_on_write_stays_so)
 
 /* ---- granule ---- */
 
-class granule_test : public machine, public ::testing::WithParamInterface<u32> {
+class granule_test : public machine, public ::testing::WithParamInterface<u32>
+{
 };
 
 TEST_P(granule_test, one_fault_makes_so_much_present)

@@ -25,7 +25,9 @@ static_assert(!svm::format<wrong_address>);
 static_assert(!svm::format<link_without_aperture>);
 static_assert(!svm::format<int>);
 
-template <typename F> class format_test : public ::testing::Test {
+template <typename F>
+class format_test : public ::testing::Test
+{
 };
 using formats = ::testing::Types<svm::xe2, nv_v2>;
 TYPED_TEST_SUITE(format_test, formats);
@@ -58,7 +60,7 @@ TYPED_TEST(format_test, words)
 	for (int i = 0; i < 10000; i++) {
 		unsigned lv = F::depth - 1 - (F::levels[F::depth - 2].leaf ? unsigned(r() % 2) : 0);
 		u64 addr = (r() & ((1ull << 46) - 1)) >> F::levels[lv].shift << F::levels[lv].shift;
-		svm::leaf_attrs a{ bool(r() % 2), bool(r() % 2), SVM_SYSTEM };
+		svm::leaf_attrs a{bool(r() % 2), bool(r() % 2), SVM_SYSTEM};
 		u64 word = F::leaf(lv, addr, a);
 
 		ASSERT_TRUE(F::valid(word));
@@ -66,7 +68,7 @@ TYPED_TEST(format_test, words)
 		if (lv + 1 < F::depth) {
 			ASSERT_FALSE(F::is_link(word));
 		}
-		for (u64 w : { word, F::retire(word) }) {
+		for (u64 w : {word, F::retire(word)}) {
 			ASSERT_EQ(F::address(w, lv), addr);
 			ASSERT_EQ(F::writable(w), a.write);
 		}
@@ -96,7 +98,7 @@ TYPED_TEST(format_test, entries)
 	EXPECT_EQ(F::load(entry), F::empty);
 	F::link(entry, lv, 0x123456789000, SVM_SYSTEM);
 	EXPECT_TRUE(F::is_link(F::load(entry)));
-	F::store(entry, lv, F::leaf(lv, 0x40000000, { true, true, SVM_SYSTEM }));
+	F::store(entry, lv, F::leaf(lv, 0x40000000, {true, true, SVM_SYSTEM}));
 	EXPECT_FALSE(F::is_link(F::load(entry)));
 	EXPECT_EQ(F::address(F::load(entry), lv), 0x40000000u);
 }

@@ -5,8 +5,10 @@
 namespace svm_test
 {
 
-template <typename F> class gather_test : public tree_machine<F> {
-    protected:
+template <typename F>
+class gather_test : public tree_machine<F>
+{
+protected:
 	using M = tree_machine<F>;
 
 	/* One page in the table around va. */
@@ -61,10 +63,10 @@ TYPED_TEST(gather_test, one_flush_for_all)
 	{
 		svm::gather g(this->tree, M::ops, true);
 
-		for (u64 i : { 1, 2, 4 }) {
+		for (u64 i : {1, 2, 4}) {
 			svm::table &t = this->mapped(i * M::span + 9 * PAGE);
 
-			this->retire(g, t, { i * M::span, (i + 1) * M::span });
+			this->retire(g, t, {i * M::span, (i + 1) * M::span});
 		}
 		EXPECT_EQ(this->mem->dma_live(), 3u);
 		g.finish();
@@ -85,7 +87,7 @@ TYPED_TEST(gather_test, empty_ones_flush_nothing)
 
 	svm::gather g(this->tree, M::ops, true);
 
-	this->retire(g, t, { 16 * PAGE, M::span });
+	this->retire(g, t, {16 * PAGE, M::span});
 	g.finish();
 	EXPECT_EQ(this->gpus->flushes, flushes);
 	EXPECT_EQ(this->mem->dma_live(), 1u);
@@ -98,7 +100,7 @@ TYPED_TEST(gather_test, unfinished_ones_are_an_error)
 	{
 		svm::gather g(this->tree, M::ops, true);
 
-		this->retire(g, t, { PAGE, 2 * PAGE });
+		this->retire(g, t, {PAGE, 2 * PAGE});
 	}
 	auto said = take_complaints();
 
@@ -107,7 +109,7 @@ TYPED_TEST(gather_test, unfinished_ones_are_an_error)
 
 	svm::gather second(this->tree, M::ops, true);
 
-	this->retire(second, t, { PAGE, 2 * PAGE }); /* meets what the first one left */
+	this->retire(second, t, {PAGE, 2 * PAGE}); /* meets what the first one left */
 	second.finish();
 	EXPECT_EQ(this->mem->dma_live(), 0u);
 }
@@ -120,8 +122,8 @@ TYPED_TEST(gather_test, two_over_one_page)
 	svm::gather a(this->tree, M::ops, true), b(this->tree, M::ops, true);
 	u64 flushes = this->gpus->flushes;
 
-	this->retire(a, t, { 0, 2 * PAGE });
-	this->retire(b, t, { PAGE, 3 * PAGE });
+	this->retire(a, t, {0, 2 * PAGE});
+	this->retire(b, t, {PAGE, 3 * PAGE});
 	b.finish();
 	EXPECT_EQ(this->gpus->flushes, flushes + 1);
 	EXPECT_EQ(this->mem->dma_live(), 0u);
@@ -140,8 +142,8 @@ TYPED_TEST(gather_test, neighbours_are_left_to_their_own_gather)
 	{
 		svm::gather a(this->tree, M::ops, true), b(this->tree, M::ops, true);
 
-		this->retire(a, t, { PAGE, 2 * PAGE });
-		this->retire(b, t, { 2 * PAGE, 3 * PAGE });
+		this->retire(a, t, {PAGE, 2 * PAGE});
+		this->retire(b, t, {2 * PAGE, 3 * PAGE});
 		a.finish();
 		EXPECT_EQ(this->mem->dma_live(), 1u);
 		b.finish();

@@ -6,8 +6,9 @@
 namespace svm_test
 {
 
-class guard_test : public machine {
-    protected:
+class guard_test : public machine
+{
+protected:
 	void SetUp() override
 	{
 		domain = port_domain_create(this, proc.get(), &dev);
@@ -59,7 +60,7 @@ TEST_F(guard_test, table_guard_on_each_way_out)
 
 TEST_F(guard_test, window_guard_says_whether_it_holds)
 {
-	std::atomic<int> err{ 1 };
+	std::atomic<int> err{1};
 	{
 		svm::window_guard hold(domain);
 
@@ -89,7 +90,7 @@ TEST_F(guard_test, window_guard_says_whether_it_holds)
 
 TEST_F(guard_test, forced_window_guard_waits_though_killed)
 {
-	std::atomic<bool> got{ false };
+	std::atomic<bool> got{false};
 	std::thread t;
 	{
 		svm::window_guard hold(domain);
@@ -109,7 +110,7 @@ TEST_F(guard_test, forced_window_guard_waits_though_killed)
 
 TEST_F(guard_test, reader_holds_off_synchronize)
 {
-	std::atomic<bool> synchronized{ false };
+	std::atomic<bool> synchronized{false};
 	std::thread t;
 	{
 		svm::reader outer(domain);

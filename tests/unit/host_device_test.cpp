@@ -6,8 +6,9 @@ namespace svm_test
 {
 
 /* A root table, filled by hand. */
-class host_device_test : public ::testing::Test {
-    protected:
+class host_device_test : public ::testing::Test
+{
+protected:
 	void SetUp() override
 	{
 		for (auto &t : table)
@@ -53,10 +54,10 @@ class host_device_test : public ::testing::Test {
 		EXPECT_NE(said[0].find(about), std::string::npos) << said[0];
 	}
 
-	static constexpr unsigned index[4] = { 254, 7, 3, 9 };
+	static constexpr unsigned index[4] = {254, 7, 3, 9};
 	static constexpr u64 va = 254ull << 39 | 7ull << 30 | 3ull << 21 | 9ull << 12;
 	memory mem;
-	backend gpus{ mem };
+	backend gpus{mem};
 	svm_table_mem table[4];
 	u32 frame = NO_FRAME;
 };
@@ -147,7 +148,7 @@ TEST_F(host_device_test, sees_garbage)
 
 TEST_F(host_device_test, flush_waits_for_accesses_and_may_be_held)
 {
-	std::atomic<bool> done{ false };
+	std::atomic<bool> done{false};
 
 	gpus.hold();
 

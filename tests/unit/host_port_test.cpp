@@ -6,8 +6,9 @@
 namespace svm_test
 {
 
-class host_port_test : public machine {
-    protected:
+class host_port_test : public machine
+{
+protected:
 	void SetUp() override
 	{
 		domain = port_domain_create(this, proc.get(), &dev);
@@ -90,7 +91,7 @@ TEST_F(host_port_test, a_block_is_released_as_a_block)
 TEST_F(host_port_test, sequence_is_odd_while_an_interval_is_met)
 {
 	subscriptions s;
-	interval i{ .start = 0x1000, .last = 0x1fff, .owner = nullptr };
+	interval i{.start = 0x1000, .last = 0x1fff, .owner = nullptr};
 
 	s.insert(i);
 
@@ -104,10 +105,10 @@ TEST_F(host_port_test, sequence_is_odd_while_an_interval_is_met)
 TEST_F(host_port_test, insertion_during_an_invalidation_waits_for_its_end)
 {
 	subscriptions s;
-	interval late{ .start = 0x1000, .last = 0x1fff, .owner = nullptr };
-	std::atomic<bool> through{ false };
+	interval late{.start = 0x1000, .last = 0x1fff, .owner = nullptr};
+	std::atomic<bool> through{false};
 
-	s.start({ 0x1000, 0x2000 }); /* meets nobody */
+	s.start({0x1000, 0x2000}); /* meets nobody */
 	s.insert(late); /* but now it does: born into an invalidation */
 	EXPECT_EQ(late.seq % 2, 1u);
 
@@ -126,10 +127,10 @@ TEST_F(host_port_test, insertion_during_an_invalidation_waits_for_its_end)
 TEST_F(host_port_test, removal_during_an_invalidation_waits_for_its_end)
 {
 	subscriptions s;
-	interval born{ .start = 0x1000, .last = 0x1fff, .owner = nullptr };
-	std::atomic<bool> removed{ false };
+	interval born{.start = 0x1000, .last = 0x1fff, .owner = nullptr};
+	std::atomic<bool> removed{false};
 
-	s.start({ 0x1000, 0x2000 });
+	s.start({0x1000, 0x2000});
 	s.insert(born);
 
 	std::thread t([&] {
@@ -165,8 +166,8 @@ TEST_F(host_port_test, index)
 TEST_F(host_port_test, parallel_runs_all_at_once)
 {
 	struct state {
-		std::atomic<unsigned> inside{ 0 };
-		std::atomic<unsigned> met{ 0 };
+		std::atomic<unsigned> inside{0};
+		std::atomic<unsigned> met{0};
 	} s;
 
 	port_parallel(

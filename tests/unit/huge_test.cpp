@@ -5,8 +5,9 @@
 namespace svm_test
 {
 
-class huge_test : public bound_machine {
-    protected:
+class huge_test : public bound_machine
+{
+protected:
 	translation look(u64 va)
 	{
 		return device().look(va);

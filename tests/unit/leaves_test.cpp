@@ -8,8 +8,10 @@
 namespace svm_test
 {
 
-template <typename F> class leaves_test : public tree_machine<F> {
-    protected:
+template <typename F>
+class leaves_test : public tree_machine<F>
+{
+protected:
 	using M = tree_machine<F>;
 	static constexpr unsigned entries = M::geometry::entries;
 	static constexpr u64 at = 5 * M::span;
@@ -47,7 +49,8 @@ template <typename F> class leaves_test : public tree_machine<F> {
 			if (pages[i].frame == NO_FRAME)
 				continue;
 			M::mem->dma_map(pages[i].frame, 12);
-			words[i] = memory::dma_of(pages[i].frame) | PORT_PAGE_VALID | (pages[i].write ? PORT_PAGE_WRITE : 0);
+			words[i] = memory::dma_of(pages[i].frame) | PORT_PAGE_VALID |
+				   (pages[i].write ? PORT_PAGE_WRITE : 0);
 		}
 		svm::mirrored_pages source(words.data(), first);
 		{
@@ -81,7 +84,8 @@ template <typename F> class leaves_test : public tree_machine<F> {
 		unsigned live = 0, retired = 0;
 
 		for (unsigned i = 0; i < entries; i++) {
-			u64 word = F::load(static_cast<char *>(t->mem.cpu) + (i << F::levels[M::geometry::table_level].entry_lg2));
+			u64 word = F::load(static_cast<char *>(t->mem.cpu) +
+					   (i << F::levels[M::geometry::table_level].entry_lg2));
 			const page &p = model[i];
 			bool valid = p.frame != NO_FRAME && !p.retired;
 
@@ -151,10 +155,10 @@ TYPED_TEST(leaves_test, random_against_an_array)
 				if (holes && r() % 16 == 0)
 					continue;
 				if (m.frame == NO_FRAME)
-					m = { this->block + (first + i + shift) % BLOCK_FRAMES, write, false };
+					m = {this->block + (first + i + shift) % BLOCK_FRAMES, write, false};
 				else
 					m.write |= write;
-				pages[i] = { m.frame, write, false };
+				pages[i] = {m.frame, write, false};
 			}
 			this->map(first, pages);
 			break;
@@ -201,16 +205,17 @@ TYPED_TEST(leaves_test, allows_and_present)
 	using leaves = typename TestFixture::leaves;
 
 	EXPECT_FALSE(leaves::allows(*this->t, TestFixture::at, SVM_READ));
-	this->map(3, std::vector<page>{ { this->block, false, false }, { this->block + 1, true, false } });
-	this->model[3] = { this->block, false, false };
-	this->model[4] = { this->block + 1, true, false };
-	for (svm_access how : { SVM_READ, SVM_WRITE, SVM_ATOMIC }) {
+	this->map(3, std::vector<page>{{this->block, false, false}, {this->block + 1, true, false}});
+	this->model[3] = {this->block, false, false};
+	this->model[4] = {this->block + 1, true, false};
+	for (svm_access how : {SVM_READ, SVM_WRITE, SVM_ATOMIC}) {
 		u64 words[8] = {};
 		u32 n = leaves::present(*this->t, 0, 8, how, words);
 
 		EXPECT_EQ(n, how == SVM_READ ? 2u : 1u);
 		for (unsigned i = 0; i < 8; i++)
-			EXPECT_EQ(words[i] == PORT_PAGE_SKIP, leaves::allows(*this->t, TestFixture::at + i * PAGE, how)) << i;
+			EXPECT_EQ(words[i] == PORT_PAGE_SKIP, leaves::allows(*this->t, TestFixture::at + i * PAGE, how))
+				<< i;
 	}
 	this->retire(4, 5);
 	EXPECT_FALSE(leaves::allows(*this->t, TestFixture::at + 4 * PAGE, SVM_READ));
@@ -225,13 +230,14 @@ TYPED_TEST(leaves_test, huge_and_back)
 	u64 flushes = this->gpus->flushes;
 	u32 lg2 = M::geometry::table_lg2;
 
-	this->map(0, std::vector<page>(40, page{ this->block, false, false }));
+	this->map(0, std::vector<page>(40, page{this->block, false, false}));
 	EXPECT_EQ(this->mem->dma_live(), 40u);
 	this->mem->dma_map(this->block, lg2);
 	{
 		svm::table_guard lock(this->t->lock);
 
-		EXPECT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block), { false, false, SVM_SYSTEM }));
+		EXPECT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
+						 {false, false, SVM_SYSTEM}));
 		EXPECT_EQ(this->t->top, svm::table_top::huge);
 	}
 	EXPECT_EQ(this->mem->dma_live(), 1u);
@@ -243,14 +249,15 @@ TYPED_TEST(leaves_test, huge_and_back)
 		/* A second one keeps the first; it may only grant. */
 		svm::table_guard lock(this->t->lock);
 
-		EXPECT_FALSE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block), { true, true, SVM_SYSTEM }));
+		EXPECT_FALSE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
+						  {true, true, SVM_SYSTEM}));
 	}
 	EXPECT_TRUE(M::leaves::allows(*this->t, M::at, SVM_ATOMIC));
 	EXPECT_EQ(this->gpus->flushes, flushes + 2);
 
 	svm::va_span owed = this->retire(7, 8);
 
-	EXPECT_EQ(owed, (svm::va_span{ M::at, M::at + M::span })); /* a huge leaf goes whole */
+	EXPECT_EQ(owed, (svm::va_span{M::at, M::at + M::span})); /* a huge leaf goes whole */
 	EXPECT_EQ(this->counted().present, 0u);
 	EXPECT_FALSE(M::leaves::allows(*this->t, M::at, SVM_READ));
 	EXPECT_EQ(this->mem->dma_live(), 1u);
@@ -258,8 +265,8 @@ TYPED_TEST(leaves_test, huge_and_back)
 	this->finish(7, 8);
 	EXPECT_EQ(this->mem->dma_live(), 0u);
 	EXPECT_EQ(this->retire(0, M::geometry::entries), svm::va_span{});
-	this->map(0, std::vector<page>{ { this->block, true, false } });
-	this->model[0] = { this->block, true, false };
+	this->map(0, std::vector<page>{{this->block, true, false}});
+	this->model[0] = {this->block, true, false};
 	this->check();
 }
 
@@ -274,7 +281,8 @@ TYPED_TEST(leaves_test, small_over_a_read_only_huge_leaf)
 	{
 		svm::table_guard lock(this->t->lock);
 
-		ASSERT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block), { false, false, SVM_SYSTEM }));
+		ASSERT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
+						 {false, false, SVM_SYSTEM}));
 	}
 	this->gpus->on_flush = [&](u64 start, u64 end) {
 		flushes++;
@@ -283,10 +291,10 @@ TYPED_TEST(leaves_test, small_over_a_read_only_huge_leaf)
 		EXPECT_EQ(this->mem->dma_live(), 2u); /* the huge leaf's, and the page that is to be mapped */
 		EXPECT_FALSE(M::leaves::allows(*this->t, M::at + 9 * PAGE, SVM_READ));
 	};
-	this->map(9, std::vector<page>{ { this->block + 9, true, false } });
+	this->map(9, std::vector<page>{{this->block + 9, true, false}});
 	this->gpus->on_flush = nullptr;
 	EXPECT_EQ(flushes, 1u);
-	this->model[9] = { this->block + 9, true, false };
+	this->model[9] = {this->block + 9, true, false};
 	this->check();
 	EXPECT_TRUE(M::leaves::allows(*this->t, M::at + 9 * PAGE, SVM_WRITE));
 	EXPECT_FALSE(M::leaves::allows(*this->t, M::at + 8 * PAGE, SVM_READ));
@@ -298,13 +306,13 @@ TYPED_TEST(leaves_test, idle_count)
 	using page = typename TestFixture::page;
 
 	EXPECT_EQ(this->tree.idle.load_relaxed(), 1u);
-	this->map(0, std::vector<page>{ { this->block, true, false } });
+	this->map(0, std::vector<page>{{this->block, true, false}});
 	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u);
 	this->retire(0, 1);
 	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u); /* its page is not given back yet */
 	this->finish(0, 1);
 	EXPECT_EQ(this->tree.idle.load_relaxed(), 1u);
-	this->map(0, std::vector<page>{ { this->block, true, false } });
+	this->map(0, std::vector<page>{{this->block, true, false}});
 	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u);
 }
 

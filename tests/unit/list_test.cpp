@@ -67,7 +67,7 @@ using shared_list_test = machine;
 TEST_F(shared_list_test, readers_beside_a_writer)
 {
 	port_domain *d = port_domain_create(this, proc.get(), &dev);
-	std::atomic<bool> stop{ false };
+	std::atomic<bool> stop{false};
 	list l;
 	item stays;
 

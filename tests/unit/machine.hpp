@@ -26,8 +26,9 @@ constexpr u64 KiB = 1024, MiB = 1024 * KiB, GiB = 1024 * MiB;
 /* Where the tests' memory lies: amid a table, a directory and an interval of its own. */
 constexpr u64 BASE = 0x7f0000000000ull;
 
-class machine : public ::testing::Test {
-    protected:
+class machine : public ::testing::Test
+{
+protected:
 	void SetUp() override
 	{
 		current().killed = false;
@@ -91,7 +92,7 @@ class machine : public ::testing::Test {
 
 	void map(u64 start, u64 size, unsigned prot = PROT_RW, bool thp = false)
 	{
-		ASSERT_EQ(proc->mmap({ .start = start, .end = start + size, .prot = prot, .thp = thp, .object = {} }), 0);
+		ASSERT_EQ(proc->mmap({.start = start, .end = start + size, .prot = prot, .thp = thp, .object = {}}), 0);
 	}
 
 	/* Writes each page from the CPU: page n of the span gets first + n. */
@@ -128,7 +129,8 @@ class machine : public ::testing::Test {
 	{
 		const task &t = current();
 
-		return { t.lock_count, t.window_lock_count, t.mmap_lock_count, t.alloc_count, t.fault_count, t.sync_count };
+		return {t.lock_count,  t.window_lock_count, t.mmap_lock_count,
+			t.alloc_count, t.fault_count,	    t.sync_count};
 	}
 
 	/* Everything a vm can hold is gone, but for the directories; tables go after a grace period. */
@@ -170,8 +172,9 @@ class machine : public ::testing::Test {
 };
 
 /* With the whole address space bound. */
-class bound_machine : public machine {
-    protected:
+class bound_machine : public machine
+{
+protected:
 	void SetUp() override
 	{
 		machine::SetUp();
@@ -180,7 +183,8 @@ class bound_machine : public machine {
 };
 
 /* Waits until cond() or some seconds have passed; what it came to. */
-template <typename Cond> bool eventually(Cond cond)
+template <typename Cond>
+bool eventually(Cond cond)
 {
 	auto stop = std::chrono::steady_clock::now() + std::chrono::seconds(20);
 

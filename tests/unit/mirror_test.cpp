@@ -184,7 +184,7 @@ TEST_F(mirror_test, fault_does_not_wait_for_an_invalidation_in_another_table)
 	map(BASE, 4 * MiB);
 	ASSERT_EQ(fault(BASE), 0);
 	ASSERT_EQ(fault(BASE + 2 * MiB), 0);
-	proc->notifiers().start({ BASE, BASE + PAGE });
+	proc->notifiers().start({BASE, BASE + PAGE});
 	EXPECT_EQ(fault(BASE + 2 * MiB + 100 * PAGE, SVM_WRITE), 0);
 	EXPECT_EQ(count().retries, 0u);
 	proc->notifiers().end();
@@ -193,12 +193,12 @@ TEST_F(mirror_test, fault_does_not_wait_for_an_invalidation_in_another_table)
 /* An invalidation is under way: its callback is done, the CPU's entries have not changed yet. The fault must wait. */
 TEST_F(mirror_test, fault_waits_for_an_invalidation_under_way)
 {
-	std::atomic<bool> done{ false };
+	std::atomic<bool> done{false};
 	int err = -1;
 
 	map(BASE, MiB);
 	ASSERT_EQ(fault(BASE), 0);
-	proc->notifiers().start({ BASE, BASE + PAGE });
+	proc->notifiers().start({BASE, BASE + PAGE});
 
 	std::thread t([&] {
 		err = fault(BASE + 100 * PAGE, SVM_WRITE);
@@ -215,13 +215,13 @@ TEST_F(mirror_test, fault_waits_for_an_invalidation_under_way)
 /* Likewise where the callback could not find the table, since it was made later: the sequence comes from the interval. */
 TEST_F(mirror_test, fault_in_a_new_table_waits_for_an_invalidation_under_way)
 {
-	std::atomic<unsigned> done{ 0 };
+	std::atomic<unsigned> done{0};
 	std::vector<std::thread> threads;
-	std::atomic<int> err{ 0 };
+	std::atomic<int> err{0};
 
 	map(BASE, 4 * MiB);
 	ASSERT_EQ(fault(BASE), 0); /* makes the interval */
-	proc->notifiers().start({ BASE + 2 * MiB, BASE + 4 * MiB });
+	proc->notifiers().start({BASE + 2 * MiB, BASE + 4 * MiB});
 	for (u64 i = 0; i < 4; i++) /* whoever of them makes it, all wait */
 		threads.emplace_back([&, i] {
 			if (int e = fault(BASE + 2 * MiB + i * 32 * PAGE, SVM_WRITE))
@@ -240,7 +240,7 @@ TEST_F(mirror_test, fault_in_a_new_table_waits_for_an_invalidation_under_way)
 /* And where even the interval is new: the kernel gives it the current sequence. */
 TEST_F(mirror_test, fault_in_a_new_interval_waits_for_an_invalidation_under_way)
 {
-	std::atomic<bool> done{ false };
+	std::atomic<bool> done{false};
 	int err = -1;
 
 	destroy();
@@ -248,7 +248,7 @@ TEST_F(mirror_test, fault_in_a_new_interval_waits_for_an_invalidation_under_way)
 	ASSERT_EQ(svm_bind_all(vm), 0);
 	map(BASE, 4 * MiB);
 	ASSERT_EQ(fault(BASE), 0);
-	proc->notifiers().start({ BASE, BASE + 4 * MiB });
+	proc->notifiers().start({BASE, BASE + 4 * MiB});
 
 	std::thread t([&] {
 		err = fault(BASE + 2 * MiB, SVM_WRITE);

@@ -25,8 +25,9 @@ struct thing {
 	int value;
 };
 
-class owner_test : public ::testing::Test {
-    protected:
+class owner_test : public ::testing::Test
+{
+protected:
 	void TearDown() override
 	{
 		EXPECT_EQ(alive, 0);

@@ -5,8 +5,9 @@
 namespace svm_test
 {
 
-class prefetch_test : public bound_machine {
-    protected:
+class prefetch_test : public bound_machine
+{
+protected:
 	int prefetch(u64 start, u64 end, svm_access how = SVM_READ)
 	{
 		pages = 99;
@@ -69,7 +70,8 @@ TEST_F(prefetch_test, leaves_out_what_cannot_be_had)
 	map(BASE, 4 * PAGE);
 	map(BASE + 4 * PAGE, PAGE, PROT_N);
 	map(BASE + 5 * PAGE, PAGE, PROT_R);
-	ASSERT_EQ(proc->mmap({ .start = BASE + 6 * PAGE, .end = BASE + 7 * PAGE, .kind = backing::pfnmap, .object = {} }), 0);
+	ASSERT_EQ(proc->mmap({.start = BASE + 6 * PAGE, .end = BASE + 7 * PAGE, .kind = backing::pfnmap, .object = {}}),
+		  0);
 	map(BASE + 9 * PAGE, PAGE);
 	ASSERT_EQ(prefetch(BASE, BASE + 2 * MiB, SVM_WRITE), 0);
 	EXPECT_EQ(pages, 5u);
@@ -91,8 +93,8 @@ TEST_F(prefetch_test, holes_cost_nothing)
 /* Two threads are in the fault path at once, or this stalls. */
 TEST_F(prefetch_test, tables_are_filled_in_parallel)
 {
-	std::atomic<unsigned> inside{ 0 };
-	std::atomic<bool> met{ true };
+	std::atomic<unsigned> inside{0};
+	std::atomic<bool> met{true};
 
 	map(BASE, 8 * MiB);
 	hook.fault_entry = [&](const auto &) {
@@ -108,7 +110,7 @@ TEST_F(prefetch_test, tables_are_filled_in_parallel)
 TEST_F(prefetch_test, killed)
 {
 	constexpr u64 size = 64 * MiB;
-	std::atomic<u64> calls{ 0 };
+	std::atomic<u64> calls{0};
 	task &self = current();
 
 	map(BASE, size);

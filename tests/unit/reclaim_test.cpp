@@ -5,8 +5,9 @@
 namespace svm_test
 {
 
-class reclaim_test : public bound_machine {
-    protected:
+class reclaim_test : public bound_machine
+{
+protected:
 	/* Tables that were used since the last time are passed over once. */
 	u64 shrink_all()
 	{

@@ -9,8 +9,9 @@
 namespace svm_test
 {
 
-class scratch_test : public ::testing::Test {
-    protected:
+class scratch_test : public ::testing::Test
+{
+protected:
 	void TearDown() override
 	{
 		pool.drop();
@@ -66,7 +67,7 @@ TEST_F(scratch_test, memory_out)
 TEST_F(scratch_test, threads)
 {
 	std::vector<std::thread> threads;
-	std::atomic<unsigned> large{ 0 };
+	std::atomic<unsigned> large{0};
 
 	ASSERT_TRUE(pool.fill(64));
 	for (u64 id = 0; id < 12; id++)

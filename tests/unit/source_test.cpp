@@ -12,7 +12,7 @@ static constexpr u64 valid = PORT_PAGE_VALID, write = PORT_PAGE_WRITE, skip = PO
 
 TEST(source_test, words)
 {
-	u64 word[4] = { 0x7000 | valid | write, 0x8000 | valid, 0, 0x9000 | valid | skip };
+	u64 word[4] = {0x7000 | valid | write, 0x8000 | valid, 0, 0x9000 | valid | skip};
 	svm::mirrored_pages s(word, 100);
 
 	EXPECT_TRUE(s.has(100));

@@ -41,7 +41,7 @@ TEST(span_test, against_sets)
 		for (u64 ae = 0; ae < n; ae++)
 			for (u64 bs = 0; bs < n; bs++)
 				for (u64 be = 0; be < n; be++) {
-					va_span a{ as, ae }, b{ bs, be };
+					va_span a{as, ae}, b{bs, be};
 					auto ma = members(a), mb = members(b);
 					std::set<u64> both;
 
@@ -63,17 +63,17 @@ TEST(span_test, against_sets)
 
 TEST(span_test, pages_and_pieces)
 {
-	va_span s{ 0x3000, 0x205000 };
+	va_span s{0x3000, 0x205000};
 
 	EXPECT_TRUE(s.page_aligned());
-	EXPECT_FALSE((va_span{ 0x3001, 0x4000 }.page_aligned()));
-	EXPECT_FALSE((va_span{ 0x3000, 0x4001 }.page_aligned()));
+	EXPECT_FALSE((va_span{0x3001, 0x4000}.page_aligned()));
+	EXPECT_FALSE((va_span{0x3000, 0x4001}.page_aligned()));
 	EXPECT_EQ(s.pages(), 0x202u);
-	EXPECT_EQ(s.widened(21), (va_span{ 0, 0x400000 }));
+	EXPECT_EQ(s.widened(21), (va_span{0, 0x400000}));
 	EXPECT_EQ(s.widened(12), s);
-	EXPECT_EQ(va_span::around(0x1ffffff, 21), (va_span{ 0x1e00000, 0x2000000 }));
-	EXPECT_EQ(va_span::around(0x200000, 21), (va_span{ 0x200000, 0x400000 }));
-	EXPECT_EQ((va_span{ 5, 2 }.pages()), 0u);
+	EXPECT_EQ(va_span::around(0x1ffffff, 21), (va_span{0x1e00000, 0x2000000}));
+	EXPECT_EQ(va_span::around(0x200000, 21), (va_span{0x200000, 0x400000}));
+	EXPECT_EQ((va_span{5, 2}.pages()), 0u);
 }
 
 } // namespace svm_test

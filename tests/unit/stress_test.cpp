@@ -26,8 +26,9 @@ static u64 setting(const char *name, u64 otherwise)
 	return text ? std::strtoull(text, nullptr, 0) : otherwise;
 }
 
-class stress_test : public machine {
-    protected:
+class stress_test : public machine
+{
+protected:
 	using random = std::mt19937_64;
 	using clock = std::chrono::steady_clock;
 
@@ -56,10 +57,11 @@ class stress_test : public machine {
 			t.join();
 		svm_counters c = count();
 
-		std::printf("faults %llu duplicates %llu retries %llu failed %llu invalidations %llu zapped %llu huge %llu "
-			    "tables made %llu freed %llu, device walks %llu\n",
-			    c.faults, c.duplicates, c.retries, c.failed, c.invalidations, c.ptes_zapped, c.huge_leaves,
-			    c.tables_made, c.tables_freed, device().walks());
+		std::printf(
+			"faults %llu duplicates %llu retries %llu failed %llu invalidations %llu zapped %llu huge %llu "
+			"tables made %llu freed %llu, device walks %llu\n",
+			c.faults, c.duplicates, c.retries, c.failed, c.invalidations, c.ptes_zapped, c.huge_leaves,
+			c.tables_made, c.tables_freed, device().walks());
 	}
 
 	static u64 page_in(random &r, u64 start, u64 size)
@@ -147,7 +149,7 @@ class stress_test : public machine {
 			if (va >= end)
 				break;
 			proc->munmap(va, end);
-			proc->mmap({ .start = va, .end = end, .object = {} });
+			proc->mmap({.start = va, .end = end, .object = {}});
 			break;
 		}
 		case 3:
@@ -156,7 +158,7 @@ class stress_test : public machine {
 			break;
 		case 4:
 			proc->munmap(CHURN_THP, CHURN_THP + CHURN_THP_SIZE);
-			proc->mmap({ .start = CHURN_THP, .end = CHURN_THP + CHURN_THP_SIZE, .thp = true, .object = {} });
+			proc->mmap({.start = CHURN_THP, .end = CHURN_THP + CHURN_THP_SIZE, .thp = true, .object = {}});
 			break;
 		case 5:
 			proc->oom_reap(va, va + PAGE);
@@ -218,7 +220,7 @@ class stress_test : public machine {
 		map(KEPT_THP, KEPT_THP_SIZE, PROT_RW, true);
 	}
 
-	std::atomic<u64> added{ 0 };
+	std::atomic<u64> added{0};
 };
 
 TEST_F(stress_test, churn_beside_kept_memory)

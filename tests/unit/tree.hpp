@@ -17,8 +17,10 @@ namespace svm_test
 /* As different as formats are: hints and 8-byte entries; or neither, and a dual PDE. */
 using all_formats = ::testing::Types<svm::xe2, nv_v2>;
 
-template <typename F> class tree_machine : public machine {
-    protected:
+template <typename F>
+class tree_machine : public machine
+{
+protected:
 	using walk = svm::walk<F>;
 	using leaves = svm::leaves<F>;
 	using geometry = svm::geometry<F>;
@@ -42,9 +44,10 @@ template <typename F> class tree_machine : public machine {
 	}
 
 	/* Takes everything apart; pages() puts the test's own frames in between. */
-	template <typename Fn> void TearDown_tables(Fn pages)
+	template <typename Fn>
+	void TearDown_tables(Fn pages)
 	{
-		walk::visit(tree, { 0, va_end }, take_out, this);
+		walk::visit(tree, {0, va_end}, take_out, this);
 		port_domain_destroy(tree.domain);
 		walk::free_directory(tree, tree.root);
 		pages();

@@ -5,14 +5,15 @@
 namespace svm_test
 {
 
-class userfault_test : public machine {
-    protected:
+class userfault_test : public machine
+{
+protected:
 	void SetUp() override
 	{
 		machine::SetUp();
 		ASSERT_EQ(svm_bind(vm, BASE, BASE + 4 * MiB, 0), 0);
 		ASSERT_EQ(svm_bind(vm, BASE + 4 * MiB, BASE + 8 * MiB, 0), 0);
-		ASSERT_EQ(proc->mmap({ .start = BASE, .end = BASE + 2 * MiB, .managed = true, .object = {} }), 0);
+		ASSERT_EQ(proc->mmap({.start = BASE, .end = BASE + 2 * MiB, .managed = true, .object = {}}), 0);
 		map(BASE + 4 * MiB, 2 * MiB);
 	}
 
@@ -48,7 +49,7 @@ TEST_F(userfault_test, pages_that_are_there_need_nobody)
 
 TEST_F(userfault_test, killed_while_it_waits)
 {
-	std::atomic<task *> waiter{ nullptr };
+	std::atomic<task *> waiter{nullptr};
 	int err = 1;
 	std::thread t([&] {
 		waiter = &current();
@@ -92,7 +93,7 @@ TEST_F(userfault_test, unmapped_while_it_waits)
 /* A manager that takes each page away again before it is mapped: bounded. */
 TEST_F(userfault_test, page_supplied_and_taken_away)
 {
-	std::atomic<bool> stop{ false };
+	std::atomic<bool> stop{false};
 
 	hook.fault_entry = [&](const auto &) { proc->dontneed(BASE, BASE + PAGE); };
 

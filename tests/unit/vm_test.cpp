@@ -28,13 +28,13 @@ TEST_F(vm_test, formats_by_name)
 TEST_F(vm_test, create_refuses)
 {
 	svm_vm *other;
-	const svm_vm_params good = { .ops = &backend::ops,
-				     .backend = gpus.get(),
-				     .format = svm_format_find("xe2"),
-				     .mm = proc.get(),
-				     .dma_device = &dev,
-				     .interval_lg2 = 0,
-				     .granule_lg2 = 0 };
+	const svm_vm_params good = {.ops = &backend::ops,
+				    .backend = gpus.get(),
+				    .format = svm_format_find("xe2"),
+				    .mm = proc.get(),
+				    .dma_device = &dev,
+				    .interval_lg2 = 0,
+				    .granule_lg2 = 0};
 	auto with = [&](auto change) {
 		svm_vm_params p = good;
 
@@ -149,13 +149,13 @@ TEST_F(vm_test, two_vms_on_one_process)
 {
 	backend second(*mem);
 	svm_vm *other;
-	svm_vm_params p = { .ops = &backend::ops,
-			    .backend = &second,
-			    .format = svm_format_find("xe2"),
-			    .mm = proc.get(),
-			    .dma_device = &dev,
-			    .interval_lg2 = 0,
-			    .granule_lg2 = 0 };
+	svm_vm_params p = {.ops = &backend::ops,
+			   .backend = &second,
+			   .format = svm_format_find("xe2"),
+			   .mm = proc.get(),
+			   .dma_device = &dev,
+			   .interval_lg2 = 0,
+			   .granule_lg2 = 0};
 
 	ASSERT_EQ(svm_vm_create(&p, &other), 0);
 	second.device().set_root(svm_vm_root(other)->addr, false);
@@ -175,18 +175,18 @@ TEST_F(vm_test, two_vms_on_one_process)
 /* Reclaim may look into a vm from the moment that the port knows of it, and until it forgets it. */
 TEST_F(vm_test, created_while_the_shrinker_runs)
 {
-	std::atomic<bool> stop{ false };
+	std::atomic<bool> stop{false};
 	std::thread t([&] {
 		while (!stop)
 			shrink(1);
 	});
-	svm_vm_params p = { .ops = &backend::ops,
-			    .backend = gpus.get(),
-			    .format = svm_format_find("xe2"),
-			    .mm = proc.get(),
-			    .dma_device = &dev,
-			    .interval_lg2 = 0,
-			    .granule_lg2 = 0 };
+	svm_vm_params p = {.ops = &backend::ops,
+			   .backend = gpus.get(),
+			   .format = svm_format_find("xe2"),
+			   .mm = proc.get(),
+			   .dma_device = &dev,
+			   .interval_lg2 = 0,
+			   .granule_lg2 = 0};
 
 	for (int i = 0; i < 300; i++) {
 		svm_vm *other;
@@ -252,13 +252,13 @@ TEST_F(vm_test, publish_is_optional)
 	destroy();
 	without.publish = nullptr;
 
-	svm_vm_params p = { .ops = &without,
-			    .backend = gpus.get(),
-			    .format = svm_format_find("xe2"),
-			    .mm = proc.get(),
-			    .dma_device = &dev,
-			    .interval_lg2 = 0,
-			    .granule_lg2 = 0 };
+	svm_vm_params p = {.ops = &without,
+			   .backend = gpus.get(),
+			   .format = svm_format_find("xe2"),
+			   .mm = proc.get(),
+			   .dma_device = &dev,
+			   .interval_lg2 = 0,
+			   .granule_lg2 = 0};
 
 	ASSERT_EQ(svm_vm_create(&p, &vm), 0);
 	device().set_root(svm_vm_root(vm)->addr, false);

@@ -7,7 +7,9 @@
 namespace svm_test
 {
 
-template <typename F> class walk_test : public tree_machine<F> {
+template <typename F>
+class walk_test : public tree_machine<F>
+{
 };
 TYPED_TEST_SUITE(walk_test, all_formats);
 
@@ -61,12 +63,12 @@ TYPED_TEST(walk_test, against_a_map)
 		if (r() % 2)
 			b = std::min(a + r() % (20 * M::span), M::va_end);
 
-		svm::va_span s{ std::min(a, b), std::max(a, b) };
+		svm::va_span s{std::min(a, b), std::max(a, b)};
 		std::vector<svm::table *> seen;
 		struct context {
 			std::vector<svm::table *> &seen;
 			svm::va_span s;
-		} c{ seen, s };
+		} c{seen, s};
 
 		walk::visit(
 			this->tree, s,
@@ -74,7 +76,7 @@ TYPED_TEST(walk_test, against_a_map)
 				auto *c = static_cast<context *>(arg);
 				u64 start = walk::start_of(t);
 
-				EXPECT_EQ(part, (svm::va_span{ start, start + M::span }.common(c->s)));
+				EXPECT_EQ(part, (svm::va_span{start, start + M::span}.common(c->s)));
 				EXPECT_FALSE(part.empty());
 				c->seen.push_back(&t);
 				return true;
@@ -98,7 +100,7 @@ TYPED_TEST(walk_test, visit_stops_when_told)
 	for (u64 i = 0; i < 5; i++)
 		this->table_at(i * M::span);
 	M::walk::visit(
-		this->tree, { 0, M::va_end },
+		this->tree, {0, M::va_end},
 		[](svm::table &, svm::va_span, void *arg) { return ++*static_cast<unsigned *>(arg) < 3; }, &calls);
 	EXPECT_EQ(calls, 3u);
 }
@@ -110,7 +112,7 @@ TYPED_TEST(walk_test, race_to_make)
 	constexpr unsigned tables = 40, threads = 4;
 	svm::table *got[threads][tables] = {};
 	std::vector<std::thread> all;
-	std::atomic<unsigned> ready{ 0 };
+	std::atomic<unsigned> ready{0};
 
 	for (unsigned t = 0; t < threads; t++)
 		all.emplace_back([&, t] {
@@ -163,7 +165,7 @@ TYPED_TEST(walk_test, unpublished_tables_are_not_found)
 	{
 		svm::reader section(this->tree.domain); /* it is not freed under us */
 
-		M::take_out(t, { 3 * M::span, 4 * M::span }, this);
+		M::take_out(t, {3 * M::span, 4 * M::span}, this);
 		EXPECT_EQ(M::walk::find(this->tree, 3 * M::span), nullptr);
 		EXPECT_EQ(t.state.load_acquire(), svm::table_state::dead);
 		EXPECT_EQ(this->tree.idle.load_relaxed(), 0u);

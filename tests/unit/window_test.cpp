@@ -18,12 +18,14 @@ TEST_F(window_test, bind_refuses)
 	EXPECT_EQ(svm_bind(vm, BASE + PAGE, BASE, 0), -EINVAL);
 	EXPECT_EQ(svm_bind(vm, ~0ull << 12, 0, 0), -EINVAL);
 	EXPECT_EQ(svm_bind(vm, USER_END - PAGE, USER_END + PAGE, 0), -EINVAL); /* beyond the user's space */
-	EXPECT_EQ(svm_bind(vm, device_end - PAGE, device_end + table, s64(device_end - table)), -EINVAL); /* the device's */
+	EXPECT_EQ(svm_bind(vm, device_end - PAGE, device_end + table, s64(device_end - table)),
+		  -EINVAL); /* the device's */
 	EXPECT_EQ(svm_bind(vm, BASE, BASE + PAGE, PAGE), -EINVAL); /* no multiple of a table */
 	EXPECT_EQ(svm_bind(vm, BASE, BASE + PAGE, s64(table / 2)), -EINVAL);
 	EXPECT_EQ(svm_bind(vm, 0, PAGE, s64(table)), -EINVAL); /* CPU address below 0 */
 	EXPECT_EQ(svm_bind(vm, 0, 2 * table, s64(table)), -EINVAL); /* wraps on the CPU's side */
-	EXPECT_EQ(svm_bind(vm, BASE, BASE + PAGE, -s64(table) * 4096 * 1024), -EINVAL); /* CPU address beyond the user's */
+	EXPECT_EQ(svm_bind(vm, BASE, BASE + PAGE, -s64(table) * 4096 * 1024),
+		  -EINVAL); /* CPU address beyond the user's */
 	EXPECT_EQ(svm_unbind(vm, BASE, BASE + PAGE), -ENOENT);
 }
 
@@ -44,8 +46,8 @@ TEST_F(window_test, windows_share_no_table)
 
 TEST_F(window_test, killed_while_waiting_for_the_window_lock)
 {
-	std::atomic<bool> inside{ false }, go{ false };
-	int err[2] = { 1, 1 };
+	std::atomic<bool> inside{false}, go{false};
+	int err[2] = {1, 1};
 
 	ASSERT_EQ(svm_bind(vm, 0, GiB, 0), 0);
 	map(MiB, MiB);
@@ -73,7 +75,8 @@ TEST_F(window_test, killed_while_waiting_for_the_window_lock)
 	EXPECT_EQ(svm_unbind(vm, 0, GiB), 0); /* it had not begun */
 }
 
-class offset_test : public machine, public ::testing::WithParamInterface<s64> {
+class offset_test : public machine, public ::testing::WithParamInterface<s64>
+{
 };
 
 TEST_P(offset_test, device_address_minus_offset)
@@ -105,7 +108,8 @@ TEST_P(offset_test, device_address_minus_offset)
 }
 
 INSTANTIATE_TEST_SUITE_P(offsets, offset_test,
-			 ::testing::Values(0, s64(2 * MiB), -s64(2 * MiB), -s64(BASE), s64(1ull << 47), s64(513 * MiB + MiB)));
+			 ::testing::Values(0, s64(2 * MiB), -s64(2 * MiB), -s64(BASE), s64(1ull << 47),
+					   s64(513 * MiB + MiB)));
 
 /* The same memory through two windows: one invalidation reaches both. */
 TEST_F(window_test, two_windows_on_one_memory)
@@ -179,7 +183,7 @@ TEST_F(window_test, unbind_makes_the_device_forget_empty_tables)
 /* A fault is in the fault path: unbind waits for it, and what it maps goes too. */
 TEST_F(window_test, unbind_waits_for_faults)
 {
-	std::atomic<bool> inside{ false }, go{ false }, unbound{ false };
+	std::atomic<bool> inside{false}, go{false}, unbound{false};
 	int err = 1;
 
 	map(BASE, 2 * MiB);
@@ -227,7 +231,8 @@ TEST_F(window_test, unbind_twice_at_once)
 
 /* ---- intervals ---- */
 
-class interval_test : public machine, public ::testing::WithParamInterface<u32> {
+class interval_test : public machine, public ::testing::WithParamInterface<u32>
+{
 };
 
 TEST_P(interval_test, one_for_each_aligned_piece_that_is_touched)
@@ -240,7 +245,7 @@ TEST_P(interval_test, one_for_each_aligned_piece_that_is_touched)
 	ASSERT_EQ(svm_bind_all(vm), 0);
 	EXPECT_EQ(count().intervals, 0u);
 	/* Three tables: the first of the address space, the next but one, and one far away. */
-	const u64 at[] = { 2 * MiB, 6 * MiB, BASE };
+	const u64 at[] = {2 * MiB, 6 * MiB, BASE};
 	u64 pieces = 1 + (at[1] / span != at[0] / span) + (at[2] / span != at[1] / span);
 
 	for (u64 va : at) {

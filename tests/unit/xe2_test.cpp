@@ -17,8 +17,8 @@ namespace svm_test
 using svm::leaf_attrs, svm::xe2;
 using svm_host::translation;
 
-static constexpr leaf_attrs ro{ false, false, SVM_SYSTEM }, rw{ true, false, SVM_SYSTEM }, rwa{ true, true, SVM_SYSTEM },
-	vram{ true, true, SVM_VRAM };
+static constexpr leaf_attrs ro{false, false, SVM_SYSTEM}, rw{true, false, SVM_SYSTEM}, rwa{true, true, SVM_SYSTEM},
+	vram{true, true, SVM_VRAM};
 
 TEST(xe2_test, golden_leaves)
 {
@@ -52,7 +52,7 @@ TEST(xe2_test, golden_links)
 TEST(xe2_test, memory_types)
 {
 	for (unsigned index = 0; index < 32; index++)
-		for (bool large : { false, true }) {
+		for (bool large : {false, true}) {
 			u64 expect = (index & 1 ? 1ull << 3 : 0) | (index & 2 ? 1ull << 4 : 0) |
 				     (index & 4 ? 1ull << (large ? 12 : 7) : 0) | (index & 8 ? 1ull << 62 : 0) |
 				     (index & 16 ? 1ull << 61 : 0);
@@ -63,24 +63,25 @@ TEST(xe2_test, memory_types)
 
 TEST(xe2_test, access)
 {
-	const u64 words[] = { 0, xe2::leaf(3, 0x1000, ro), xe2::leaf(3, 0x1000, rw), xe2::leaf(3, 0x1000, rwa) };
+	const u64 words[] = {0, xe2::leaf(3, 0x1000, ro), xe2::leaf(3, 0x1000, rw), xe2::leaf(3, 0x1000, rwa)};
 
 	for (unsigned i = 0; i < 4; i++) {
 		EXPECT_EQ(xe2::allows(words[i], SVM_READ), i >= 1);
 		EXPECT_EQ(xe2::allows(words[i], SVM_WRITE), i >= 2);
 		EXPECT_EQ(xe2::allows(words[i], SVM_ATOMIC), i >= 3);
-		for (svm_access how : { SVM_READ, SVM_WRITE, SVM_ATOMIC })
+		for (svm_access how : {SVM_READ, SVM_WRITE, SVM_ATOMIC})
 			EXPECT_FALSE(xe2::allows(xe2::retire(words[i]), how));
 	}
 	/* No atomics without write. */
-	EXPECT_EQ(xe2::leaf(3, 0x1000, { false, true, SVM_SYSTEM }), xe2::leaf(3, 0x1000, ro));
+	EXPECT_EQ(xe2::leaf(3, 0x1000, {false, true, SVM_SYSTEM}), xe2::leaf(3, 0x1000, ro));
 }
 
 /* ---- round trips ---- */
 
 /* Tables that the test fills by the encoder alone and the walker reads. */
-class xe2_walk : public ::testing::Test {
-    protected:
+class xe2_walk : public ::testing::Test
+{
+protected:
 	static constexpr u64 root = 0x1000;
 
 	std::vector<u64> &table(u64 addr)
@@ -127,7 +128,7 @@ TEST_F(xe2_walk, every_level_and_attribute)
 		unsigned lv = 1 + r() % 3, shift = xe2::levels[lv].shift;
 		u64 va = r() & ((1ull << 48) - 1);
 		u64 addr = (r() & ((1ull << 52) - 1)) >> shift << shift;
-		leaf_attrs a{ bool(r() % 2), bool(r() % 2), r() % 2 ? SVM_VRAM : SVM_SYSTEM };
+		leaf_attrs a{bool(r() % 2), bool(r() % 2), r() % 2 ? SVM_VRAM : SVM_SYSTEM};
 
 		tables.clear();
 		place(va, lv, xe2::leaf(lv, addr, a));
@@ -197,12 +198,12 @@ TEST_F(xe2_walk, walker_refuses)
 {
 	const u64 page = xe2::leaf(3, 0x5000, rwa), large = xe2::leaf(2, 0x400000, rwa);
 
-	for (unsigned b : { 2u, 5u, 6u, 52u, 60u, 63u }) {
+	for (unsigned b : {2u, 5u, 6u, 52u, 60u, 63u}) {
 		place(0, 3, page | 1ull << b);
 		EXPECT_EQ(walk(0).what, translation::outcome::bad) << b;
 	}
 	tables.clear();
-	for (unsigned b : { 2u, 5u, 6u, 8u, 13u, 20u, 52u }) {
+	for (unsigned b : {2u, 5u, 6u, 8u, 13u, 20u, 52u}) {
 		place(0, 2, large | 1ull << b);
 		EXPECT_EQ(walk(0).what, translation::outcome::bad) << b;
 	}
