@@ -53,13 +53,17 @@ def kunit(kernel, modules):
 
 
 def system_programs():
-	"""The programs that tests/system names, in its order."""
-	listed = (TOP / "tests" / "system" / "suites.txt").read_text().splitlines()
-	programs = [BUILD / "release" / "tests" / "system" / name.strip() for name in listed
-		if name.strip() and not name.startswith("#")]
-	for program in programs:
-		if not program.exists():
-			raise Failed(f"tests/system/suites.txt names {program.name}, which was not built")
+	"""The programs that tests/system names, in its order, for each place of the page tables."""
+	programs = {place: [] for place in PLACES}
+	for line in (TOP / "tests" / "system" / "suites.txt").read_text().splitlines():
+		name, *when = line.split("#")[0].split() or [""]
+		if not name:
+			continue
+		program = BUILD / "release" / "tests" / "system" / name
+		if not program.exists() or when not in ([], ["once"]):
+			raise Failed(f"tests/system/suites.txt: '{line}': not built, or not understood")
+		for place in PLACES[:1] if when else PLACES:
+			programs[place].append(program)
 	return programs
 
 
@@ -67,14 +71,15 @@ def system(kernel, modules):
 	"""Every program of tests/system, with the page tables in either place; one Suite per place."""
 	suites = [Suite("system" if place == PLACES[0] else f"system-tables-{place}", kernel.lane) for place in PLACES]
 	programs = system_programs()
-	names = [program.name for program in programs]
+	names = {place: [program.name for program in programs[place]] for place in PLACES}
 	outcome = vm.run(vm.Job(kernel=kernel, name="system", modules=modules, load=("svmirror", "svgpu"),
-		command=["system-tests"], programs=(*programs, SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),
-		settings={"SYSTEM_TESTS": " ".join(names), "TABLES": " ".join(PLACES), "PROGRAM_SECONDS": PROGRAM_SECONDS},
+		command=["system-tests"], programs=(*programs[PLACES[0]], SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),
+		settings={**{f"PROGRAMS_{place}": " ".join(names[place]) for place in PLACES},
+			"TABLES": " ".join(PLACES), "PROGRAM_SECONDS": PROGRAM_SECONDS},
 		timeout=2400))
 	for suite, place in zip(suites, PLACES):
 		folder = outcome.folder / "results" / place
-		for name in names:
+		for name in names[place]:
 			if not results.read_junit(suite, folder / f"{name}.xml"):
 				status = folder / f"{name}.status"
 				ended = f"status {status.read_text().strip()}" if status.exists() else "it never ended"
