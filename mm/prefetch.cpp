@@ -107,6 +107,8 @@ void work(void *arg)
 	auto &p = *static_cast<prefetching *>(arg);
 
 	for (;;) {
+		if (port_killed()) // only the thread that asked can be; it looks also when the others left it nothing
+			p.stop(static_cast<int>(err::intr));
 		reader section(p.vm.domain()); // one for each table, so that an unbind gets its turn
 		va_span part = take(p);
 
@@ -116,8 +118,6 @@ void work(void *arg)
 		count(p, part);
 		if (!done.ok())
 			p.stop(done.error());
-		if (port_killed())
-			p.stop(static_cast<int>(err::intr));
 		port_relax();
 	}
 }
