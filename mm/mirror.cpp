@@ -182,7 +182,7 @@ status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
 			return status::from(found.error());
 		table &tb = *found.value();
 		const window &w = *tb.interval->of;
-		if (!w.span.holds(va) || w.dying.load_acquire()) // with the release in svm_unbind()
+		if (!w.span.holds(va) || w.dying.load_acquire()) // with the release in condemn()
 			return err::fault;
 		tb.used.store_relaxed(true);
 		make_ready(tb);

@@ -9,7 +9,7 @@ namespace svm {
 window *window_at(const svm_vm &vm, u64 va)
 {
 	for (window *w = vm.windows.first(); w; w = vm.windows.after(*w)) {
-		if (w->span.holds(va) && !w->dying.load_acquire()) // with the release in svm_unbind()
+		if (w->span.holds(va) && !w->dying.load_acquire()) // with the release in condemn()
 			return w;
 	}
 	return nullptr;

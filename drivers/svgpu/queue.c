@@ -182,8 +182,9 @@ void svgpu_queue_stop(struct svgpu_queue *queue, int error)
 		wake_up_all(&dev->gone);
 }
 
-/* For wedging: every job ends with @error, and so will those that come later. */
-void svgpu_queues_fail_all(struct svgpu_device *dev, int error)
+/* Calls @end for every queue that there is, with a reference held. */
+static void each_queue(struct svgpu_device *dev, int error,
+		       void (*end)(struct svgpu_queue *queue, int error))
 {
 	struct svgpu_queue *queue;
 	unsigned long hw;
@@ -192,25 +193,27 @@ void svgpu_queues_fail_all(struct svgpu_device *dev, int error)
 		queue = svgpu_queue_of_hw(dev, hw);
 		if (!queue)
 			continue;
-		queue_close(queue, error);
-		queue_end_tasks(queue, error);
+		end(queue, error);
 		svgpu_queue_put(queue);
 	}
+}
+
+static void queue_fail(struct svgpu_queue *queue, int error)
+{
+	queue_close(queue, error);
+	queue_end_tasks(queue, error);
+}
+
+/* For wedging: every job ends with @error, and so will those that come later. */
+void svgpu_queues_fail_all(struct svgpu_device *dev, int error)
+{
+	each_queue(dev, error, queue_fail);
 }
 
 /* For removal: stops every queue and waits until all are. No ioctl runs any more. */
 void svgpu_queues_stop_all(struct svgpu_device *dev, int error)
 {
-	struct svgpu_queue *queue;
-	unsigned long hw;
-
-	xa_for_each(&dev->queues, hw, queue) {
-		queue = svgpu_queue_of_hw(dev, hw);
-		if (!queue)
-			continue;
-		svgpu_queue_stop(queue, error);
-		svgpu_queue_put(queue);
-	}
+	each_queue(dev, error, svgpu_queue_stop);
 	/* Some may be in the hands of a close() that came first. */
 	wait_event(dev->gone, !atomic_read(&dev->queue_total));
 }

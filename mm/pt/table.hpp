@@ -32,7 +32,6 @@ struct tree {
 
 struct directory {
 	tree *owner;
-	directory *parent;	// null for the root
 	atomic<void *> *child;	// directory * or table * per entry: published by release, read by acquire
 	svm_table_mem mem;
 	u64 start;		// device address that entry 0 begins at

@@ -96,7 +96,7 @@ public:
 
 	static result<directory *> make_root(tree &t)
 	{
-		return new_directory(t, nullptr, 0, 0, 0);
+		return new_directory(t, 0, 0, 0);
 	}
 
 	// Frees a directory and those below. Nobody walks any more, and no table is left.
@@ -133,7 +133,7 @@ private:
 
 		if (!next) {
 			u64 start = align_down(va, F::levels[d.level].shift);
-			result<directory *> made = new_directory(t, &d, d.level + 1, G::index(d.level, va), start);
+			result<directory *> made = new_directory(t, d.level + 1, G::index(d.level, va), start);
 			if (!made.ok())
 				return made;
 			next = made.value();
@@ -151,7 +151,7 @@ private:
 		return next;
 	}
 
-	static result<directory *> new_directory(tree &t, directory *parent, unsigned lv, u32 index, u64 start)
+	static result<directory *> new_directory(tree &t, unsigned lv, u32 index, u64 start)
 	{
 		unsigned long slots = sizeof(atomic<void *>) << F::levels[lv].index_bits;
 		auto *d = static_cast<directory *>(port_alloc(sizeof(directory)));
@@ -163,7 +163,6 @@ private:
 			return err::nomem;
 		}
 		d->owner = &t;
-		d->parent = parent;
 		d->child = children;
 		d->start = start;
 		d->index = static_cast<u16>(index);
