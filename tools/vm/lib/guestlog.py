@@ -3,6 +3,9 @@
 
 Only lines that the kernel wrote count: they begin with printk's time stamp, so a program's own
 output that mentions a BUG is not taken for one.
+
+A data race is KCSAN's report of two accesses, each with its stack. It counts where either stack has a
+frame of our modules; races of the kernel with itself are others' and only counted.
 """
 
 import re
@@ -12,7 +15,7 @@ BAD = re.compile(
 	r"WARNING:|BUG:|BUG at|KASAN|KCSAN:|UBSAN|INFO: possible|INFO: task .* blocked|INFO: trying to register"
 	r"|suspicious RCU|possible recursive locking|lockdep|kmemleak: \d+ new|Oops|general protection"
 	r"|Kernel panic|refcount_t:|detected stalls|self-detected stall|Bad page|list_(?:add|del) corruption"
-	r"|soft lockup|bad: scheduling|sleeping function called")
+	r"|soft lockup|bad: scheduling|sleeping function called|pagealloc: (?:memory corruption|single bit error)")
 # Boot messages that name a checker without reporting anything.
 FINE = re.compile(
 	r"kasan: KernelAddressSanitizer|Lock dependency validator|\.\.\. (?:MAX_|CHAINHASH|CLASSHASH|TASK_|BFS_)"
@@ -20,6 +23,10 @@ FINE = re.compile(
 	r"|RCU lockdep checking|RCU CPU stall|kmemleak: Kernel memory leak detector|kmemleak: Automatic|Command line:"
 	r"|lockdep is enabled|running with lockdep|RCU debug extended")
 CONTEXT = 28
+RACE = "BUG: KCSAN:"
+RACE_END = "Reported by Kernel Concurrency Sanitizer"
+RACE_LINES = 120    # more than two stacks have; a report whose end is missing is cut there
+OURS = re.compile(r"\[(?:svmirror|svgpu|svm_kunit)\]")
 
 
 def _bad(match):
@@ -32,15 +39,38 @@ def harmless(line):
 	return bool(match) and not _bad(match)
 
 
-def reports(text):
-	"""The reports in a log, each a list of lines."""
+def _race(lines, index):
+	"""The lines of KCSAN's report that begins at index."""
+	for end in range(index + 1, min(index + RACE_LINES, len(lines))):
+		match = KERNEL_LINE.match(lines[end])
+		other = _bad(match) and not match.group(1).startswith(" ")     # frames of a stack are indented
+		if other or RACE_END in lines[end]:
+			return lines[index:end]
+	return lines[index:index + RACE_LINES]
+
+
+def _walk(text):
+	"""(report, whether it is KCSAN's of somebody else) for each report in a log."""
 	lines = text.replace("\r", "").splitlines()
-	found = []
 	index = 0
 	while index < len(lines):
-		if _bad(KERNEL_LINE.match(lines[index])):
-			found.append(lines[index:index + CONTEXT])
+		match = KERNEL_LINE.match(lines[index])
+		if match and RACE in match.group(1):
+			race = _race(lines, index)
+			yield race, not any(OURS.search(line) for line in race)
+			index += len(race)
+		elif _bad(match):
+			yield lines[index:index + CONTEXT], False
 			index += CONTEXT
 		else:
 			index += 1
-	return found
+
+
+def reports(text):
+	"""The reports in a log that count against us, each a list of lines."""
+	return [lines for lines, others in _walk(text) if not others]
+
+
+def races_of_others(text):
+	"""How many data races the kernel has with itself."""
+	return sum(others for _, others in _walk(text))

@@ -27,7 +27,12 @@ MARKER = "svmirror-complete.json"
 # How long a version that apt told us stays good, in days: kernels are not refetched every morning.
 RESOLVE_DAYS = 14
 # Log lines of a build from scratch, for the estimate.
-STEPS = {"base": 1300, "debug": 1330}
+STEPS = {"base": 1300, "debug": 1790, "kcsan": 1750}
+# What make is told for a config. KCSAN instruments by folder: here only what shares data with us, so that its
+# samples are not spent on the rest of the kernel, nor its reports; barriers everywhere, for its memory model.
+TOLD = {"kcsan": (
+	"KCSAN_SANITIZE=$(if $(filter drivers/gpu/% mm/hmm.o mm/mmu_notifier.o lib/xarray.o,$(obj)/ $@),y,n)",
+	"KCSAN_INSTRUMENT_BARRIERS=y")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,8 +136,8 @@ def source(lane, refresh=False):
 
 
 def wanted(config):
-	"""The option lines of a config: base, then what debug adds."""
-	names = ["base"] if config == "base" else ["base", config]
+	"""The option lines of a config: base; for the tests also what memory can do, and their checks."""
+	names = ["base"] if config == "base" else ["base", "behaviours", config]
 	lines = []
 	for name in names:
 		for line in (LANES / f"{name}.config").read_text().splitlines():
@@ -170,7 +175,7 @@ def _verify(lane, config, build):
 
 def _key(config):
 	compiler = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True).stdout
-	text = "\n".join(wanted(config)) + compiler
+	text = "\n".join((*wanted(config), *TOLD.get(config, ()))) + compiler
 	return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -204,7 +209,7 @@ def _progress_of(build, config):
 def _compile(lane, config, tree, build, nice):
 	name = f"kernel {lane.name} {config}"
 	argv = ["nice", "-n", str(nice), "make", "-C", str(tree.path), f"O={build}", f"-j{JOBS}",
-		"bzImage", "modules"]
+		*TOLD.get(config, ()), "bzImage", "modules"]
 	say.run(name, argv, build / "build.log", estimate=_estimate(config), env=clean_env())
 
 

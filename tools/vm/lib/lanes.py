@@ -7,7 +7,7 @@ import re
 
 from .say import Failed
 
-CONFIGS = ("base", "debug")
+CONFIGS = ("base", "debug", "kcsan")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -219,6 +219,9 @@ def _judge(job, folder, trouble, seconds, accel):
 	leaks = folder / "results" / "kmemleak"
 	if leaks.exists() and leaks.stat().st_size:
 		found.append(leaks.read_text(errors="replace").splitlines()[:guestlog.CONTEXT])
+	others = guestlog.races_of_others(log)
+	if others:
+		say.say(f"  {others} data races of the kernel with itself are not ours: {console}")
 	outcome = Outcome(folder, status, found, trouble, seconds, accel)
 	(folder / "outcome.json").write_text(json.dumps({
 		"status": status, "reports": found, "trouble": trouble, "seconds": round(seconds, 1),

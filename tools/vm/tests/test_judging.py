@@ -26,7 +26,9 @@ class GuestLog(unittest.TestCase):
 				"UBSAN: shift-out-of-bounds in x.c:1:2", "general protection fault, probably for non-canonical",
 				"kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
 				"BUG: sleeping function called from invalid context at x.c:1",
-				"rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "refcount_t: underflow; use-after-free."):
+				"rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "refcount_t: underflow; use-after-free.",
+				"pagealloc: memory corruption", "pagealloc: single bit error",
+				"kernel BUG at mm/page_table_check.c:143!", "BUG: Bad page state in process cat  pfn:12345"):
 			with self.subTest(text):
 				self.assertEqual(len(self.found("[    1.000000] fine", f"[   12.345678] {text}")), 1)
 
@@ -43,6 +45,31 @@ class GuestLog(unittest.TestCase):
 
 	def test_a_program_may_say_bug(self):
 		self.assertEqual(self.found("BUG: says a test program", "WARNING: so does another"), [])
+
+	def race(self, *frames):
+		return [f"[   10.000000] {line}" for line in ("=" * 66, f"BUG: KCSAN: data-race in {frames[0]} / {frames[-1]}", "",
+			"write to 0xffff888004a5d0c0 of 8 bytes by task 71 on cpu 1:", *(f" {frame}+0x1/0x2" for frame in frames[:-1]), "",
+			"read to 0xffff888004a5d0c0 of 8 bytes by task 72 on cpu 0:", f" {frames[-1]}", "",
+			"value changed: 0x0000000000000001 -> 0x0000000000000002", "",
+			"Reported by Kernel Concurrency Sanitizer on:", "CPU: 0 UID: 0 PID: 72 Comm: x", "=" * 66)]
+
+	def test_a_race_counts_where_either_stack_is_ours(self):
+		first, second = self.race("svm_fault+0x1/0x2 [svmirror]", "folio_mark_dirty"), self.race("a", "work+0x1/0x2 [svgpu]")
+		found = self.found(*first, *self.race("a", "b"), *second)
+		self.assertEqual(len(found), 2)
+		self.assertIn("svm_fault", found[0][0])
+		self.assertIn("[svgpu]", "".join(found[1]))
+		self.assertNotIn("Reported by", "".join(found[0]))
+
+	def test_races_of_the_kernel_with_itself_are_counted(self):
+		log = "\n".join((*self.race("a", "b"), *self.race("c", "svm_x [svmirror]"), *self.race("d", "e")))
+		self.assertEqual(guestlog.races_of_others(log), 2)
+		self.assertEqual(len(guestlog.reports(log)), 1)
+
+	def test_a_race_without_an_end_hides_nothing_after_it(self):
+		torn = self.race("a", "b")[:4]
+		self.assertEqual(len(self.found(*torn, *self.race("c", "svm_x [svmirror]"))), 1)
+		self.assertEqual(len(self.found(*torn, "[   12.000000] WARNING: CPU: 0")), 1)
 
 	def test_a_report_is_quoted_once(self):
 		lines = ["[    1.000000] BUG: KASAN: first"] + ["[    1.000001]  KASAN context"] * 5
