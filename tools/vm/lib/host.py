@@ -97,12 +97,13 @@ def tools():
 
 
 def model():
-	"""The protocol's model by spin, and each variant of it that leaves a step out: TAP."""
+	"""The protocol's models by spin, and each variant of them that leaves a step out: TAP, states and seconds a run."""
 	suite = Suite("model", "host")
 	started = time.monotonic()
 	log = OUT / "model" / "model.tap"
-	say.run("model", [str(TOP / "tests" / "model" / "run"), str(OUT / "model")], log, check=False,
+	say.run("model", [str(TOP / "tests" / "model" / "run"), "-o", str(OUT / "model"), "-j", str(JOBS)], log, check=False,
 		estimate=lambda path, _elapsed: f"{path.read_text().count('ok ')} cases")
+	say.say(log.read_text().rstrip())
 	results.read_ktap(suite, log, "model")
 	suite.seconds = time.monotonic() - started
 	results.write_junit(suite, OUT / "junit" / "model.xml")
