@@ -334,7 +334,8 @@ private:
 				if (F::retired(leaf[n]))
 					at[n++] = i;
 			}
-			if (n && lost(t)) // asked once a batch: it may be a read across the bus
+			// Asked once a batch, as it may be a read across the bus; also where no word says retired any more.
+			if (lost(t))
 				return forget(t, tb);
 			for (unsigned k = 0; k < n; k++) {
 				release(t, leaf[k], G::table_level);

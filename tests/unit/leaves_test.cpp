@@ -300,6 +300,62 @@ TYPED_TEST(leaves_test, small_over_a_read_only_huge_leaf)
 	EXPECT_FALSE(M::leaves::allows(*this->t, M::at + 8 * PAGE, SVM_READ));
 }
 
+/* Small pages for a table that one writable huge leaf maps already: they stay the caller's, and nothing changes. */
+TYPED_TEST(leaves_test, small_under_a_writable_huge_leaf)
+{
+	using page = typename TestFixture::page;
+	using M = TestFixture;
+
+	this->mem->dma_map(this->block, M::geometry::table_lg2);
+	{
+		svm::table_guard lock(this->t->lock);
+
+		ASSERT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
+						 {true, true, SVM_SYSTEM}));
+	}
+
+	u64 flushes = this->gpus->flushes;
+
+	this->map(9, std::vector<page>{{this->block + 9, true, false}});
+	EXPECT_EQ(this->gpus->flushes, flushes);
+	EXPECT_EQ(this->mem->dma_live(), 1u);
+	EXPECT_EQ(this->counted().present, M::geometry::entries);
+	{
+		svm::table_guard lock(this->t->lock);
+
+		EXPECT_EQ(this->t->top, svm::table_top::huge);
+		EXPECT_EQ(this->t->live, 0u);
+	}
+	EXPECT_TRUE(M::leaves::allows(*this->t, M::at, SVM_WRITE));
+	this->retire(0, M::geometry::entries);
+	this->finish(0, M::geometry::entries);
+}
+
+/* The device is lost, and what lies in its tables now looks like a retired leaf: nothing is made of it. */
+TYPED_TEST(leaves_test, garbage_that_looks_retired)
+{
+	using page = typename TestFixture::page;
+	using M = TestFixture;
+	constexpr unsigned lv = M::geometry::table_level;
+
+	this->map(0, std::vector<page>{{this->block, true, false}, {this->block + 1, true, false}});
+	this->retire(1, 2);
+	this->gpus->lose();
+	{
+		svm::table_guard lock(this->t->lock);
+		char *entries = static_cast<char *>(this->t->mem.cpu);
+		u64 leaf = TypeParam::leaf(lv, memory::dma_of(this->block + 9), {true, true, SVM_SYSTEM});
+
+		TypeParam::store(entries + (9u << TypeParam::levels[lv].entry_lg2), lv, TypeParam::retire(leaf));
+	}
+	this->map(9, std::vector<page>{{this->block + 10, true, false}});
+	EXPECT_EQ(this->mem->dma_live(), 2u); /* the page stayed the caller's, which gave it back */
+	EXPECT_EQ(this->counted().present, 1u);
+	EXPECT_EQ(this->retire(0, M::geometry::entries), svm::va_span{});
+	EXPECT_EQ(this->counted().present, 0u);
+	EXPECT_EQ(this->mem->dma_live(), 0u);
+}
+
 /* A table that maps nothing counts as idle, once. */
 TYPED_TEST(leaves_test, idle_count)
 {
