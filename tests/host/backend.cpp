@@ -69,6 +69,8 @@ backend::slot *backend::at(u64 addr) const
 /* The device's read of one entry. Acquire: what the entry leads to was filled before it was written. */
 u64 backend::read(u64 addr, bool vram, unsigned index) const
 {
+	point();
+
 	slot *s = at(addr);
 
 	if (!s || vram != (where_ == SVM_VRAM) || index >= s->count) {

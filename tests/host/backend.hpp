@@ -14,7 +14,6 @@
 
 #include "tests/host/gpu.hpp"
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -85,11 +84,11 @@ private:
 	/* By number; entries never change once set, so that the device looks without a lock. */
 	std::unique_ptr<std::atomic<slot *>[]> slots_;
 	std::atomic<u64> next_{0};
-	std::mutex quarantine_lock_;
+	mutex quarantine_lock_;
 	std::deque<slot *> quarantine_;
 
-	std::mutex flush_lock_;
-	std::condition_variable flush_cv_;
+	mutex flush_lock_;
+	condition_variable flush_cv_;
 	std::vector<request> pending_;
 	u64 last_token_ = 0;
 	unsigned waiting_ = 0;

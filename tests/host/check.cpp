@@ -2,6 +2,8 @@
 /* Context checks and their complaints. See check.hpp. */
 #include "tests/host/check.hpp"
 
+#include "tests/host/threads.hpp"
+
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -19,9 +21,7 @@ static std::vector<std::string> complaints;
 
 task &current()
 {
-	static thread_local task self;
-
-	return self;
+	return own<task>();
 }
 
 void kill(task &t)
@@ -33,6 +33,8 @@ void complain(const std::string &what)
 {
 	std::lock_guard hold(complaints_lock);
 
+	if (hook.complaint)
+		hook.complaint(what);
 	/* The first few say what broke; a storm of them would only hide it. */
 	if (complaints.size() < 20) {
 		std::fprintf(stderr, "host port: %s\n", what.c_str());

@@ -85,6 +85,9 @@ struct hooks {
 	std::function<void(const struct port_fault &)>
 		fault_exit; /* before it returns: pages are mapped for DMA, no lock is held */
 	std::function<void()> alloc; /* where the kernel could enter reclaim */
+	/* Of an invalidation: all callbacks have returned; the CPU's entries have changed and it ends. */
+	std::function<void(u64 start, u64 end)> announced, ending;
+	std::function<void(const std::string &)> complaint; /* under no lock */
 };
 
 extern hooks hook;

@@ -13,6 +13,7 @@ using namespace svm_host;
 /* Orders what comes before against what comes after, for the machine but not in ThreadSanitizer's model. */
 static void fence()
 {
+	publish_stores();
 	std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
@@ -51,7 +52,7 @@ bool port_domain::lock(bool killable)
 	while (!window_.try_lock()) {
 		if (killable && self.killed.load(std::memory_order_relaxed))
 			return false;
-		std::this_thread::sleep_for(std::chrono::microseconds(100));
+		sleep_for(std::chrono::microseconds(100));
 	}
 	return true;
 }
@@ -72,14 +73,14 @@ int port_domain::read_enter()
 
 void port_domain::read_exit(int cookie)
 {
-	/* release: with the acquire in wait_for_readers(), before nodes are freed */
+	publish_stores(); /* release: with the acquire in wait_for_readers(), before nodes are freed */
 	inside_[cookie].fetch_sub(1, std::memory_order_release);
 }
 
 void port_domain::wait_for_readers(unsigned generation)
 {
 	while (inside_[generation & 1].load(std::memory_order_acquire))
-		std::this_thread::sleep_for(std::chrono::microseconds(20));
+		sleep_for(std::chrono::microseconds(20));
 }
 
 void port_domain::synchronize()

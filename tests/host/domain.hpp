@@ -16,8 +16,6 @@
 #include "mm/port.h"
 #include "tests/host/mm.hpp"
 
-#include <condition_variable>
-#include <thread>
 #include <vector>
 
 struct port_domain {
@@ -59,21 +57,21 @@ private:
 
 	void *owner_;
 	mm_struct *mm_;
-	std::timed_mutex window_;
+	svm_host::mutex window_;
 
 	std::atomic<unsigned> generation_{0};
 	std::atomic<unsigned> inside_[2] = {0, 0};
-	std::mutex synchronize_;
+	svm_host::mutex synchronize_;
 
 	std::atomic<table *> index_{nullptr};
 
-	std::mutex lock_; /* what follows */
-	std::condition_variable cv_;
+	svm_host::mutex lock_; /* what follows */
+	svm_host::condition_variable cv_;
 	std::vector<void *> nodes_;
 	std::vector<table *> old_indexes_;
 	bool busy_ = false;
 	bool stop_ = false;
-	std::thread worker_;
+	svm_host::thread worker_;
 };
 
 namespace svm_host

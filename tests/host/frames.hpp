@@ -11,12 +11,13 @@
 #ifndef SVM_TESTS_HOST_FRAMES_HPP
 #define SVM_TESTS_HOST_FRAMES_HPP
 
+#include "tests/host/threads.hpp"
+
 #include <svm/types.h>
 
 #include <atomic>
 #include <deque>
 #include <memory>
-#include <mutex>
 
 namespace svm_host
 {
@@ -107,7 +108,7 @@ private:
 	std::unique_ptr<frame[]> frames_;
 	std::atomic<u64> dma_live_{0};
 	std::atomic<u64> frames_used_{0};
-	std::mutex lock_; /* the free queues */
+	mutex lock_; /* the free queues */
 	std::deque<u32> free_pages_;
 	std::deque<u32> free_blocks_;
 	std::unique_ptr<u32[]> block_used_; /* frames of a block that are in use */

@@ -26,14 +26,19 @@ translation gpu::look(u64 va) const
 	return walk_xe2(va, root_, root_vram_, 39, read_);
 }
 
+const translation *gpu::cached(u64 va) const
+{
+	for (unsigned i = 0; i < 4; i++)
+		if (auto it = tlb_[i].find(va >> page_lg2[i] << page_lg2[i]); it != tlb_[i].end())
+			return &it->second;
+	return nullptr;
+}
+
 bool gpu::caches(u64 va)
 {
 	std::lock_guard hold(tlb_lock_);
 
-	for (unsigned i = 0; i < 4; i++)
-		if (tlb_[i].count(va >> page_lg2[i] << page_lg2[i]))
-			return true;
-	return false;
+	return cached(va);
 }
 
 /* From the TLB; else a walk from the lowest table it still has a pointer to. */
@@ -44,9 +49,8 @@ translation gpu::translate(u64 va)
 	{
 		std::lock_guard hold(tlb_lock_);
 
-		for (unsigned i = 0; i < 4; i++)
-			if (auto it = tlb_[i].find(va >> page_lg2[i] << page_lg2[i]); it != tlb_[i].end())
-				return it->second;
+		if (const translation *t = cached(va))
+			return *t;
 		for (unsigned i = 3; i-- > 0;)
 			if (auto it = pointers_[i].find(va >> pointer_lg2[i]); it != pointers_[i].end()) {
 				from = it->second;

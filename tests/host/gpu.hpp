@@ -61,6 +61,8 @@ public:
 	translation look(u64 va) const;
 	/* Whether it holds a translation for va. */
 	bool caches(u64 va);
+	/* The same, and which; takes no lock: for an oracle, while nobody else runs. */
+	const translation *cached(u64 va) const;
 	u64 walks() const
 	{
 		return walks_.load(std::memory_order_relaxed);
@@ -83,7 +85,7 @@ private:
 	bool root_vram_ = false;
 	u64 offset_ = 0;
 	rwsem gate_; /* shared: an access from its translation to its end */
-	std::mutex tlb_lock_;
+	mutex tlb_lock_;
 	std::map<u64, translation> tlb_[4]; /* by start; 1 GiB, 2 MiB, 64 KiB, 4 KiB */
 	std::map<u64, pointer> pointers_[3]; /* by va >> shift; shift 39, 30, 21 */
 	std::atomic<u64> walks_{0};

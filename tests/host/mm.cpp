@@ -228,7 +228,7 @@ void address_space::put_user()
 void address_space::put_user_async()
 {
 	if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-		teardown_ = std::thread([this] { teardown(); });
+		teardown_ = thread([this] { teardown(); });
 }
 
 void address_space::exit()

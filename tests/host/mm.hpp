@@ -21,7 +21,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <thread>
 #include <unordered_map>
 
 namespace svm_host
@@ -49,7 +48,7 @@ public:
 
 private:
 	memory &mem_;
-	std::mutex lock_;
+	mutex lock_;
 	std::unordered_map<u64, u32> pages_;
 };
 
@@ -130,6 +129,8 @@ public:
 	std::atomic<unsigned> waiting{0};
 	/* mmap_lock held. The entry as it is, as a page's; nullopt: not in v, not present, or v lets nobody read. */
 	std::optional<entry> snapshot(const vma *v, u64 va);
+	/* The CPU's entry that maps va, as a page's. Takes no lock: for an oracle, while nobody else runs. */
+	std::optional<entry> peek(u64 va) const;
 	/* mmap_lock held. The block entry that maps va, if one does. */
 	std::optional<entry> snapshot_block(u64 va);
 
@@ -154,12 +155,12 @@ private:
 	subscriptions subs_;
 	rwsem mmap_lock_;
 	std::map<u64, vma> vmas_; /* by start */
-	std::mutex ptl_;
+	mutex ptl_;
 	std::unordered_map<u64, entry> pages_; /* by va / PAGE */
 	std::unordered_map<u64, entry> blocks_; /* by va / BLOCK */
 	std::unordered_map<u64, u64> swap_; /* by va / PAGE: data; kept while swapped in and clean */
 	std::atomic<unsigned> users_{1};
-	std::thread teardown_;
+	thread teardown_;
 };
 
 /* What a forked child holds: a reference on each frame that was there. */

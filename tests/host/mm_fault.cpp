@@ -57,6 +57,11 @@ std::optional<entry> address_space::snapshot(const vma *v, u64 va)
 
 	std::lock_guard hold(ptl_);
 
+	return peek(va);
+}
+
+std::optional<entry> address_space::peek(u64 va) const
+{
 	if (auto it = pages_.find(va / PAGE); it != pages_.end())
 		return entry{it->second.frame, it->second.write};
 	if (auto it = blocks_.find(va / BLOCK); it != blocks_.end())

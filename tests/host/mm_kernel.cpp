@@ -7,7 +7,6 @@
 #include "tests/host/mm.hpp"
 
 #include <cerrno>
-#include <chrono>
 #include <vector>
 
 namespace svm_host
@@ -230,7 +229,7 @@ int address_space::fault_in_unlocked(u64 va, bool write, bool user, const std::f
 		}
 		waiting += !counted;
 		counted = true;
-		std::this_thread::sleep_for(std::chrono::milliseconds(1));
+		sleep_for(std::chrono::milliseconds(1));
 	}
 }
 

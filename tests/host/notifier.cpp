@@ -17,7 +17,7 @@ static void call_back(interval &i, u64 seq, const event &e)
 	if (t.table_locks)
 		complain("an invalidation starts under a table lock");
 	/* The glue's half: the interval's sequence first, then the core. */
-	i.seq.store(seq, std::memory_order_relaxed);
+	i.seq.store_relaxed(seq);
 	t.callbacks++;
 	t.atomic_callbacks += !e.may_sleep;
 	svm_port_invalidate(i.owner, seq, e.start, e.end, e.may_sleep);
@@ -78,7 +78,7 @@ void subscriptions::insert(interval &i)
 
 	if (!active_) {
 		/* Odd, and not the current one. */
-		i.seq.store(seq_ - 1, std::memory_order_relaxed);
+		i.seq.store_relaxed(seq_ - 1);
 		tree_.push_back(&i);
 		return;
 	}
@@ -88,7 +88,7 @@ void subscriptions::insert(interval &i)
 		seq_ |= 1;
 		tree_.push_back(&i);
 	}
-	i.seq.store(seq_, std::memory_order_relaxed);
+	i.seq.store_relaxed(seq_);
 }
 
 void subscriptions::remove(interval &i)

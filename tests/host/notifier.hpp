@@ -9,17 +9,18 @@
  *  - While the sequence is odd the set of intervals is frozen: insertions and removals
  *    wait in a list for end(). A deferred insertion is born with the current sequence.
  *
- * The sequences are relaxed atomics, as READ_ONCE/WRITE_ONCE are; the lock gives the same
+ * The sequences are relaxed atomics (the core's own kind), as READ_ONCE/WRITE_ONCE are; the lock gives the same
  * ordering as the kernel's subscriptions->lock and no more.
  */
 #ifndef SVM_TESTS_HOST_NOTIFIER_HPP
 #define SVM_TESTS_HOST_NOTIFIER_HPP
 
+#include "mm/base/atomic.hpp"
+#include "tests/host/check.hpp"
+#include "tests/host/threads.hpp"
+
 #include <svm/types.h>
 
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <vector>
 
 namespace svm_host
@@ -28,7 +29,7 @@ namespace svm_host
 struct interval {
 	u64 start;
 	u64 last;
-	std::atomic<u64> seq{0};
+	svm::atomic<u64> seq{0};
 	void *owner;
 };
 
@@ -56,13 +57,17 @@ public:
 	void during(const event &e, Change change)
 	{
 		start(e);
+		if (hook.announced)
+			hook.announced(e.start, e.end);
 		change();
+		if (hook.ending)
+			hook.ending(e.start, e.end);
 		end();
 	}
 
 private:
-	std::mutex lock_;
-	std::condition_variable cv_;
+	mutex lock_;
+	condition_variable cv_;
 	u64 seq_ = 2;
 	u64 active_ = 0;
 	std::vector<interval *> tree_;

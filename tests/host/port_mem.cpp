@@ -14,6 +14,7 @@ using namespace svm_host;
 
 void *port_alloc(unsigned long bytes)
 {
+	point();
 	if (alloc_step("port_alloc"))
 		return nullptr;
 	live.heap.fetch_add(1, std::memory_order_relaxed);
@@ -22,6 +23,7 @@ void *port_alloc(unsigned long bytes)
 
 void port_free(void *p)
 {
+	point();
 	if (!p)
 		return;
 	live.heap.fetch_sub(1, std::memory_order_relaxed);
@@ -38,6 +40,7 @@ void port_lock_init(struct port_lock *lock)
 
 void port_lock(struct port_lock *lock)
 {
+	point();
 	std::atomic_ref<unsigned> word(lock->opaque[0]);
 	task &t = current();
 
@@ -45,15 +48,17 @@ void port_lock(struct port_lock *lock)
 	if (t.table_locks)
 		complain("a second table lock is taken");
 	while (word.exchange(1, std::memory_order_acquire))
-		std::this_thread::yield();
+		give_way();
 	t.table_locks++;
 	t.lock_count++;
 }
 
 void port_unlock(struct port_lock *lock)
 {
+	point();
 	std::atomic_ref<unsigned> word(lock->opaque[0]);
 
+	publish_stores();
 	current().table_locks--;
 	if (!word.exchange(0, std::memory_order_release))
 		complain("a table lock is released that nobody holds");
@@ -67,6 +72,7 @@ static std::vector<port_domain *> domains;
 
 port_domain *port_domain_create(void *owner, mm_struct *mm, device *)
 {
+	point();
 	if (alloc_step("port_domain_create"))
 		return nullptr;
 
@@ -80,6 +86,7 @@ port_domain *port_domain_create(void *owner, mm_struct *mm, device *)
 
 void port_domain_destroy(port_domain *d)
 {
+	point();
 	might_sleep("port_domain_destroy");
 	domains_lock.lock();
 	std::erase(domains, d);
@@ -89,6 +96,7 @@ void port_domain_destroy(port_domain *d)
 
 int port_domain_lock(port_domain *d)
 {
+	point();
 	might_sleep("port_domain_lock");
 	if (current().callbacks)
 		complain("the window lock is taken in a callback");
@@ -98,6 +106,7 @@ int port_domain_lock(port_domain *d)
 
 void port_domain_lock_force(port_domain *d)
 {
+	point();
 	might_sleep("port_domain_lock_force");
 	if (current().callbacks)
 		complain("the window lock is taken in a callback");
@@ -107,23 +116,27 @@ void port_domain_lock_force(port_domain *d)
 
 void port_domain_unlock(port_domain *d)
 {
+	point();
 	d->unlock();
 }
 
 int port_read_enter(port_domain *d)
 {
+	point();
 	current().readers++;
 	return d->read_enter();
 }
 
 void port_read_exit(port_domain *d, int cookie)
 {
+	point();
 	current().readers--;
 	d->read_exit(cookie);
 }
 
 void port_synchronize(port_domain *d)
 {
+	point();
 	might_sleep("port_synchronize");
 	if (current().readers)
 		complain("port_synchronize inside a reader section");
@@ -135,16 +148,19 @@ void port_synchronize(port_domain *d)
 
 void port_defer(port_domain *d, port_deferred *link, void *node)
 {
+	point();
 	d->defer(link, node);
 }
 
 void *port_index_get(port_domain *d, u64 key)
 {
+	point();
 	return d->index_get(key);
 }
 
 int port_index_put(port_domain *d, u64 key, void *value)
 {
+	point();
 	/* Taking out allocates nothing. */
 	if (value && alloc_step("port_index_put"))
 		return -ENOMEM;
@@ -191,26 +207,38 @@ void svm_host::reclaim_on_alloc(bool on)
 
 u32 port_cpu(void)
 {
-	static std::atomic<u32> next{0};
-	static thread_local u32 mine = next.fetch_add(1, std::memory_order_relaxed);
+	point();
+	struct number {
+		u32 value;
 
-	return mine;
+		number()
+		{
+			static std::atomic<u32> next{0};
+
+			value = next.fetch_add(1, std::memory_order_relaxed);
+		}
+	};
+
+	return own<number>().value;
 }
 
 void port_relax(void)
 {
+	point();
 	might_sleep("port_relax");
-	std::this_thread::yield();
+	give_way();
 }
 
 bool port_killed(void)
 {
+	point();
 	return current().killed.load(std::memory_order_relaxed);
 }
 
 void port_parallel(port_domain *, u32 threads, void (*fn)(void *arg), void *arg)
 {
-	std::vector<std::thread> others;
+	point();
+	std::vector<thread> others;
 
 	might_sleep("port_parallel");
 	for (u32 i = 1; i < threads; i++)
@@ -222,5 +250,6 @@ void port_parallel(port_domain *, u32 threads, void (*fn)(void *arg), void *arg)
 
 void port_warn(const char *what)
 {
+	point();
 	complain(std::string("port_warn: ") + what);
 }

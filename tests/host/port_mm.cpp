@@ -15,6 +15,7 @@ struct port_interval : interval {
 
 int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner, port_interval **out)
 {
+	point();
 	if (alloc_step("port_interval_create"))
 		return -ENOMEM;
 	if (port_killed())
@@ -38,6 +39,7 @@ int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner
 
 void port_interval_destroy(port_interval *i)
 {
+	point();
 	might_sleep("port_interval_destroy");
 	if (current().callbacks)
 		complain("an interval is destroyed in a callback");
@@ -49,11 +51,13 @@ void port_interval_destroy(port_interval *i)
 
 u64 port_interval_seq(const port_interval *i)
 {
-	return i->seq.load(std::memory_order_relaxed);
+	point();
+	return i->seq.load_relaxed();
 }
 
 u64 port_user_end(port_domain *)
 {
+	point();
 	return USER_END;
 }
 
@@ -156,6 +160,7 @@ static int fault(address_space &mm, struct port_fault &f)
 
 int port_fault(port_domain *d, struct port_fault *f)
 {
+	point();
 	task &self = current();
 	address_space &mm = d->mm();
 
@@ -183,6 +188,7 @@ int port_fault(port_domain *d, struct port_fault *f)
 
 bool port_next_mapping(port_domain *d, u64 cpu, bool write, u64 *start, u64 *end)
 {
+	point();
 	address_space &mm = d->mm();
 	unsigned need = write ? PROT_RW : PROT_R;
 
@@ -207,6 +213,7 @@ bool port_next_mapping(port_domain *d, u64 cpu, bool write, u64 *start, u64 *end
 
 int port_wait(port_domain *d, u64 cpu, bool write, bool user)
 {
+	point();
 	address_space &mm = d->mm();
 
 	might_sleep("port_wait");
@@ -228,10 +235,12 @@ int port_wait(port_domain *d, u64 cpu, bool write, bool user)
 
 void port_dma_release(port_domain *d, u64 dma, u32 lg2, bool dirty)
 {
+	point();
 	d->mm().mem().dma_unmap(dma, lg2, dirty);
 }
 
 void port_dma_abandon(port_domain *d, u64 n)
 {
+	point();
 	d->mm().mem().dma_abandon(n);
 }

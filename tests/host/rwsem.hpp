@@ -7,9 +7,7 @@
 #ifndef SVM_TESTS_HOST_RWSEM_HPP
 #define SVM_TESTS_HOST_RWSEM_HPP
 
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
+#include "tests/host/threads.hpp"
 
 namespace svm_host
 {
@@ -63,8 +61,8 @@ public:
 	}
 
 private:
-	std::mutex m_;
-	std::condition_variable cv_;
+	mutex m_;
+	condition_variable cv_;
 	unsigned readers_ = 0;
 	unsigned writers_waiting_ = 0;
 	bool writer_ = false;

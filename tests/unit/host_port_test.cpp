@@ -95,7 +95,7 @@ TEST_F(host_port_test, sequence_is_odd_while_an_interval_is_met)
 
 	s.insert(i);
 
-	u64 born = i.seq;
+	u64 born = i.seq.load_relaxed();
 
 	EXPECT_EQ(born % 2, 1u);
 	EXPECT_EQ(s.read_begin(born), born); /* nothing under way: does not wait */
@@ -110,10 +110,10 @@ TEST_F(host_port_test, insertion_during_an_invalidation_waits_for_its_end)
 
 	s.start({0x1000, 0x2000}); /* meets nobody */
 	s.insert(late); /* but now it does: born into an invalidation */
-	EXPECT_EQ(late.seq % 2, 1u);
+	EXPECT_EQ(late.seq.load_relaxed() % 2, 1u);
 
 	std::thread t([&] {
-		s.read_begin(late.seq);
+		s.read_begin(late.seq.load_relaxed());
 		through = true;
 	});
 

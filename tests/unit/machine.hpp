@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One simulated machine per test: memory, a process, a backend with its device, and a vm.
- * At the end everything must be gone and nobody must have complained.
+ * One simulated machine per test. At the end everything must be gone and nobody must have complained.
  */
 #ifndef SVM_TESTS_UNIT_MACHINE_HPP
 #define SVM_TESTS_UNIT_MACHINE_HPP
 
-#include "tests/host/backend.hpp"
-#include "tests/host/check.hpp"
-#include "tests/host/domain.hpp"
+#include "tests/host/machine.hpp"
 
 #include <gtest/gtest.h>
-#include <svm/svm.h>
 
 #include <cerrno>
 #include <chrono>
@@ -22,11 +18,7 @@ namespace svm_test
 
 using namespace svm_host;
 
-constexpr u64 KiB = 1024, MiB = 1024 * KiB, GiB = 1024 * MiB;
-/* Where the tests' memory lies: amid a table, a directory and an interval of its own. */
-constexpr u64 BASE = 0x7f0000000000ull;
-
-class machine : public ::testing::Test
+class machine : public ::testing::Test, protected svm_host::machine
 {
 protected:
 	void SetUp() override
@@ -37,50 +29,10 @@ protected:
 
 	void TearDown() override
 	{
+		close();
 		hook = {};
-		inject.arm(0);
-		destroy();
-		gpus.reset();
-		if (proc && running)
-			proc->exit();
-		proc.reset();
-		mem.reset();
-		EXPECT_EQ(live.heap, 0u);
-		EXPECT_EQ(live.domains, 0u);
-		EXPECT_EQ(live.intervals, 0u);
-		EXPECT_EQ(live.mms, 0u);
 		for (const auto &what : take_complaints())
 			ADD_FAILURE() << what;
-		live.heap = 0;
-		live.domains = live.intervals = live.mms = 0;
-	}
-
-	/* The vm alone can be made anew with other parameters. */
-	int create(u32 interval_lg2 = 0, u32 granule_lg2 = 0)
-	{
-		svm_vm_params p = {
-			.ops = &backend::ops,
-			.backend = gpus.get(),
-			.format = svm_format_find("xe2"),
-			.mm = proc.get(),
-			.dma_device = &dev,
-			.interval_lg2 = interval_lg2,
-			.granule_lg2 = granule_lg2,
-		};
-		int err = svm_vm_create(&p, &vm);
-
-		if (!err)
-			gpus->device().set_root(svm_vm_root(vm)->addr, svm_vm_root(vm)->aperture == SVM_VRAM);
-		return err;
-	}
-
-	void destroy()
-	{
-		if (vm)
-			svm_vm_destroy(vm);
-		vm = nullptr;
-		if (gpus)
-			gpus->device().invalidate(0, ~0ull);
 	}
 
 	void recreate(u32 interval_lg2, u32 granule_lg2)
@@ -102,24 +54,6 @@ protected:
 			ASSERT_EQ(proc->write(start + i * PAGE, first + i), 0);
 	}
 
-	int fault(u64 va, svm_access how = SVM_READ)
-	{
-		return svm_fault(vm, va, how, nullptr);
-	}
-
-	gpu &device()
-	{
-		return gpus->device();
-	}
-
-	svm_counters count()
-	{
-		svm_counters c;
-
-		svm_vm_counters(vm, &c);
-		return c;
-	}
-
 	/* What one thread's calls took of the port, from here on. */
 	struct costs {
 		u64 table_locks, window_locks, mmap_locks, allocs, faults, syncs;
@@ -135,40 +69,6 @@ protected:
 
 	/* Everything a vm can hold is gone, but for the directories; tables go after a grace period. */
 	void expect_empty();
-
-	/* Device reads and writes as a driver's queue does them: on a fault, serve it and go on. 0 or the fault's error. */
-	int device_read(u64 va, u64 *value)
-	{
-		for (int turn = 0; turn < 1000; turn++) {
-			gpu::answer a = device().read(va);
-
-			*value = a.value;
-			if (a.what != gpu::status::fault)
-				return a.what == gpu::status::ok ? 0 : -EIO;
-			if (int err = fault(va); err && err != -EAGAIN)
-				return err;
-		}
-		return -EAGAIN;
-	}
-	int device_write(u64 va, u64 value)
-	{
-		for (int turn = 0; turn < 1000; turn++) {
-			gpu::answer a = device().write(va, value);
-
-			if (a.what != gpu::status::fault)
-				return a.what == gpu::status::ok ? 0 : -EIO;
-			if (int err = fault(va, SVM_WRITE); err && err != -EAGAIN)
-				return err;
-		}
-		return -EAGAIN;
-	}
-
-	std::unique_ptr<memory> mem = std::make_unique<memory>();
-	std::unique_ptr<mm_struct> proc = std::make_unique<mm_struct>(*mem);
-	std::unique_ptr<backend> gpus = std::make_unique<backend>(*mem);
-	::device dev;
-	svm_vm *vm = nullptr;
-	bool running = true; /* the process has not exited */
 };
 
 /* With the whole address space bound. */

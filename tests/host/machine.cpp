@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The machine. See machine.hpp. */
+#include "tests/host/machine.hpp"
+
+#include <cerrno>
+#include <utility>
+
+namespace svm_host
+{
+
+int machine::create(u32 interval_lg2, u32 granule_lg2)
+{
+	svm_vm_params p = {
+		.ops = &backend::ops,
+		.backend = gpus.get(),
+		.format = svm_format_find("xe2"),
+		.mm = proc.get(),
+		.dma_device = &dev,
+		.interval_lg2 = interval_lg2,
+		.granule_lg2 = granule_lg2,
+	};
+	int err = svm_vm_create(&p, &vm);
+
+	if (!err)
+		gpus->device().set_root(svm_vm_root(vm)->addr, svm_vm_root(vm)->aperture == SVM_VRAM);
+	return err;
+}
+
+void machine::destroy()
+{
+	if (vm)
+		svm_vm_destroy(vm);
+	vm = nullptr;
+	if (gpus)
+		gpus->device().invalidate(0, ~0ull);
+}
+
+void machine::exit()
+{
+	if (std::exchange(running, false))
+		proc->exit();
+}
+
+void machine::close()
+{
+	hook.fault_entry = hook.fault_exit = nullptr;
+	hook.alloc = nullptr;
+	hook.announced = hook.ending = nullptr;
+	inject.arm(0);
+	destroy();
+	gpus.reset();
+	if (proc)
+		exit();
+	proc.reset();
+	mem.reset();
+	if (live.heap || live.domains || live.intervals || live.mms)
+		complain("left over: " + std::to_string(live.heap) + " allocations, " + std::to_string(live.domains) +
+			 " domains, " + std::to_string(live.intervals) + " intervals, " + std::to_string(live.mms) +
+			 " mms");
+	live.heap = live.domains = live.intervals = live.mms = 0;
+}
+
+svm_counters machine::count()
+{
+	svm_counters c;
+
+	svm_vm_counters(vm, &c);
+	return c;
+}
+
+int machine::device_read(u64 va, u64 *value)
+{
+	for (int turn = 0; turn < 1000; turn++) {
+		gpu::answer a = device().read(va);
+
+		*value = a.value;
+		if (a.what != gpu::status::fault)
+			return a.what == gpu::status::ok ? 0 : -EIO;
+		if (int err = fault(va); err && err != -EAGAIN)
+			return err;
+	}
+	return -EAGAIN;
+}
+
+int machine::device_write(u64 va, u64 value)
+{
+	for (int turn = 0; turn < 1000; turn++) {
+		gpu::answer a = device().write(va, value);
+
+		if (a.what != gpu::status::fault)
+			return a.what == gpu::status::ok ? 0 : -EIO;
+		if (int err = fault(va, SVM_WRITE); err && err != -EAGAIN)
+			return err;
+	}
+	return -EAGAIN;
+}
+
+} // namespace svm_host

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The simulated machine as a whole: memory, a process, a backend with its device, and a vm of
+ * theirs. close() takes it apart, and complains about whatever is left over.
+ */
+#ifndef SVM_TESTS_HOST_MACHINE_HPP
+#define SVM_TESTS_HOST_MACHINE_HPP
+
+#include "tests/host/backend.hpp"
+#include "tests/host/check.hpp"
+#include "tests/host/domain.hpp"
+
+#include <svm/svm.h>
+
+namespace svm_host
+{
+
+constexpr u64 KiB = 1024, MiB = 1024 * KiB, GiB = 1024 * MiB;
+/* Where tests have their memory: amid a table, a directory and an interval of its own. */
+constexpr u64 BASE = 0x7f0000000000ull;
+
+class machine
+{
+public:
+	/* A vm; another can be made with other parameters after destroy(). 0 or a negative errno. */
+	int create(u32 interval_lg2 = 0, u32 granule_lg2 = 0);
+	void destroy();
+	void exit();
+	void close();
+
+	int fault(u64 va, svm_access how = SVM_READ)
+	{
+		return svm_fault(vm, va, how, nullptr);
+	}
+	gpu &device()
+	{
+		return gpus->device();
+	}
+	svm_counters count();
+
+	/* Device reads and writes as a driver's queue does them: on a fault, serve it and go on. 0 or the fault's error. */
+	int device_read(u64 va, u64 *value);
+	int device_write(u64 va, u64 value);
+
+	std::unique_ptr<memory> mem = std::make_unique<memory>();
+	std::unique_ptr<mm_struct> proc = std::make_unique<mm_struct>(*mem);
+	std::unique_ptr<backend> gpus = std::make_unique<backend>(*mem);
+	::device dev;
+	svm_vm *vm = nullptr;
+	bool running = true; /* the process has not exited */
+};
+
+} // namespace svm_host
+
+#endif

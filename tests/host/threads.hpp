@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the simulated machine waits with. Two flavours of one vocabulary: real threads, or the
+ * fibers of the seeded scheduler, whose header the build names in SVM_THREADS_HEADER.
+ *
+ * point() is where another thread may run: the scheduler's chance to change over, nothing
+ * between real threads. Each port function has one, and so has each mutex that is taken.
+ */
+#ifndef SVM_TESTS_HOST_THREADS_HPP
+#define SVM_TESTS_HOST_THREADS_HPP
+
+#ifdef SVM_THREADS_HEADER
+#include SVM_THREADS_HEADER
+#else
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace svm_host
+{
+
+using std::condition_variable;
+using std::mutex;
+using std::thread;
+
+inline void point()
+{
+}
+
+/* In a loop that waits for another thread. */
+inline void give_way()
+{
+	std::this_thread::yield();
+}
+
+inline void sleep_for(std::chrono::microseconds time)
+{
+	std::this_thread::sleep_for(time);
+}
+
+/* Makes the calling thread's relaxed stores visible to all; real machines do it by themselves. */
+inline void publish_stores()
+{
+}
+
+/* One T of the calling thread's own. */
+template <typename T>
+T &own()
+{
+	static thread_local T mine;
+
+	return mine;
+}
+
+} // namespace svm_host
+
+#endif
+
+#endif
