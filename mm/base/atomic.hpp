@@ -2,6 +2,10 @@
 // Atomics with the order in the name. Each release names its acquire where it is used.
 #pragma once
 
+#ifdef SVM_ATOMIC_HEADER // the seeded simulation's: each access is a point where another thread may run
+#include SVM_ATOMIC_HEADER
+#else
+
 namespace svm {
 
 template <typename T>
@@ -59,3 +63,5 @@ inline void full_barrier()
 }
 
 } // namespace svm
+
+#endif

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What the simulation compiles in: a real format, whose stores are steps now and then, so that the device walks
+// through tables that are half changed.
+#pragma once
+
+#include "drivers/mmu/xe2.hpp"
+#include "mm/pt/ops.hpp"
+#include "tests/sim/scheduler.hpp"
+
+namespace svm {
+
+struct simulated_xe2 : xe2 {
+	static void maybe_point()
+	{
+		if (auto *s = svm_sim::scheduler::here(); s && s->draw(16) == 0)
+			s->point();
+	}
+
+	static void store(void *entry, unsigned lv, u64 word)
+	{
+		maybe_point();
+		xe2::store(entry, lv, word);
+	}
+
+	static void link(void *entry, unsigned lv, u64 addr, svm_aperture where)
+	{
+		maybe_point();
+		xe2::link(entry, lv, addr, where);
+	}
+};
+
+using formats = format_list<simulated_xe2>;
+
+} // namespace svm
