@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Allocations that fail, each once; and how many there are at all, counted by the
- * kernel's own fault injection (current->fail_nth runs down by one for each of the
- * slab allocator's, and of the page allocator's above order 0).
+ * The device's memory fails, or is lost; and how many allocations there are at all,
+ * counted by the kernel's own fault injection. Their failures are in fail_nth_test.c.
  */
 #include <linux/file.h>
-#include <linux/kmod.h>
 #include <linux/mman.h>
-#include <linux/sched.h>
 #include <linux/uaccess.h>
 
-#include "svm_kunit.h"
+#include "inject.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
 
@@ -81,45 +78,12 @@ SVM_CASE_WITH(tables_that_the_device_lost_are_not_believed, .vram = true)
 }
 
 #ifdef CONFIG_FAULT_INJECTION
-/* Far more than any one call makes. */
-#define MANY	1000000u
-
-/*
- * By default injection looks away from allocations that may reclaim: all of ours.
- * Its switches are files of debugfs, which only userspace writes.
- */
-static bool injection_on(struct kunit *test)
-{
-	char script[] = "cd /sys/kernel/debug/$0; echo 0 >verbose; echo N >ignore-gfp-wait";
-	char *slab[5] = { "/bin/sh", "-c", script, "failslab", NULL };
-	char *pages[5] = { "/bin/sh", "-c", script, "fail_page_alloc", NULL };
-	char *env[2] = { "PATH=/bin:/usr/bin", NULL };
-	void *probe;
-	bool counted;
-
-	call_usermodehelper(slab[0], slab, env, UMH_WAIT_PROC);
-	call_usermodehelper(pages[0], pages, env, UMH_WAIT_PROC);
-	current->fail_nth = MANY;
-	probe = kmalloc(32, GFP_KERNEL);
-	/* Leak detection allocates for itself, and is counted. */
-	counted = current->fail_nth != MANY;
-	current->fail_nth = 0;
-	kfree(probe);
-	if (!counted)
-		kunit_mark_skipped(test, "failslab/ignore-gfp-wait is Y and cannot be set");
-	return counted;
-}
-
 /* Allocations that a fault makes. */
 static u32 count_allocations(struct world *w, u64 off, enum svm_access access, int *err)
 {
-	u32 left;
-
-	current->fail_nth = MANY;
+	inject_at(INJECT_NEVER);
 	*err = fault(w, off, access);
-	left = current->fail_nth;
-	current->fail_nth = 0;
-	return MANY - left;
+	return INJECT_NEVER - inject_left();
 }
 
 SVM_CASE(fault_in_a_table_allocates_nothing)
@@ -150,13 +114,9 @@ SVM_CASE(fault_in_a_table_allocates_nothing)
 /* Allocations that the CPU's replacement of a zero page makes. */
 static u32 count_replacement(struct world *w, u64 off)
 {
-	u32 left;
-
-	current->fail_nth = MANY;
+	inject_at(INJECT_NEVER);
 	touch(w, off, SZ_4K);
-	left = current->fail_nth;
-	current->fail_nth = 0;
-	return MANY - left;
+	return INJECT_NEVER - inject_left();
 }
 
 SVM_CASE(invalidation_allocates_nothing)
@@ -178,62 +138,6 @@ SVM_CASE(invalidation_allocates_nothing)
 	expect_absent(w, 0x3000);
 }
 
-/* What a call may say when one of its allocations failed: core mm's own say -EFAULT. */
-static bool failed_well(int err)
-{
-	return !err || err == -ENOMEM || err == -EFAULT;
-}
-
-/* One try with the nth allocation failing. True: it had fewer. */
-static bool try_nth(struct world *w, u32 nth)
-{
-	const struct world_params params = {};
-	struct svm_vm *vm;
-	u64 pages = 0;
-	int err;
-	bool done;
-
-	current->fail_nth = nth;
-	err = world_vm(w, &params, &vm);
-	if (!err)
-		err = svm_fault(vm, w->base + 0x1000, SVM_WRITE, NULL);
-	else
-		vm = NULL;
-	if (!err)
-		err = svm_prefetch(vm, w->base, w->base + SZ_4M, SVM_READ, &pages);
-	done = current->fail_nth;
-	current->fail_nth = 0;
-	KUNIT_EXPECT_TRUE_MSG(w->test, done ? !err : failed_well(err),
-			      "allocation %u: %d", nth, err);
-	if (vm) {
-		SAME(w, svm_fault(vm, w->base + 0x1000, SVM_WRITE, NULL), 0);
-		svm_vm_destroy(vm);
-	}
-	return done;
-}
-
-SVM_CASE(each_allocation_fails_once)
-{
-	int before = atomic_read(&w->b.live);
-	u32 nth;
-
-	if (!injection_on(w->test))
-		return;
-	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_64K)))
-		return;
-	if (!NEED(w, map_anon(w, SZ_2M, SZ_64K, RW) && touch(w, SZ_2M, SZ_64K)))
-		return;
-	for (nth = 1; nth < 1000; nth++) {
-		bool done = try_nth(w, nth);
-
-		SAME(w, atomic_read(&w->b.live), before);
-		if (done)
-			break;
-	}
-	/* It ended because all were tried; and there were some. */
-	KUNIT_EXPECT_GT(w->test, nth, 8u);
-	KUNIT_EXPECT_LT(w->test, nth, 1000u);
-}
 #endif
 
 static struct kunit_case cases[] = {
@@ -243,7 +147,6 @@ static struct kunit_case cases[] = {
 #ifdef CONFIG_FAULT_INJECTION
 	KUNIT_CASE(fault_in_a_table_allocates_nothing),
 	KUNIT_CASE(invalidation_allocates_nothing),
-	KUNIT_CASE_SLOW(each_allocation_fails_once),
 #endif
 	{}
 };
