@@ -29,10 +29,12 @@ RESOLVE_DAYS = 14
 # Log lines of a build from scratch, for the estimate.
 STEPS = {"base": 1300, "debug": 1790, "kcsan": 1750}
 # What make is told for a config. KCSAN instruments by folder: here only what shares data with us, so that its
-# samples are not spent on the rest of the kernel, nor its reports; barriers everywhere, for its memory model.
+# samples are not spent on the rest of the kernel, nor its reports; and, for its memory model, the barriers in what
+# we synchronise by, but for the files that the kernel excepts ("n" before anything else is no).
 TOLD = {"kcsan": (
-	"KCSAN_SANITIZE=$(if $(filter drivers/gpu/% mm/hmm.o mm/mmu_notifier.o lib/xarray.o,$(obj)/ $@),y,n)",
-	"KCSAN_INSTRUMENT_BARRIERS=y")}
+	"KCSAN_SANITIZE=$(if $(filter drivers/gpu/% mm/hmm.o mm/mmu_notifier.o lib/xarray.o,$@),y,n)",
+	"KCSAN_INSTRUMENT_BARRIERS=$(if $(filter-out kernel/kcsan/% kernel/trace/%,"
+	"$(filter kernel/% mm/% lib/% drivers/gpu/%,$@)),$(if $(filter mm/%,$@),,$(KCSAN_SANITIZE_$(target-stem).o)),n)y")}
 
 
 @dataclasses.dataclass(frozen=True)
