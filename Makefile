@@ -11,7 +11,7 @@ obj-m += $(if $(wildcard $(src)/tests/kunit/Makefile),tests/kunit/)
 else
 
 .DEFAULT_GOAL := help
-export LANE INPUT KSRC
+export LANE INPUT KSRC SECONDS SEED
 
 # All that takes minutes reports its own progress; make's own chatter would only hide it.
 MAKEFLAGS += --no-print-directory
@@ -27,6 +27,7 @@ help: ## list these verbs
 	@echo "  LANE=NAME   debian-12, debian-13, current, or all; unset: the distribution's own kernel"
 	@echo "  KSRC=DIR    build that kernel source tree instead of the lane's"
 	@echo "  INPUT=FILE  the file that the demo works on"
+	@echo "  SEED=N      what chaos does; the same number does the same again"
 
 .PHONY: demo
 demo: ## show the main job on a real file: a process and a virtual GPU share memory
@@ -35,6 +36,10 @@ demo: ## show the main job on a real file: a process and a virtual GPU share mem
 .PHONY: check
 check: ## run every test; the last line counts them
 	@$(vm)/setup && $(vm)/check
+
+.PHONY: chaos
+chaos: ## random memory operations against random GPU jobs, for SECONDS= (300), from SEED=
+	@$(vm)/setup && $(vm)/chaos
 
 .PHONY: host
 host: ## build the host programs (build/release) and nothing else

@@ -15,7 +15,7 @@ from .results import Suite
 from .say import Failed, Skipped
 
 CONFIG = "debug"
-GUEST_SUITES = ("kunit", "system", "demo")
+GUEST_SUITES = ("kunit", "system", "demo", "chaos")
 SUITES = ("tools", "unit", "unit-asan", "unit-tsan", "thread-safety", "model", "docs", "checkpatch", *GUEST_SUITES)
 
 
@@ -90,6 +90,7 @@ class Check:
 			self.record(*guest.system(built, ours))
 		if self.wants("demo"):
 			self.record(guest.demo_suite(built, ours, guest.demo_input()))
+		self.chaos(lane, built, ours)
 
 	@staticmethod
 	def broken(name, lane, error):
@@ -97,9 +98,16 @@ class Check:
 		suite.add("build", "failed", str(error))
 		return suite
 
+	def chaos(self, lane, built, ours):
+		"""On every lane in CI, together five minutes; otherwise a minute on the first lane."""
+		everywhere = os.environ.get("CI") == "true"
+		if self.wants("chaos") and (everywhere or lane == self.chosen[0]):
+			self.record(guest.chaos(built, ours, 100 if everywhere else 60))
+
 	def build_programs(self):
 		try:
-			guest.build_host(with_tests=self.wants("system"))
+			guest.build_host(with_tests=self.wants("system"),
+				more=["svm_chaos"] if self.wants("chaos") else [])
 			self.programs_ready = True
 		except Failed as error:
 			self.record(self.broken("release", "host", error))
@@ -121,7 +129,7 @@ class Check:
 		try:
 			self.host_suites()
 			self.checkpatch()
-			if self.wants("system") or self.wants("demo"):
+			if any(self.wants(name) for name in ("system", "demo", "chaos")):
 				self.build_programs()
 			for lane in self.chosen if boots else ():
 				self.lane(lane)

@@ -8,6 +8,7 @@ where every test program was content.
 import json
 import os
 import pathlib
+import time
 
 from . import host, results, say, vm
 from .paths import BUILD, OUT, TOP
@@ -17,6 +18,7 @@ from .say import Failed
 
 PROGRAM_SECONDS = 600
 PLACES = ("vram", "system")         # where the device's page tables live: svgpu's parameter `tables`
+CHAOS = BUILD / "release" / "tests" / "chaos" / "svm_chaos"
 SVMCTL = BUILD / "release" / "tools" / "svmctl" / "svmctl"
 DEFAULT_INPUT = pathlib.Path("/usr/bin/cmake")
 
@@ -130,6 +132,27 @@ def demo_suite(kernel, modules, source):
 	return _closed(suite, outcome)
 
 
-def build_host(with_tests):
+def number(name, otherwise, least):
+	"""A whole number from the environment."""
+	text = os.environ.get(name) or str(otherwise)
+	if not text.isdecimal() or int(text) < least:
+		raise Failed(f"{name}={text} is no whole number from {least} on")
+	return int(text)
+
+
+def chaos(kernel, modules, seconds):
+	"""Random memory operations against random jobs; each kind of process is a test."""
+	suite = Suite("chaos", kernel.lane)
+	seed = number("SEED", time.time_ns() // 1000 % 10**9, 0)
+	say.say(f"chaos on {kernel.lane}: seed {seed}; again: make chaos LANE={kernel.lane} SECONDS={seconds} SEED={seed}")
+	outcome = vm.run(vm.Job(kernel=kernel, name="chaos", modules=modules, programs=(CHAOS,),
+		command=[f"SVM_CHAOS_SECONDS={seconds} SVM_CHAOS_SEED={seed} svm_chaos --gtest_output=xml:/results/chaos.xml"],
+		timeout=seconds + 1200))
+	if not results.read_junit(suite, outcome.folder / "results" / "chaos.xml"):
+		suite.add("svm_chaos", "failed", f"the program left no results: status {outcome.status}")
+	return _closed(suite, outcome)
+
+
+def build_host(with_tests, more=()):
 	"""What boots with the virtual GPU need from the host: the device, the tool, perhaps the tests."""
-	host.build("release", ["svgpud", "svmctl", *(["tests/system/all"] if with_tests else [])])
+	host.build("release", ["svgpud", "svmctl", *(["tests/system/all"] if with_tests else []), *more])
