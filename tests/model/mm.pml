@@ -19,10 +19,14 @@ byte dma[PAGES + 1];		/* live DMA mappings of a page */
 byte subs = 2;
 byte under_way;
 
-/* The interval's notifier. A late one was inserted while invalidations were under way: they do not call it. */
+/*
+ * The interval's notifier. A late one was inserted while invalidations were under way: they do not call it. A leaving one
+ * is removed while some are: until their end it is called.
+ */
 #define absent	0
 #define late	1
 #define in_tree	2
+#define leaving	3
 byte notifier = in_tree;
 byte iseq = 1;
 
@@ -30,7 +34,7 @@ byte iseq = 1;
 #define BEGIN_INVALIDATION(q, told)						\
 	atomic {								\
 		under_way++;							\
-		told = notifier == in_tree;					\
+		told = notifier >= in_tree;					\
 		if :: told && subs % 2 == 0 -> subs++ :: else -> skip fi;	\
 		q = subs							\
 	}
@@ -40,7 +44,9 @@ byte iseq = 1;
 		under_way--;							\
 		if :: under_way == 0 && subs % 2 == 1 ->			\
 			subs++;							\
-			if :: notifier == late -> notifier = in_tree :: else -> skip fi	\
+			if :: notifier == late -> notifier = in_tree		\
+			   :: notifier == leaving -> notifier = absent		\
+			   :: else -> skip fi					\
 		   :: else -> skip						\
 		fi								\
 	}
@@ -54,6 +60,14 @@ byte iseq = 1;
 			subs++; notifier = in_tree; iseq = subs			\
 		fi								\
 	}
+
+/* mmu_interval_notifier_remove(): returns when no callback runs any more; was: the caller's own */
+#define REMOVE_NOTIFIER(was)							\
+	atomic {								\
+		was = subs;							\
+		if :: subs % 2 == 1 -> notifier = leaving :: else -> notifier = absent fi	\
+	}									\
+	(subs != was || was % 2 == 0)
 
 /* mmu_interval_read_begin() with a notifier that was seeded with q */
 #define READ_BEGIN(q)	(subs != q)
