@@ -81,10 +81,10 @@ bool read_all(int fd, std::string &out, clock::time_point end)
 	}
 }
 
-// A child's failures become ours; true if it skipped.
-bool replay(const std::string &text)
+// A child's failures become ours; its reason if it skipped.
+std::optional<std::string> replay(const std::string &text)
 {
-	bool skipped = false;
+	std::optional<std::string> skipped;
 	for (std::size_t at = 0; at < text.size();) {
 		std::size_t middle = text.find('\0', at);
 		std::size_t end = middle == std::string::npos ? middle : text.find('\0', middle + 1);
@@ -99,8 +99,7 @@ bool replay(const std::string &text)
 		head >> type >> line >> std::ws;
 		std::getline(head, file);
 		if (type == ::testing::TestPartResult::kSkip) {
-			skipped = true;
-			std::printf("skipped: %s\n", message.c_str());
+			skipped = message;
 		} else {
 			ADD_FAILURE_AT(file.c_str(), line) << message;
 		}
@@ -137,7 +136,7 @@ void isolated(const std::function<void()> &body, std::chrono::seconds limit)
 			return status.has_value();
 		},
 		ended ? 5s : 100ms);
-	bool skipped = replay(said);
+	std::optional<std::string> skipped = replay(said);
 	if (!status) {
 		kill(pid, SIGKILL);
 		bool died = eventually([&] { return waitpid(pid, nullptr, WNOHANG) == pid; }, 10s);
@@ -147,7 +146,7 @@ void isolated(const std::function<void()> &body, std::chrono::seconds limit)
 		FAIL() << "killed by signal " << WTERMSIG(*status) << " (" << strsignal(WTERMSIG(*status)) << ")";
 	EXPECT_EQ(WEXITSTATUS(*status), 0);
 	if (skipped && !::testing::Test::HasFailure())
-		GTEST_SKIP();
+		GTEST_SKIP() << *skipped;
 }
 
 child::child(const std::function<int()> &body)

@@ -9,14 +9,16 @@ import os
 import sys
 import time
 
-from . import guest, host, kernel, modules, results, say
+from . import coverage, fuzz, guest, host, kernel, modules, results, say
 from .paths import OUT, TOP
 from .results import Suite
 from .say import Failed, Skipped
 
 CONFIG = "debug"
+MUTATIONS = OUT / "mutations.json"
 GUEST_SUITES = ("kunit", "system", "demo", "chaos")
-SUITES = ("tools", "unit", "unit-asan", "unit-tsan", "thread-safety", "model", "docs", "checkpatch", *GUEST_SUITES)
+SUITES = ("tools", "unit", "coverage", "unit-asan", "unit-tsan", "fuzz", "thread-safety", "model", "docs", "checkpatch",
+	*GUEST_SUITES)
 
 
 class Check:
@@ -26,6 +28,7 @@ class Check:
 		self.suites = []
 		self.left_out = []          # (lane, reason)
 		self.programs_ready = False
+		self.coverage = None        # what coverage.suite() found
 
 	def wants(self, name):
 		return not self.only or name in self.only
@@ -53,6 +56,11 @@ class Check:
 			name = "unit" if preset == "debug" else f"unit-{preset}"
 			if self.wants(name):
 				self.record(host.unit(preset))
+			if preset == coverage.PRESET and self.wants("coverage"):
+				suite, self.coverage = coverage.suite()
+				self.record(suite)
+		if self.wants("fuzz"):
+			self.record(fuzz.suite())
 		if self.wants("thread-safety"):
 			self.record(host.thread_safety())
 		if self.wants("model"):
@@ -124,6 +132,7 @@ class Check:
 			self.record(self.broken("kernel", lane.name, error))
 
 	def run(self):
+		MUTATIONS.unlink(missing_ok=True)   # an older run's
 		boots = any(self.wants(name) for name in GUEST_SUITES)
 		background = self.prefetch() if boots else None
 		try:
@@ -138,10 +147,17 @@ class Check:
 				say.end(background)
 
 	def close(self, seconds):
-		results.write_json(self.suites, OUT / "check.json")
+		mutations = results.read_mutations(MUTATIONS)
+		results.write_json(self.suites, OUT / "check.json", coverage=self.coverage, mutations=mutations)
 		passed, failed, skipped = results.totals(self.suites)
 		say.say("")
 		say.say(results.table(self.suites))
+		if mutations:
+			say.say("\n" + results.mutation_table(mutations))
+		if self.coverage:
+			say.say("\n" + coverage.text_of(self.coverage))
+		for line in results.skip_lines(self.suites):
+			say.say(line)
 		say.say(f"\nresults in {OUT / 'check.json'}, done in {say.duration(seconds)}")
 		for name, reason in self.left_out:
 			say.say(f"SKIPPED lane {name}: {reason}")

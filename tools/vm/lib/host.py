@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The suites that run on the host: unit tests per sanitizer, lock annotations, documentation,
-checkpatch. Each function returns a Suite; a build that fails is a failed suite, not an exception.
+checkpatch; coverage and fuzzing have files of their own. Each function returns a Suite; a build
+that fails is a failed suite, not an exception.
 """
 
 import concurrent.futures
@@ -9,13 +10,14 @@ import subprocess
 import time
 import unittest
 
-from . import results, say
+from . import coverage, results, say
 from .kernel import clean_env
 from .paths import BUILD, JOBS, OUT, TOP
 from .results import Suite
 from .say import Failed
 
 TEST_SECONDS = 600
+UNIT_TARGETS = ("tests/unit/all", "tests/svgpud/all")      # what ctest runs, and what that needs
 CHECKED = ("include", "mm/kernel", "drivers/svgpu", "drivers/dmirror", "tests/kunit")
 
 
@@ -48,29 +50,33 @@ def unit(preset):
 	junit.parent.mkdir(parents=True, exist_ok=True)
 	junit.unlink(missing_ok=True)
 	try:
-		build(preset)
+		build(preset, UNIT_TARGETS)
+		if preset == coverage.PRESET:
+			coverage.forget()
 		log = OUT / "log" / f"test-{preset}.log"
 		say.run(f"testing {preset}", _wrapped(preset, ["ctest", "--test-dir", str(BUILD / preset), f"-j{JOBS}",
 			"--no-tests=error", "--timeout", str(TEST_SECONDS), "--output-junit", str(junit)]),
-			log, cwd=TOP, env=clean_env(), check=False, estimate=_ctest_step)
+			log, cwd=TOP, env=clean_env(), check=False, estimate=ctest_step)
 		results.read_junit(suite, junit)
+		if preset == coverage.PRESET:
+			coverage.counted = True
 	except Failed as error:
 		suite.add("build", "failed", str(error))
 	suite.seconds = time.monotonic() - started
 	return suite.require_results(junit)
 
 
-def _ctest_step(log, _elapsed):
+def ctest_step(log, _elapsed):
 	lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if " Test " in line]
 	return lines[-1].split(" Test ")[0] + " tests" if lines else ""
 
 
 def thread_safety():
-	"""The host code compiled with clang's check of lock annotations: one test, the build."""
+	"""The core and its tests compiled with clang's check of lock annotations: one test, the build."""
 	suite = Suite("thread-safety", "host")
 	started = time.monotonic()
 	try:
-		build("thread-safety")
+		build("thread-safety", ["tests/unit/all"])
 		suite.add("compile", "passed")
 	except Failed as error:
 		suite.add("compile", "failed", str(error))
@@ -89,8 +95,9 @@ def tools():
 	bad = outcome.failures + outcome.errors
 	for test, trace in bad:
 		suite.add(str(test), "failed", trace)
+	for test, reason in outcome.skipped:
+		suite.add(str(test), "skipped", reason)
 	suite.passed = outcome.testsRun - len({str(test) for test, _ in bad}) - len(outcome.skipped)
-	suite.skipped = len(outcome.skipped)
 	suite.seconds = time.monotonic() - started
 	results.write_junit(suite, OUT / "junit" / "tools.xml")
 	return suite.require_results("tools/vm/tests")

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Results of suites: read from JUnit and KTAP, counted, written as check.json and a table.
+"""Results of suites: read from JUnit and KTAP, counted, written as check.json and tables.
 
 A suite that was asked for and produced no result has failed: there is no way to pass by silence.
+Nor by a skip: it counts as one only with its reason, without which it is a failure.
 """
 
 import dataclasses
 import json
 import re
 import xml.etree.ElementTree as xml
+
+from .say import Failed
 
 
 @dataclasses.dataclass
@@ -19,12 +22,16 @@ class Suite:
 	skipped: int = 0
 	seconds: float = 0.0
 	failures: list = dataclasses.field(default_factory=list)    # (test, message)
+	skips: list = dataclasses.field(default_factory=list)       # (test, reason)
 
 	def add(self, name, verdict, message=""):
 		if verdict == "passed":
 			self.passed += 1
-		elif verdict == "skipped":
+		elif verdict == "skipped" and message.strip():
 			self.skipped += 1
+			self.skips.append((name, " ".join(message.split())))
+		elif verdict == "skipped":
+			self.add(name, "failed", "skipped without a reason")
 		else:
 			self.failed += 1
 			self.failures.append((name, message))
@@ -52,10 +59,23 @@ def read_junit(suite, path):
 			suite.add(full, "failed", text or output[-2000:])
 		elif (case.find("skipped") is not None or case.get("result") == "skipped"
 				or case.get("status") in ("notrun", "disabled")):
-			suite.add(full, "skipped")
+			suite.add(full, "skipped", _skip_reason(case))
 		else:
 			suite.add(full, "passed")
 	return True
+
+
+SKIPPED_AT = re.compile(r"^\S+:\d+:?(?: Skipped)?$")     # GoogleTest says where on a line, and why below it
+
+
+def _skip_reason(case):
+	"""GoogleTest's message, or what it printed where ctest wrote the file."""
+	node = case.find("skipped")
+	lines = (node.get("message") or "" if node is not None else "").splitlines()
+	if case.get("status") == "notrun":    # ctest's own words are the same for all
+		lines = (case.findtext("system-out") or "").splitlines()
+		lines = [line for number, line in enumerate(lines) if number and lines[number - 1].endswith(": Skipped")]
+	return " ".join(line for line in lines if not SKIPPED_AT.match(line)).strip()
 
 
 KTAP_LINE = re.compile(r"^(\s*)(ok|not ok) \d+(?: - | )?(.*)$")
@@ -87,9 +107,10 @@ def read_ktap(suite, path, group):
 				suite.add(f"{group}.{rest}", "failed", "failed as a whole")
 			pending.append((depth, "", "failed" if failed or verdict == "not ok" else "passed", ""))
 		else:
-			skipped = re.search(r"# SKIP\b", rest, re.I)
+			skipped = re.search(r"# SKIP\b(.*)", rest, re.I)
 			result = "skipped" if skipped else "passed" if verdict == "ok" else "failed"
-			pending.append((depth, rest.split(" #")[0].strip(), result, "\n".join(notes[-12:])))
+			said = skipped.group(1) if skipped else "\n".join(notes[-12:])
+			pending.append((depth, rest.split(" #")[0].strip(), result, said))
 		notes = []
 	_add_ktap(suite, group, pending)
 
@@ -101,6 +122,9 @@ def write_junit(suite, path):
 	for name, message in suite.failures:
 		case = xml.SubElement(root, "testcase", classname=suite.suite, name=name)
 		xml.SubElement(case, "failure", message=message)
+	for name, reason in suite.skips:
+		case = xml.SubElement(root, "testcase", classname=suite.suite, name=name)
+		xml.SubElement(case, "skipped", message=reason)
 	path.parent.mkdir(parents=True, exist_ok=True)
 	xml.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
@@ -110,24 +134,49 @@ def totals(suites):
 		sum(suite.skipped for suite in suites))
 
 
-def write_json(suites, path):
+def write_json(suites, path, **more):
+	"""The suites; further keys where there is something to say."""
 	rows = [{"suite": suite.suite, "lane": suite.lane, "passed": suite.passed, "failed": suite.failed,
 		"skipped": suite.skipped, "seconds": round(suite.seconds, 1)} for suite in suites]
-	path.write_text(json.dumps({"suites": rows}, indent=1) + "\n")
+	path.write_text(json.dumps({"suites": rows, **{key: value for key, value in more.items() if value}}, indent=1) + "\n")
 
 
-def _cell(suite):
-	parts = [f"{suite.passed} passed"] if suite.passed else []
-	parts += [f"{suite.failed} FAILED"] if suite.failed else []
-	parts += [f"{suite.skipped} skipped"] if suite.skipped else []
-	return ", ".join(parts)
+def read_mutations(path):
+	"""What the mutation suite of this run left: a list of {"fault", "caught_by", "steps"}; empty if it did not run."""
+	try:
+		return json.loads(path.read_text())
+	except OSError:
+		return []
+	except ValueError as error:
+		raise Failed(f"{path} is no JSON: {error}") from error
+
+
+def _columns(rows, right=()):
+	"""Rows of text under each other; numbers to the right."""
+	widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+	return "\n".join("  ".join(cell.rjust(width) if column in right else cell.ljust(width)
+		for column, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows)
 
 
 def table(suites):
-	"""Suites by lane, as text."""
-	lanes = list(dict.fromkeys(suite.lane for suite in suites))
-	names = list(dict.fromkeys(suite.suite for suite in suites))
-	cells = {(suite.suite, suite.lane): _cell(suite) for suite in suites}
-	rows = [["suite", *lanes]] + [[name, *(cells.get((name, lane), "-") for lane in lanes)] for name in names]
-	widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-	return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+	"""One line for each suite on each lane."""
+	rows = [["suite", "lane", "passed", "failed", "skipped", "seconds"]]
+	rows += [[suite.suite, suite.lane, str(suite.passed), str(suite.failed), str(suite.skipped), f"{suite.seconds:.1f}"]
+		for suite in suites]
+	return _columns(rows, right=range(2, 6))
+
+
+def mutation_table(mutations):
+	"""Each deliberate fault, what caught it and after how many steps."""
+	rows = [["fault", "caught by", "steps until caught"]]
+	rows += [[str(each["fault"]), str(each["caught_by"] or "NOT CAUGHT"), str(each["steps"])] for each in mutations]
+	return _columns(rows, right=(2,))
+
+
+def skip_lines(suites):
+	"""Each test that did not run and why; one that several suites skip for one reason is named once."""
+	where = {}
+	for suite in suites:
+		for name, reason in suite.skips:
+			where.setdefault((name, reason), []).append(f"{suite.suite} on {suite.lane}")
+	return [f"skipped: {name} ({', '.join(places)}): {reason}" for (name, reason), places in where.items()]

@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from vm.lib import guestlog, kernel, lanes, results
+from vm.lib import coverage, guestlog, kernel, lanes, results
 from vm.lib.say import Failed
 
 
@@ -112,10 +112,21 @@ class Reading(unittest.TestCase):
 		self.assertTrue(results.read_junit(self.suite, self.file(
 			'<testsuites><testsuite><testcase name="a" classname="S" status="run" result="completed"/>'
 			'<testcase name="b" classname="S" result="completed"><failure message="no"/></testcase>'
-			'<testcase name="c" classname="S" result="skipped"/>'
+			'<testcase name="c" classname="S" result="skipped"><skipped message="x.cpp:7&#x0A;no disk"/></testcase>'
 			'<testcase name="d" classname="d" status="fail"><failure message="Failed"/></testcase>'
+			'<testcase name="e" classname="e" status="notrun"><skipped message="SKIP_REGULAR_EXPRESSION_MATCHED"/>'
+			"<system-out>[ RUN      ] e\nx.cpp:9: Skipped\nno net\n[  SKIPPED ] e</system-out></testcase>"
 			"</testsuite></testsuites>")))
-		self.assertEqual(self.counts(), (1, 2, 1))
+		self.assertEqual(self.counts(), (1, 2, 2))
+		self.assertEqual(self.suite.skips, [("S.c", "no disk"), ("e", "no net")])
+
+	def test_a_skip_without_a_reason_fails(self):
+		self.assertTrue(results.read_junit(self.suite, self.file(
+			'<testsuite><testcase name="a" classname="S" result="skipped"><skipped message="x.cpp:7&#x0A;"/></testcase>'
+			'<testcase name="b" classname="S" result="skipped"/></testsuite>')))
+		results.read_ktap(self.suite, self.file("ok 1 a # SKIP\nok 2 b # SKIP no device\n"), "one")
+		self.assertEqual(self.counts(), (0, 3, 1))
+		self.assertEqual(self.suite.skips, [("one.b", "no device")])
 
 	def test_a_torn_junit_is_no_result(self):
 		self.assertFalse(results.read_junit(self.suite, self.file("<testsuites><testsuite>")))
@@ -131,6 +142,43 @@ class Reading(unittest.TestCase):
 		results.write_json([self.suite], path)
 		self.assertEqual(json.loads(path.read_text()), {"suites": [{"suite": "s", "lane": "host", "passed": 1,
 			"failed": 0, "skipped": 0, "seconds": 0.0}]})
+
+
+	def test_the_table_has_every_number(self):
+		self.suite.add("a", "passed")
+		self.suite.add("b", "failed", "why")
+		self.suite.add("c", "skipped", "no device")
+		self.suite.seconds = 61.26
+		self.assertEqual(results.table([self.suite]).splitlines()[1].split(), ["s", "host", "1", "1", "1", "61.3"])
+		other = results.Suite("t", "current")
+		other.add("c", "skipped", "no device")
+		self.assertEqual(results.skip_lines([self.suite, other]), ["skipped: c (s on host, t on current): no device"])
+
+	def test_mutations(self):
+		self.assertEqual(results.read_mutations(pathlib.Path(self.folder.name, "none")), [])
+		with self.assertRaisesRegex(Failed, "is no JSON"):
+			results.read_mutations(self.file("[{"))
+		read = results.read_mutations(self.file('[{"fault": "early free", "caught_by": "oracle", "steps": 12},'
+			' {"fault": "lost bit", "caught_by": null, "steps": 900}]'))
+		self.assertEqual([line.split() for line in results.mutation_table(read).splitlines()[1:]],
+			[["early", "free", "oracle", "12"], ["lost", "bit", "NOT", "CAUGHT", "900"]])
+
+
+class Coverage(unittest.TestCase):
+	def line(self, number, count, **more):
+		return {"line_number": number, "count": count, **more}
+
+	def test_a_template_counts_once(self):
+		lines = [self.line(1, 0), self.line(1, 5), self.line(2, 0), self.line(3, 0), self.line(5, 0), self.line(6, 1),
+			self.line(7, 0, **{"gcovr/noncode": True})]
+		report = coverage.read({"files": [{"file": "mm/a.cpp", "lines": lines}]}, ["mm/a.cpp", "mm/b.cpp"])
+		self.assertEqual(report, {"percent": 40.0, "lines": 5, "covered": 2, "left": {"mm/a.cpp": "2-3, 5"},
+			"missing": ["mm/b.cpp"]})
+		self.assertEqual(coverage.text_of(report), "coverage of mm/ by host tests: 40.00 % of 5 lines; "
+			"left: mm/a.cpp:2-3, 5; mm/b.cpp: in no host test")
+
+	def test_no_lines_are_no_coverage(self):
+		self.assertEqual(coverage.read({"files": []}, [])["percent"], 0.0)
 
 
 class Lanes(unittest.TestCase):
