@@ -28,6 +28,7 @@ help: ## list these verbs
 	@echo "  KSRC=DIR    build that kernel source tree instead of the lane's"
 	@echo "  INPUT=FILE  the file that the demo works on"
 	@echo "  SEED=N      what chaos does; the same number does the same again"
+	@echo "  SECONDS=N   how long chaos or fuzz go on"
 
 .PHONY: demo
 demo: ## show the main job on a real file: a process and a virtual GPU share memory
@@ -40,6 +41,10 @@ check: ## run every test; the last line counts them
 .PHONY: chaos
 chaos: ## random memory operations against random GPU jobs, for SECONDS= (300), from SEED=
 	@$(vm)/setup && $(vm)/chaos
+
+.PHONY: fuzz
+fuzz: ## run the fuzzers until they are ended, or for SECONDS=
+	@$(vm)/setup && $(vm)/fuzz
 
 .PHONY: host
 host: ## build the host programs (build/release) and nothing else

@@ -26,7 +26,6 @@ namespace svm_host
 {
 
 static constexpr u64 table_base = 1ull << 40;
-static constexpr u64 max_tables = 1ull << 18;
 static constexpr size_t quarantine_max = 1024;
 
 const svm_backend_ops backend::ops = {
@@ -38,9 +37,10 @@ const svm_backend_ops backend::ops = {
 	.lost = lost,
 };
 
-backend::backend(memory &mem, svm_aperture where)
+backend::backend(memory &mem, svm_aperture where, u64 tables)
 	: where_(where)
-	, slots_(new std::atomic<slot *>[max_tables]())
+	, max_tables_(tables)
+	, slots_(new std::atomic<slot *>[tables]())
 	, device_(mem, [this](u64 addr, bool vram, unsigned index) { return read(addr, vram, index); })
 {
 }
@@ -49,7 +49,7 @@ backend::~backend()
 {
 	if (tables)
 		complain(std::to_string(tables) + " page tables leaked");
-	for (u64 i = 0; i < next_ && i < max_tables; i++)
+	for (u64 i = 0; i < next_ && i < max_tables_; i++)
 		if (slot *s = slots_[i]) {
 			if (s->words && s->freed)
 				discard(s);
@@ -61,7 +61,7 @@ backend::slot *backend::at(u64 addr) const
 {
 	u64 i = (addr - table_base) >> 12;
 
-	if (addr < table_base || (addr & 0xfff) || i >= max_tables)
+	if (addr < table_base || (addr & 0xfff) || i >= max_tables_)
 		return nullptr;
 	return slots_[i].load(std::memory_order_acquire);
 }
@@ -93,7 +93,7 @@ int backend::table_alloc(void *self, u32 bytes, svm_table_mem *mem)
 
 	u64 i = b.next_.fetch_add(1, std::memory_order_relaxed);
 
-	if (i >= max_tables)
+	if (i >= b.max_tables_)
 		return -ENOMEM;
 
 	auto *s = new slot;
@@ -212,7 +212,7 @@ bool backend::lost(void *self)
 void backend::lose()
 {
 	lost_.store(true, std::memory_order_release);
-	for (u64 i = 0; i < next_ && i < max_tables; i++) {
+	for (u64 i = 0; i < next_ && i < max_tables_; i++) {
 		slot *s = slots_[i];
 
 		for (u32 k = 0; s && !s->freed && k < s->count; k++)

@@ -25,7 +25,8 @@ namespace svm_host
 class backend
 {
 public:
-	explicit backend(memory &mem, svm_aperture where = SVM_SYSTEM);
+	/* It can give out `tables` of them in its life. */
+	explicit backend(memory &mem, svm_aperture where = SVM_SYSTEM, u64 tables = 1u << 18);
 	/* Complains about tables that are left. */
 	~backend();
 	backend(const backend &) = delete;
@@ -81,6 +82,7 @@ private:
 	void discard(slot *s);
 
 	svm_aperture where_;
+	u64 max_tables_;
 	/* By number; entries never change once set, so that the device looks without a lock. */
 	std::unique_ptr<std::atomic<slot *>[]> slots_;
 	std::atomic<u64> next_{0};

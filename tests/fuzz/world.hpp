@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One input's world: a small simulated machine, and the model of what its process must see.
+ * Whatever the machine complains about, and whatever the two disagree about, aborts.
+ */
+#ifndef SVM_TESTS_FUZZ_WORLD_HPP
+#define SVM_TESTS_FUZZ_WORLD_HPP
+
+#include "tests/fuzz/model.hpp"
+#include "tests/host/backend.hpp"
+#include "tests/host/check.hpp"
+#include "tests/host/domain.hpp"
+
+#include <svm/svm.h>
+
+#include <deque>
+
+namespace svm_fuzz
+{
+
+/* A child of fork() and what it must go on to see. */
+struct remembered_child {
+	std::unique_ptr<svm_host::child> child;
+	std::vector<std::optional<u64>> values;
+
+	void check() const;
+};
+
+class world
+{
+public:
+	explicit world(u8 config);
+	/* Takes it apart: nothing may be left. */
+	~world();
+	world(const world &) = delete;
+
+	void make_vm(u8 config);
+	void drop_vm();
+
+	/* What the device's tables and its TLB say of these pages, through every window, against the CPU's own entries. */
+	void check(range r);
+	/* The same of all, and the counters. */
+	void check_all();
+
+	svm_host::gpu &device()
+	{
+		return gpus.device();
+	}
+
+	svm_host::memory mem{4 * PAGES + TABLE, 10};
+	std::shared_ptr<svm_host::file> object = std::make_shared<svm_host::file>(mem);
+	std::unique_ptr<mm_struct> proc = std::make_unique<mm_struct>(mem);
+	svm_host::backend gpus;
+	::device dev;
+	svm_vm *vm = nullptr;
+	class model model;
+	std::deque<remembered_child> children;
+	bool lost = false; /* the device was: nothing more can be asked of this vm */
+
+private:
+	void map_some();
+	/* It leads to the page that the CPU's entry names, and allows no more than that and the model do. */
+	void check_translation(const char *where, unsigned page, u64 va, const svm_host::translation &t,
+			       const std::optional<svm_host::entry> &e) const;
+	u64 check_page(unsigned page, const model_window &w, u64 &huge);
+};
+
+/* Says what was expected and aborts. */
+[[noreturn]] void disagree(const char *what, long long expected, long long got);
+#define AGREE(what, expected, got)                                                    \
+	do {                                                                          \
+		long long e_ = (long long)(expected), g_ = (long long)(got);          \
+		if (e_ != g_)                                                         \
+			::svm_fuzz::disagree(what, e_, g_);                           \
+	} while (0)
+
+} // namespace svm_fuzz
+
+#endif
