@@ -10,7 +10,7 @@
 hidden byte device_reaches_freed_page;
 
 #ifndef CALLERS
-#define CALLERS 3
+#define CALLERS 2
 #endif
 #ifndef DIES
 #define DIES 1			/* the device may stop answering, at any time */
