@@ -88,58 +88,6 @@ int device_fill(libsvm::queue &queue, std::span<std::byte> memory, std::byte val
 	return -finish(queue.fill(memory, value)).status;
 }
 
-hammer::hammer(libsvm::vm &vm, std::span<std::byte> memory, bool write)
-	: queue_(vm), memory_(memory), write_(write), thread_([this] { run(); })
-{
-}
-
-hammer::~hammer()
-{
-	if (thread_.joinable())
-		stop();
-}
-
-void hammer::run()
-{
-	while (!stopping_.load(std::memory_order_relaxed)) {
-		int status;
-		try {
-			status = finish(queue_.touch(memory_, page, write_)).status;
-		} catch (const std::system_error &error) {
-			status = -error.code().value();
-		}
-		report_.jobs++;
-		switch (status) {
-		case 0:
-			report_.ok++;
-			break;
-		case -EFAULT:
-			report_.fault++;
-			break;
-		case -EPERM:
-			report_.denied++;
-			break;
-		default:
-			if (!report_.other++)
-				report_.first_other = status;
-		}
-		jobs_.fetch_add(1, std::memory_order_relaxed);
-	}
-}
-
-void hammer::wait_for(std::uint64_t more) const
-{
-	std::uint64_t target = jobs() + more;
-	EXPECT_TRUE(eventually([&] { return jobs() >= target; })) << "the device does not get on";
-}
-
-hammer::report hammer::stop()
-{
-	stopping_.store(true, std::memory_order_relaxed);
-	thread_.join();
-	return report_;
-}
-
 bool eventually(const std::function<bool()> &done, std::chrono::milliseconds limit)
 {
 	auto end = std::chrono::steady_clock::now() + limit;

@@ -92,6 +92,23 @@ private:
 	std::size_t size_;
 };
 
+// A vm that mirrors one mapping and nothing else: no other event of the process counts there.
+struct window {
+	explicit window(const mapping &memory, libsvm_vm_options options = {}) : vm(device, options), queue(bound(vm, memory))
+	{
+	}
+	libsvm::device device;
+	libsvm::vm vm;
+	libsvm::queue queue;
+
+private:
+	static const libsvm::vm &bound(libsvm::vm &space, const mapping &memory)
+	{
+		space.bind(memory.bytes());
+		return space;
+	}
+};
+
 // What one job did. wait: throws after job_limit.
 libsvm::job_result finish(const libsvm::job &job);
 
@@ -134,6 +151,33 @@ private:
 	std::atomic<std::uint64_t> jobs_{0};
 	std::atomic<bool> stopping_{false};
 	report report_;
+	std::thread thread_;
+};
+
+// Has the device add to the first word of each page, over and over, from a thread of its own. An entry or a TLB
+// that still leads to a page's former place loses additions, and the sums are exact.
+class adder {
+public:
+	adder(libsvm::vm &vm, std::span<std::byte> memory, std::uint64_t times = 200);
+	~adder();
+	// Returns after @more jobs have ended, or fails the test after job_limit.
+	void wait_for(std::uint64_t more) const;
+	// Ends it: every job went well, and the CPU sees every addition in every page.
+	::testing::AssertionResult exact();
+
+private:
+	std::uint64_t &word(std::size_t index) const;
+	void run();
+	void stop();
+
+	libsvm::queue queue_;
+	std::span<std::byte> memory_;
+	std::uint64_t times_;
+	std::vector<std::uint64_t> made_; // per page
+	int failed_ = 0;		  // the first status that was not 0
+	// relaxed, both: a count and a request; joining the thread orders the rest
+	std::atomic<std::uint64_t> jobs_{0};
+	std::atomic<bool> stopping_{false};
 	std::thread thread_;
 };
 

@@ -71,7 +71,7 @@ SVM_TEST(Concurrency, QueuesOfOneVm)
 	EXPECT_EQ(gpu.vm.counters().failed, 0u);
 }
 
-SVM_TEST(Concurrency, CpuAndDeviceAddToOneWord)
+SVM_TEST(Row23Hammer, CpuAndDeviceAddToOneWord)
 {
 	gpu gpu;
 	libsvm::queue second(gpu.vm);
@@ -80,14 +80,41 @@ SVM_TEST(Concurrency, CpuAndDeviceAddToOneWord)
 	constexpr std::uint64_t device_times = 100000, cpu_times = 200000;
 	libsvm::job one = gpu.queue.cas_add(word, device_times);
 	libsvm::job two = second.cas_add(word, device_times);
-	for (std::uint64_t i = 0; i < cpu_times; i++)
-		__atomic_fetch_add(&word, 1, __ATOMIC_RELAXED);
+	auto add = [&] {
+		for (std::uint64_t i = 0; i < cpu_times; i++)
+			__atomic_fetch_add(&word, 1, __ATOMIC_RELAXED);
+	};
+	std::jthread beside(add);
+	add();
+	beside.join();
 	EXPECT_EQ(finish(one).status, 0);
 	EXPECT_EQ(finish(two).status, 0);
-	EXPECT_EQ(__atomic_load_n(&word, __ATOMIC_SEQ_CST), 2 * device_times + cpu_times);
+	EXPECT_EQ(__atomic_load_n(&word, __ATOMIC_SEQ_CST), 2 * device_times + 2 * cpu_times);
 }
 
-SVM_TEST(Concurrency, AdditionsSurviveProtectionChanges)
+SVM_TEST(Row23Hammer, BothGetOnWhereThePageKeepsGoing)
+{
+	gpu gpu;
+	mapping memory(page);
+	auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
+	constexpr std::uint64_t device_times = 20000, cpu_times = 2000;
+	hammer reader(gpu.vm, memory.bytes(), false);
+	libsvm::job job = gpu.queue.cas_add(word, device_times);
+	// each fork takes the page away from all of them, and each has to come back
+	for (unsigned round = 0; round < 4; round++) {
+		child forked([] { return 0; });
+		for (std::uint64_t i = 0; i < cpu_times; i++)
+			__atomic_fetch_add(&word, 1, __ATOMIC_RELAXED);
+		EXPECT_TRUE(forked.succeeded());
+		reader.wait_for(1);
+	}
+	EXPECT_EQ(finish(job).status, 0);
+	EXPECT_EQ(__atomic_load_n(&word, __ATOMIC_SEQ_CST), device_times + 4 * cpu_times);
+	hammer::report report = reader.stop();
+	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
+}
+
+SVM_TEST(Row23Hammer, AdditionsSurviveProtectionChanges)
 {
 	gpu gpu;
 	mapping memory(page);

@@ -28,7 +28,7 @@ constexpr std::chrono::seconds bounded{20};
 
 } // namespace
 
-SVM_TEST_WITHIN(GpuKill, UnderLoad, 150)
+SVM_TEST_WITHIN(Row24Kill, UnderLoad, 150)
 {
 	revival afterwards;
 	{
@@ -69,7 +69,7 @@ SVM_TEST_WITHIN(GpuKill, UnderLoad, 150)
 	EXPECT_TRUE(nothing_held());
 }
 
-SVM_TEST_WITHIN(GpuKill, ProcessExitsAfterwards, 150)
+SVM_TEST_WITHIN(Row24Kill, ProcessExitsAfterwards, 150)
 {
 	revival afterwards;
 	signal_pipe running, killed;
@@ -92,7 +92,7 @@ SVM_TEST_WITHIN(GpuKill, ProcessExitsAfterwards, 150)
 	EXPECT_TRUE(nothing_held());
 }
 
-SVM_TEST_WITHIN(GpuKill, UnmapRacesWithTheKill, 150)
+SVM_TEST_WITHIN(Row24Kill, UnmapRacesWithTheKill, 150)
 {
 	revival afterwards;
 	signal_pipe running;
@@ -116,7 +116,7 @@ SVM_TEST_WITHIN(GpuKill, UnmapRacesWithTheKill, 150)
 	EXPECT_TRUE(nothing_held());
 }
 
-SVM_TEST_WITHIN(GpuKill, LoadedWhileTheGpuIsDead, 150)
+SVM_TEST_WITHIN(Row24Kill, LoadedWhileTheGpuIsDead, 150)
 {
 	revival afterwards;
 	modules modules;

@@ -1,49 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What one fault and one invalidation may cost and touch, as the counters of a real run say. */
 #include <cerrno>
-#include <fstream>
 #include <unistd.h>
 
-#include "harness.hpp"
+#include "machine.hpp"
 
 using namespace harness;
-
-namespace {
-
-// A vm that mirrors one mapping and nothing else: no other event of the process counts there.
-struct window {
-	explicit window(const mapping &memory, libsvm_vm_options options = {}) : vm(device, options), queue(bound(vm, memory))
-	{
-	}
-	libsvm::device device;
-	libsvm::vm vm;
-	libsvm::queue queue;
-
-private:
-	static const libsvm::vm &bound(libsvm::vm &space, const mapping &memory)
-	{
-		space.bind(memory.bytes());
-		return space;
-	}
-};
-
-std::uint64_t huge_kib(const void *at)
-{
-	std::ifstream smaps("/proc/self/smaps");
-	std::string line;
-	bool here = false;
-	while (std::getline(smaps, line)) {
-		unsigned long long start, end;
-		if (std::sscanf(line.c_str(), "%llx-%llx ", &start, &end) == 2)
-			here = start <= libsvm::address(at) && libsvm::address(at) < end;
-		unsigned long long kib;
-		if (here && std::sscanf(line.c_str(), "AnonHugePages: %llu kB", &kib) == 1)
-			return kib;
-	}
-	return 0;
-}
-
-} // namespace
+using namespace machine;
 
 SVM_TEST(Granularity, OnePageDiscardedZapsOnePte)
 {

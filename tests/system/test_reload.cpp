@@ -11,7 +11,7 @@
 using namespace harness;
 using namespace lifetime;
 
-SVM_TEST(Reload, UnloadAndLoad)
+SVM_TEST(Row24Reload, UnloadAndLoad)
 {
 	modules modules;
 	child user([] {
@@ -34,7 +34,7 @@ SVM_TEST(Reload, UnloadAndLoad)
 	}
 }
 
-SVM_TEST(Reload, RefusedWhileInUse)
+SVM_TEST(Row24Reload, RefusedWhileInUse)
 {
 	modules modules;
 	gpu gpu;
@@ -47,7 +47,7 @@ SVM_TEST(Reload, RefusedWhileInUse)
 	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
 }
 
-SVM_TEST(Reload, RightAfterAProcessWasKilled)
+SVM_TEST(Row24Reload, RightAfterAProcessWasKilled)
 {
 	modules modules;
 	for (unsigned round = 0; round < 2; round++) {

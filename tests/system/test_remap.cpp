@@ -78,6 +78,7 @@ SVM_TEST(Row03Mremap, DontUnmapLeavesZeros)
 	gpu gpu;
 	mapping from(2 * mib), to(2 * mib);
 	number_pages(from);
+	hammer busy(gpu.vm, from.bytes(), false);
 	expect_numbers(gpu.queue, from, from.pages());
 	ASSERT_EQ(mremap(from.data(), from.size(), to.size(),
 			 MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to.data()),
@@ -87,6 +88,8 @@ SVM_TEST(Row03Mremap, DontUnmapLeavesZeros)
 	std::span<const std::uint64_t> words(reinterpret_cast<std::uint64_t *>(from.data()), from.size() / 8);
 	ASSERT_EQ(finish(gpu.queue.sum(words, sum)).status, 0);
 	EXPECT_EQ(sum, 0u) << "the old place still shows the data";
+	hammer::report report = busy.stop();
+	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
 }
 
 SVM_TEST(Row03Mremap, GrowAndShrink)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Memory that goes away under the device, and what comes in its place. */
 #include <cerrno>
+#include <unistd.h>
 
-#include "harness.hpp"
+#include "machine.hpp"
 
 using namespace harness;
+using namespace machine;
 
 SVM_TEST(Row01Munmap, WholeMappingFaultsAndOthersGoOn)
 {
@@ -84,6 +86,47 @@ SVM_TEST(Row01Munmap, RacingWithTheDevice)
 	}
 	EXPECT_GE(faults, 4u) << "jobs that began after munmap cannot have ended well";
 	hammer::report report = other.stop();
+	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
+}
+
+SVM_TEST(Row01Munmap, NothingIsWrittenAfterItReturned)
+{
+	gpu gpu;
+	int fd = memfd_create("svm", MFD_CLOEXEC);
+	ASSERT_EQ(ftruncate(fd, page), 0);
+	// the same page at two addresses: the device adds at one, the CPU watches at the other
+	mapping watched(page, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	auto watch = [&] { return std::atomic_ref(*reinterpret_cast<std::uint64_t *>(watched.data())).load(); };
+	for (unsigned round = 0; round < 8; round++) {
+		mapping memory(page, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+		std::uint64_t begun = watch();
+		libsvm::job endless = gpu.queue.cas_add(*reinterpret_cast<std::uint64_t *>(memory.data()), 1ull << 40);
+		ASSERT_TRUE(eventually([&] { return watch() > begun; }));
+		ASSERT_EQ(munmap(memory.data(), page), 0);
+		std::uint64_t at_return = watch();
+		libsvm::job_result result = finish(endless);
+		EXPECT_EQ(watch(), at_return) << "munmap returned before the device had let go of the page";
+		EXPECT_EQ(result.status, -EFAULT);
+		EXPECT_EQ(result.va, libsvm::address(memory.data()));
+	}
+	close(fd);
+}
+
+SVM_TEST(Row01Munmap, PagesAreFreed)
+{
+	gpu gpu;
+	mapping memory(8 * mib), neighbour(mib);
+	memory.no_huge_pages();
+	hammer busy(gpu.vm, neighbour.bytes(), true);
+	memory_group group("munmap");
+	group.join();
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x5a}), 0);
+	std::uint64_t filled = group.charged();
+	EXPECT_GE(filled, 8 * mib) << "what the device touches is charged to its process";
+	ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
+	EXPECT_TRUE(eventually([&] { return group.charged() + 7 * mib < filled; })) << "the device's pages are held";
+	group.leave();
+	hammer::report report = busy.stop();
 	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
 }
 

@@ -1,73 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Row 12: memory that a process of its own choosing fills. Whoever waits for it holds up nobody else. */
 #include <cerrno>
-#include <cstring>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "harness.hpp"
+#include "manager.hpp"
 
 using namespace harness;
-
-namespace {
-
-// A userfaultfd over a span; what is missing there comes from its manager or not at all.
-class manager {
-public:
-	explicit manager(std::span<std::byte> memory)
-		: fd_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)))
-	{
-		uffdio_api api{};
-		api.api = UFFD_API;
-		uffdio_register span{};
-		span.range = {libsvm::address(memory.data()), memory.size()};
-		span.mode = UFFDIO_REGISTER_MODE_MISSING;
-		if (fd_ < 0 || ioctl(fd_, UFFDIO_API, &api) || ioctl(fd_, UFFDIO_REGISTER, &span))
-			throw std::system_error(errno, std::generic_category(), "userfaultfd");
-	}
-	manager(const manager &) = delete;
-	manager &operator=(const manager &) = delete;
-	~manager() { close(); }
-
-	// The page that somebody waits for, or nothing in time.
-	std::optional<std::uint64_t> asked(std::chrono::milliseconds limit = job_limit)
-	{
-		pollfd ready{fd_, POLLIN, 0};
-		uffd_msg message;
-		if (poll(&ready, 1, static_cast<int>(limit.count())) != 1 ||
-		    read(fd_, &message, sizeof message) != sizeof message)
-			return std::nullopt;
-		return message.arg.pagefault.address & ~std::uint64_t{page - 1};
-	}
-
-	bool fill(std::uint64_t where, std::byte value)
-	{
-		alignas(page) static std::byte source[page];
-		std::memset(source, std::to_integer<int>(value), page);
-		uffdio_copy copy{};
-		copy.dst = where;
-		copy.src = libsvm::address(source);
-		copy.len = page;
-		return ioctl(fd_, UFFDIO_COPY, &copy) == 0;
-	}
-
-	// Nobody is asked any more: memory is as without it.
-	void close()
-	{
-		if (fd_ >= 0)
-			::close(fd_);
-		fd_ = -1;
-	}
-
-private:
-	int fd_;
-};
-
-} // namespace
 
 SVM_TEST(Row12Userfaultfd, ManagerAnswersTheDevice)
 {
@@ -87,6 +24,30 @@ SVM_TEST(Row12Userfaultfd, ManagerAnswersTheDevice)
 	answers.join();
 	EXPECT_EQ(memory.at(7), std::byte{0x31});
 	EXPECT_EQ(memory.at(301), std::byte{0x55});
+}
+
+SVM_TEST(Row12Userfaultfd, WhoWaitsHoldsUpNobodyElse)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	memory.no_huge_pages();
+	// the other half of the very table
+	manager manager(memory.bytes(0, 256));
+	libsvm::job waits = gpu.queue.touch(memory.bytes(5, 1), page, false);
+	ASSERT_EQ(manager.asked(), libsvm::address(&memory.at(5)));
+	hammer busy(gpu.vm, memory.bytes(256, 256), true);
+	libsvm::queue other(gpu.vm);
+	for (unsigned round = 1; round <= 4; round++) {
+		ASSERT_EQ(madvise(&memory.at(300), 16 * page, MADV_DONTNEED), 0);
+		ASSERT_EQ(device_fill(other, memory.bytes(300, 16), std::byte(round)), 0);
+		EXPECT_EQ(memory.at(307), std::byte(round));
+	}
+	EXPECT_FALSE(waits.done().wait(0ns)) << "nobody has filled the page";
+	ASSERT_TRUE(manager.fill(libsvm::address(&memory.at(5)), std::byte{0x31}));
+	EXPECT_EQ(finish(waits).status, 0);
+	EXPECT_DEVICE_READS(gpu.queue, &memory.at(5), 0x31);
+	hammer::report report = busy.stop();
+	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
 }
 
 SVM_TEST(Row12Userfaultfd, UnbindDoesNotWaitForTheManager)

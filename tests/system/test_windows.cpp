@@ -6,7 +6,7 @@
 
 using namespace harness;
 
-SVM_TEST(Windows, PartOfTheAddressSpace)
+SVM_TEST(Row26Windows, PartOfTheAddressSpace)
 {
 	libsvm::device device;
 	mapping inside(2 * mib), outside(2 * mib);
@@ -19,7 +19,7 @@ SVM_TEST(Windows, PartOfTheAddressSpace)
 	EXPECT_EQ(outside.at(0), std::byte{0});
 }
 
-SVM_TEST(Windows, AtAnOffset)
+SVM_TEST(Row26Windows, AtAnOffset)
 {
 	libsvm::device device;
 	mapping memory(4 * mib);
@@ -44,7 +44,7 @@ SVM_TEST(Windows, AtAnOffset)
 	}
 }
 
-SVM_TEST(Windows, IntervalsOfEverySize)
+SVM_TEST(Row26Windows, IntervalsOfEverySize)
 {
 	libsvm::device device;
 	std::uint32_t table = device.info().table_lg2, bits = device.info().va_bits;
@@ -61,4 +61,85 @@ SVM_TEST(Windows, IntervalsOfEverySize)
 		EXPECT_DEVICE_READS(queue, &memory.at(529), 0);
 		EXPECT_DEVICE_READS(queue, &memory.at(530), 5);
 	}
+}
+
+SVM_TEST(Row26Windows, BesideEachOtherUnboundAndBoundAgainInUse)
+{
+	libsvm::device device;
+	mapping memory(6 * mib);
+	memory.no_huge_pages();
+	libsvm::vm vm(device);
+	std::span<std::byte> left = memory.bytes(0, 512), middle = memory.bytes(512, 512), right = memory.bytes(1024, 512);
+	for (std::span<std::byte> each : {left, middle, right})
+		vm.bind(each);
+	libsvm::queue queue(vm);
+	adder beside(vm, left.first(8 * page)), beyond(vm, right.first(8 * page));
+	for (unsigned round = 1; round <= 4; round++) {
+		hammer busy(vm, middle, true);
+		ASSERT_EQ(device_fill(queue, middle, std::byte(round)), 0);
+		vm.unbind(libsvm::address(middle.data()), middle.size());
+		// gone for the device, as it was for the CPU
+		EXPECT_EQ(device_fill(queue, middle.first(page), std::byte{0x99}), EFAULT);
+		EXPECT_EQ(memory.at(512), std::byte(round));
+		EXPECT_EQ(memory.at(1023), std::byte(round));
+		busy.wait_for(2);
+		hammer::report report = busy.stop();
+		EXPECT_EQ(report.ok + report.fault, report.jobs) << "first other status " << report.first_other;
+		EXPECT_GE(report.fault, 1u);
+		vm.bind(middle);
+		EXPECT_EQ(finish(queue.touch(middle, page, true)).status, 0);
+	}
+	beside.wait_for(8);
+	beyond.wait_for(8);
+	EXPECT_TRUE(beside.exact());
+	EXPECT_TRUE(beyond.exact());
+}
+
+SVM_TEST(Row26Windows, OverAndUnderOthersIsRefusedAndHurtsNobody)
+{
+	libsvm::device device;
+	mapping memory(6 * mib);
+	libsvm::vm vm(device);
+	std::uint64_t start = libsvm::address(memory.data());
+	vm.bind(memory.bytes(512, 512));
+	adder busy(vm, memory.bytes(512, 8));
+	busy.wait_for(8);
+	for (auto [from, pages] : {std::pair{0u, 1536u}, {512u, 512u}, {600u, 10u}, {0u, 513u}, {1023u, 513u}})
+		EXPECT_EQ(libsvm_bind(device.fd(), vm.id(), start + from * page, pages * page, 0), -EEXIST)
+			<< pages << " pages from " << from;
+	EXPECT_EQ(libsvm_bind_all(device.fd(), vm.id()), -EEXIST);
+	// what would take away more or less than was bound takes nothing
+	for (auto [from, pages] : {std::pair{0u, 1536u}, {512u, 511u}, {513u, 511u}})
+		EXPECT_EQ(libsvm_unbind(device.fd(), vm.id(), start + from * page, pages * page), -ENOENT);
+	busy.wait_for(8);
+	EXPECT_TRUE(busy.exact());
+}
+
+SVM_TEST(Row26Windows, OneOfTwoViewsGoesAndComesBack)
+{
+	libsvm::device device;
+	mapping memory(2 * mib);
+	memory.no_huge_pages();
+	libsvm::vm vm(device);
+	vm.bind(memory.bytes());
+	libsvm::queue queue(vm);
+	std::uint64_t alias = 1ull << 46;
+	auto offset = static_cast<std::int64_t>(alias - libsvm::address(memory.data()));
+	adder busy(vm, memory.bytes(0, 8));
+	for (unsigned round = 1; round <= 4; round++) {
+		vm.bind(alias, memory.size(), offset);
+		ASSERT_EQ(finish(queue.submit(LIBSVM_FILL, {alias + 100 * page, page, round})).status, 0);
+		EXPECT_EQ(memory.at(100), std::byte(round));
+		// the memory goes away under both, and comes back as something else
+		ASSERT_EQ(madvise(&memory.at(100), page, MADV_DONTNEED), 0);
+		ASSERT_EQ(finish(queue.submit(LIBSVM_TOUCH, {alias + 100 * page, page, page, 1})).status, 0);
+		EXPECT_EQ(memory.at(100), std::byte{0}) << "one view of the page was not taken away";
+		vm.unbind(alias, memory.size());
+		libsvm::job_result result = finish(queue.submit(LIBSVM_TOUCH, {alias, page, page, 0}));
+		EXPECT_EQ(result.status, -EFAULT);
+		EXPECT_EQ(result.va, alias);
+		EXPECT_EQ(finish(queue.touch(memory.bytes(100, 1), page, true)).status, 0);
+	}
+	busy.wait_for(8);
+	EXPECT_TRUE(busy.exact());
 }

@@ -71,7 +71,8 @@ def command(kernel, accel, files, ram_mib, extra):
 	"""The argv of a run. `files`: ram, root, results, console, control; gpu too if there is one."""
 	if ram_mib > RAM_LIMIT_MIB:
 		raise Failed(f"{ram_mib} MiB of RAM: above {RAM_LIMIT_MIB} file offsets are no longer physical addresses")
-	append = ("root=/dev/vda rw init=/bin/init console=ttyS0 loglevel=5 nokaslr tsc=reliable oops=panic "
+	# Two nodes of the one RAM file; their balancing is switched on by the test that wants it.
+	append = ("numa=fake=2 numa_balancing=disable secretmem.enable=1 root=/dev/vda rw init=/bin/init console=ttyS0 loglevel=5 nokaslr tsc=reliable oops=panic "
 		"panic=-1 page_poison=1 kmemleak=on watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
 		+ extra).strip()
 	argv = [BINARY, *accel, "-M", "q35", "-m", f"{ram_mib}M", "-smp", "2", "-nodefaults", "-display", "none",

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A userfaultfd's manager. */
+#ifndef SVM_TESTS_SYSTEM_MANAGER_HPP
+#define SVM_TESTS_SYSTEM_MANAGER_HPP
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "harness.hpp"
+
+namespace harness {
+
+// A userfaultfd over a span; what is missing there comes from its manager or not at all.
+class manager {
+public:
+	explicit manager(std::span<std::byte> memory)
+		: fd_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)))
+	{
+		uffdio_api api{};
+		api.api = UFFD_API;
+		uffdio_register span{};
+		span.range = {libsvm::address(memory.data()), memory.size()};
+		span.mode = UFFDIO_REGISTER_MODE_MISSING;
+		if (fd_ < 0 || ioctl(fd_, UFFDIO_API, &api) || ioctl(fd_, UFFDIO_REGISTER, &span))
+			throw std::system_error(errno, std::generic_category(), "userfaultfd");
+	}
+	manager(const manager &) = delete;
+	manager &operator=(const manager &) = delete;
+	~manager() { close(); }
+
+	// The page that somebody waits for, or nothing in time.
+	std::optional<std::uint64_t> asked(std::chrono::milliseconds limit = job_limit)
+	{
+		pollfd ready{fd_, POLLIN, 0};
+		uffd_msg message;
+		if (poll(&ready, 1, static_cast<int>(limit.count())) != 1 ||
+		    read(fd_, &message, sizeof message) != sizeof message)
+			return std::nullopt;
+		return message.arg.pagefault.address & ~std::uint64_t{page - 1};
+	}
+
+	bool fill(std::uint64_t where, std::byte value)
+	{
+		alignas(page) static std::byte source[page];
+		std::memset(source, std::to_integer<int>(value), page);
+		uffdio_copy copy{};
+		copy.dst = where;
+		copy.src = libsvm::address(source);
+		copy.len = page;
+		return ioctl(fd_, UFFDIO_COPY, &copy) == 0;
+	}
+
+	// Nobody is asked any more: memory is as without it.
+	void close()
+	{
+		if (fd_ >= 0)
+			::close(fd_);
+		fd_ = -1;
+	}
+
+private:
+	int fd_;
+};
+
+} // namespace harness
+
+#endif

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Rows 14 and 15: memory that is somewhere else when the device wants it, and memory that is limited. */
+#include <cerrno>
+
+#include "machine.hpp"
+
+using namespace harness;
+using namespace machine;
+
+SVM_TEST(Row14Swap, DeviceFaultSwapsIn)
+{
+	swap space(64 * mib);
+	gpu gpu;
+	mapping memory(mib), other(mib);
+	memory.no_huge_pages();
+	hammer busy(gpu.vm, other.bytes(), true);
+	for (std::size_t i = 0; i < memory.pages(); i++)
+		ASSERT_EQ(device_write(gpu.queue, &memory.at(i), std::byte(i)), 0);
+	for (unsigned round = 0; round < 3; round++) {
+		// out, in by a read, written, out again: the CPU is to find what the device wrote last
+		ASSERT_TRUE(eventually([&] {
+			page_out(memory.bytes());
+			return swapped_out(&memory.at(7)) && swapped_out(&memory.at(8));
+		})) << "never swapped out";
+		EXPECT_DEVICE_READS(gpu.queue, &memory.at(7), 7 + round);
+		EXPECT_DEVICE_READS(gpu.queue, &memory.at(8), 8);
+		ASSERT_EQ(device_write(gpu.queue, &memory.at(7), std::byte(8 + round)), 0);
+		ASSERT_TRUE(eventually([&] {
+			page_out(memory.bytes());
+			return swapped_out(&memory.at(7));
+		})) << "never swapped out after the device's write";
+		EXPECT_EQ(memory.at(7), std::byte(8 + round)) << "what the device wrote is lost in swap";
+	}
+	for (std::size_t i = 8; i < memory.pages(); i++)
+		ASSERT_EQ(memory.at(i), std::byte(i)) << "page " << i;
+	hammer::report report = busy.stop();
+	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
+}
+
+SVM_TEST(Row14Swap, AdditionsSurviveSwapping)
+{
+	swap space(64 * mib);
+	gpu gpu;
+	mapping memory(16 * page);
+	memory.no_huge_pages();
+	std::uint64_t before = vmstat("pswpout");
+	adder adds(gpu.vm, memory.bytes(), 2000);
+	adds.wait_for(16);
+	for (unsigned round = 0; round < 40; round++) {
+		page_out(memory.bytes());
+		adds.wait_for(1);
+	}
+	EXPECT_GT(vmstat("pswpout"), before + 16) << "nothing was swapped out";
+	EXPECT_TRUE(adds.exact()) << "additions were lost in swap";
+}
+
+SVM_TEST(Row14Swap, SharedMemoryToo)
+{
+	swap space(64 * mib);
+	gpu gpu;
+	mapping memory(16 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
+	std::uint64_t before = vmstat("pswpout");
+	adder adds(gpu.vm, memory.bytes(), 2000);
+	adds.wait_for(16);
+	for (unsigned round = 0; round < 20; round++) {
+		page_out(memory.bytes());
+		adds.wait_for(1);
+	}
+	EXPECT_GT(vmstat("pswpout"), before) << "nothing was swapped out";
+	EXPECT_TRUE(adds.exact()) << "additions were lost in swap";
+}
+
+namespace {
+
+// In a group of its own: what @body returns is the child's status.
+int in_group(const memory_group &group, const std::function<int()> &body)
+{
+	group.join();
+	return body();
+}
+
+} // namespace
+
+SVM_TEST(Row15Memcg, DevicePagesAreChargedAndGivenBack)
+{
+	memory_group group("charged");
+	child user([&] {
+		return in_group(group, [&] {
+			gpu gpu;
+			mapping memory(8 * mib);
+			std::uint64_t before = group.charged();
+			if (device_fill(gpu.queue, memory.bytes(), std::byte{1}))
+				return 1;
+			if (group.charged() < before + 8 * mib)
+				return 2;
+			if (munmap(memory.data(), memory.size()))
+				return 3;
+			// the mirror holds no page: with munmap they are free
+			return eventually([&] { return group.charged() < before + 4 * mib; }) ? 0 : 4;
+		});
+	});
+	EXPECT_TRUE(user.succeeded());
+}
+
+SVM_TEST(Row15Memcg, LimitIsMetBySwapping)
+{
+	constexpr std::size_t limit = 16 * mib, size = 24 * mib;
+	swap space(64 * mib);
+	memory_group group("limited", limit, true);
+	child user([&] {
+		return in_group(group, [&] {
+			gpu gpu;
+			mapping memory(size);
+			memory.no_huge_pages();
+			for (unsigned round = 1; round <= 2; round++) {
+				if (device_fill(gpu.queue, memory.bytes(), std::byte(round)))
+					return 1;
+				for (std::size_t i = 0; i < memory.pages(); i++)
+					if (memory.at(i) != std::byte(round))
+						return 2;
+			}
+			return group.charged() <= limit ? 0 : 3;
+		});
+	});
+	EXPECT_TRUE(user.succeeded(50s));
+	EXPECT_GT(group.events("max"), 0u) << "the limit was never met";
+	EXPECT_EQ(group.events("oom_kill"), 0u);
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Row 24: the driver is taken off its device and put back, through sysfs, while processes use it. */
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+#include "lifetime.hpp"
+#include "machine.hpp"
+
+using namespace harness;
+using namespace lifetime;
+using namespace machine;
+
+namespace {
+
+constexpr const char *driver = "/sys/bus/pci/drivers/svgpu/";
+
+// The device's name on its bus, empty while no driver has it.
+std::string bound_device()
+{
+	std::error_code error;
+	for (const auto &entry : std::filesystem::directory_iterator(driver, error))
+		if (entry.path().filename().string().find(':') != std::string::npos)
+			return entry.path().filename();
+	return {};
+}
+
+// Threads that sleep and cannot be woken by a signal, by name and number.
+std::vector<std::string> uninterruptible()
+{
+	std::vector<std::string> found;
+	std::error_code error;
+	for (const auto &process : std::filesystem::directory_iterator("/proc", error))
+		for (const auto &thread : std::filesystem::directory_iterator(process.path() / "task", error)) {
+			std::string line = read_line(thread.path() / "stat");
+			std::size_t end = line.rfind(')');
+			if (end != std::string::npos && line.compare(end, 3, ") D") == 0)
+				found.push_back(line.substr(0, end + 1));
+		}
+	return found;
+}
+
+// Binds the driver again, whatever a test did.
+class rebound {
+public:
+	explicit rebound(std::string device) : device_(std::move(device)) {}
+	~rebound()
+	{
+		if (bound_device().empty()) {
+			EXPECT_TRUE(write_file(std::string(driver) + "bind", device_));
+		}
+		expect_working();
+	}
+
+private:
+	std::string device_;
+};
+
+} // namespace
+
+SVM_TEST_WITHIN(Row24Unbind, UnderLoad, 120)
+{
+	std::string device = bound_device();
+	ASSERT_FALSE(device.empty()) << "no device in " << driver;
+	rebound afterwards(device);
+	{
+		gpu gpu;
+		libsvm::queue second(gpu.vm);
+		mapping memory(4 * mib), added(page);
+		memory.no_huge_pages();
+		ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x5a}), 0);
+		auto &word = *reinterpret_cast<std::uint64_t *>(added.data());
+		std::vector<libsvm::job> jobs;
+		jobs.push_back(gpu.queue.cas_add(word, 1ull << 40));
+		jobs.push_back(second.touch(memory.bytes(), page, true));
+		for (unsigned i = 0; i < 4; i++)
+			jobs.push_back(gpu.queue.touch(memory.bytes(), page, false));
+		ASSERT_TRUE(eventually([&] { return std::atomic_ref(word).load() > 0; }));
+
+		ASSERT_TRUE(write_file(std::string(driver) + "unbind", device));
+		std::uint64_t left = std::atomic_ref(word).load();
+		EXPECT_TRUE(bound_device().empty());
+		unsigned lost = 0;
+		for (const libsvm::job &job : jobs)
+			EXPECT_TRUE(job.done().wait(job_limit)) << "nobody was told that the job is lost", lost++;
+		EXPECT_EQ(lost, jobs.size());
+
+		// memory is the process's own again, with all that the device wrote, and may go
+		EXPECT_GT(left, 0u);
+		EXPECT_EQ(std::atomic_ref(word).load(), left) << "the device writes after the driver let go of it";
+		for (std::size_t i = 0; i < memory.pages(); i++)
+			ASSERT_EQ(memory.at(i), std::byte{0x5a}) << "page " << i;
+		ASSERT_EQ(madvise(memory.data(), mib, MADV_DONTNEED), 0);
+		EXPECT_EQ(memory.at(0), std::byte{0});
+		ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
+		std::uint32_t id;
+		EXPECT_EQ(libsvm_vm_create(gpu.device.fd(), nullptr, &id), -ENODEV);
+		EXPECT_EQ(libsvm_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -ENODEV);
+		EXPECT_TRUE(eventually([] { return uninterruptible().empty(); }))
+			<< uninterruptible().front() << " hangs";
+		// bound again while the old file is still open
+		ASSERT_TRUE(write_file(std::string(driver) + "bind", device));
+		child user([] {
+			expect_working();
+			return testing::Test::HasFailure();
+		});
+		EXPECT_TRUE(user.succeeded());
+		EXPECT_EQ(libsvm_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -ENODEV) << "the old file has a device";
+	}
+	EXPECT_TRUE(nothing_held());
+}
+
+SVM_TEST_WITHIN(Row24Unbind, WaitersGetNoDevice, 120)
+{
+	std::string device = bound_device();
+	ASSERT_FALSE(device.empty()) << "no device in " << driver;
+	rebound afterwards(device);
+	signal_pipe running;
+	mapping shared(page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
+	child worker([&] {
+		gpu gpu;
+		mapping memory(4 * mib);
+		memory.no_huge_pages();
+		auto &word = *reinterpret_cast<std::uint64_t *>(shared.data());
+		// somebody sleeps for this one while the driver goes
+		libsvm::job job = gpu.queue.cas_add(word, 1ull << 40);
+		if (!eventually([&] { return std::atomic_ref(word).load() > 0; }))
+			return 1;
+		running.send();
+		hammer busy(gpu.vm, memory.bytes(), true);
+		if (!job.done().wait(job_limit))
+			return 2;
+		hammer::report report = busy.stop();
+		// jobs in flight end with an errno of their own, what comes after finds no device
+		return report.other && (report.first_other == -ENODEV || report.first_other == -EIO) ? 0 : 3;
+	});
+	ASSERT_TRUE(running.wait());
+	ASSERT_TRUE(write_file(std::string(driver) + "unbind", device));
+	std::uint64_t left = *reinterpret_cast<std::uint64_t *>(shared.data());
+	EXPECT_TRUE(worker.succeeded(60s));
+	EXPECT_EQ(*reinterpret_cast<std::uint64_t *>(shared.data()), left);
+}
