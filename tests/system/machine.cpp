@@ -157,11 +157,6 @@ std::optional<std::uint64_t> value_in(const std::string &path, const std::string
 	return {};
 }
 
-std::uint64_t vmstat(const std::string &name)
-{
-	return value_in("/proc/vmstat", name).value_or(0);
-}
-
 void page_out(std::span<std::byte> memory)
 {
 	if (madvise(memory.data(), memory.size(), MADV_PAGEOUT))
@@ -179,6 +174,14 @@ bool swapped_out(const void *at)
 	if (got != sizeof(entry))
 		fail("/proc/self/pagemap");
 	return entry >> 62 & 1;
+}
+
+bool in_memory(const void *at)
+{
+	unsigned char resident = 0;
+	if (mincore(const_cast<void *>(at), page, &resident))
+		fail("mincore");
+	return resident & 1;
 }
 
 std::uint64_t huge_kib(const void *at)

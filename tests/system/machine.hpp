@@ -70,15 +70,14 @@ private:
 	int fd_;
 };
 
-// A count in /proc/vmstat; 0 if there is none of that name.
-std::uint64_t vmstat(const std::string &name);
-
 // "name value" lines: the value, or nothing.
 std::optional<std::uint64_t> value_in(const std::string &path, const std::string &name);
 
 // Has these pages written out or dropped at once, as pressure would.
 void page_out(std::span<std::byte> memory);
 bool swapped_out(const void *at);
+// As mincore says: for pages of files and shared memory.
+bool in_memory(const void *at);
 
 // KiB of huge pages that the CPU has in the mapping at this address.
 std::uint64_t huge_kib(const void *at);
