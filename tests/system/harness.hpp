@@ -46,7 +46,7 @@ void isolated(const std::function<void()> &body, std::chrono::seconds limit);
 	}                                                                          \
 	static void suite##_##name##_body()
 
-#define SVM_TEST(suite, name) SVM_TEST_WITHIN(suite, name, 60)
+#define SVM_TEST(suite, name) SVM_TEST_WITHIN(suite, name, 120)
 
 // A vm over the whole address space and one queue; what most tests need.
 struct gpu {

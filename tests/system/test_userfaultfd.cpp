@@ -29,18 +29,18 @@ SVM_TEST(Row12Userfaultfd, ManagerAnswersTheDevice)
 SVM_TEST(Row12Userfaultfd, WhoWaitsHoldsUpNobodyElse)
 {
 	gpu gpu;
-	mapping memory(2 * mib);
+	mapping memory(4 * mib);
 	memory.no_huge_pages();
-	// the other half of the very table
-	manager manager(memory.bytes(0, 256));
+	// the table beside it, in the same interval
+	manager manager(memory.bytes(0, 512));
 	libsvm::job waits = gpu.queue.touch(memory.bytes(5, 1), page, false);
 	ASSERT_EQ(manager.asked(), libsvm::address(&memory.at(5)));
-	hammer busy(gpu.vm, memory.bytes(256, 256), true);
+	hammer busy(gpu.vm, memory.bytes(512, 256), true);
 	libsvm::queue other(gpu.vm);
 	for (unsigned round = 1; round <= 4; round++) {
-		ASSERT_EQ(madvise(&memory.at(300), 16 * page, MADV_DONTNEED), 0);
-		ASSERT_EQ(device_fill(other, memory.bytes(300, 16), std::byte(round)), 0);
-		EXPECT_EQ(memory.at(307), std::byte(round));
+		ASSERT_EQ(madvise(&memory.at(800), 16 * page, MADV_DONTNEED), 0);
+		ASSERT_EQ(device_fill(other, memory.bytes(800, 16), std::byte(round)), 0);
+		EXPECT_EQ(memory.at(807), std::byte(round));
 	}
 	EXPECT_FALSE(waits.done().wait(0ns)) << "nobody has filled the page";
 	ASSERT_TRUE(manager.fill(libsvm::address(&memory.at(5)), std::byte{0x31}));
