@@ -111,7 +111,7 @@ SVM_TEST(Row19Pins, PinnedPagesStayPut)
 	for (std::size_t i = 0; i < memory.pages(); i++)
 		frames.push_back(state_of(&memory.at(i)).frame);
 	adder adds(gpu.vm, memory.bytes());
-	for (unsigned round = 0; round < 3; round++) {
+	for (unsigned round = 0; round < 2; round++) {
 		// each of these moves or drops a page that is not held
 		page_out(memory.bytes());
 		write_file("/proc/sys/vm/compact_memory", "1");
