@@ -67,7 +67,11 @@ int port_domain::read_enter()
 	unsigned g = generation_.load(std::memory_order_relaxed) & 1;
 
 	inside_[g].fetch_add(1, std::memory_order_relaxed);
-	fence(); /* pairs with the one in synchronize(): it sees us, or we see what it unlinked */
+	/*
+	 * Pairs with the one in synchronize(): it sees us, or we see what it unlinked. Not a barrier that the core
+	 * may lean on, so the scheduler's store buffers stay as they are.
+	 */
+	std::atomic_thread_fence(std::memory_order_seq_cst);
 	return int(g);
 }
 

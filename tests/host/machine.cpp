@@ -68,15 +68,29 @@ svm_counters machine::count()
 	return c;
 }
 
+/* Others may take the page away each time, but hardly so often just between our looking and the device's. */
+int machine::serve(u64 va, svm_access how, patience &left)
+{
+	svm_fault_info info = {};
+	int err = svm_fault(vm, va, how, &info);
+
+	left.misses = !err && info.duplicate ? left.misses + 1 : 0;
+	if (left.misses == 500)
+		complain("the device does not see what the mirror has");
+	return err;
+}
+
 int machine::device_read(u64 va, u64 *value)
 {
+	patience left;
+
 	for (int turn = 0; turn < 1000; turn++) {
 		gpu::answer a = device().read(va);
 
 		*value = a.value;
 		if (a.what != gpu::status::fault)
 			return a.what == gpu::status::ok ? 0 : -EIO;
-		if (int err = fault(va); err && err != -EAGAIN)
+		if (int err = serve(va, SVM_READ, left); err && err != -EAGAIN)
 			return err;
 	}
 	return -EAGAIN;
@@ -84,12 +98,14 @@ int machine::device_read(u64 va, u64 *value)
 
 int machine::device_write(u64 va, u64 value)
 {
+	patience left;
+
 	for (int turn = 0; turn < 1000; turn++) {
 		gpu::answer a = device().write(va, value);
 
 		if (a.what != gpu::status::fault)
 			return a.what == gpu::status::ok ? 0 : -EIO;
-		if (int err = fault(va, SVM_WRITE); err && err != -EAGAIN)
+		if (int err = serve(va, SVM_WRITE, left); err && err != -EAGAIN)
 			return err;
 	}
 	return -EAGAIN;

@@ -32,6 +32,11 @@ public:
 	{
 		return svm_fault(vm, va, how, nullptr);
 	}
+	/* A fault of the device, which will try again. Complains where the mirror has it and the device does not see it. */
+	struct patience {
+		unsigned misses = 0;
+	};
+	int serve(u64 va, svm_access how, patience &left);
 	gpu &device()
 	{
 		return gpus->device();

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <malloc.h>
 
 using namespace svm_host;
@@ -21,6 +22,25 @@ void *port_alloc(unsigned long bytes)
 	return std::calloc(1, bytes);
 }
 
+#ifdef SVM_THREADS_HEADER
+/* Kept back for a while, so that a stale pointer meets the poison. Under real threads the sanitizers look after that. */
+static void give_back(void *p)
+{
+	static std::deque<void *> freed;
+
+	freed.push_back(p);
+	if (freed.size() > 4096) {
+		std::free(freed.front());
+		freed.pop_front();
+	}
+}
+#else
+static void give_back(void *p)
+{
+	std::free(p);
+}
+#endif
+
 void port_free(void *p)
 {
 	point();
@@ -28,7 +48,7 @@ void port_free(void *p)
 		return;
 	live.heap.fetch_sub(1, std::memory_order_relaxed);
 	std::memset(p, 0x6b, malloc_usable_size(p));
-	std::free(p);
+	give_back(p);
 }
 
 /* ---- table locks ---- */

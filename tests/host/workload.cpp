@@ -29,6 +29,8 @@ const std::vector<workload::scenario> &workload::scenarios()
 		{.name = "reclaim_inside_allocation",
 		 .threads = {&w::use, &w::use, &w::churn, &w::shrink_some},
 		 .errors = {-ENOMEM}},
+		{.name = "tables_come_and_go",
+		 .threads = {&w::use_sparse, &w::use_sparse, &w::use_sparse, &w::empty_some, &w::empty_some, &w::shrink_some}},
 		{.name = "files_are_truncated",
 		 .threads = {&w::use_file, &w::use_file, &w::truncate_some, &w::add_by_device, &w::shrink_some}},
 		{.name = "prefetch_is_killed",
@@ -69,6 +71,7 @@ void workload::prepare()
 		       .end = OBJECT + OBJECT_SIZE,
 		       .kind = backing::shared,
 		       .object = std::make_shared<file>(*m_.mem)});
+	m_.proc->mmap({.start = SPARSE, .end = SPARSE + SPARSE_TABLES * 2 * MiB, .object = {}});
 	if (!s_.all)
 		return;
 
@@ -176,16 +179,22 @@ void workload::use_file(random &r)
 	use_at(r, page_in(r, OBJECT, OBJECT_SIZE));
 }
 
+void workload::use_sparse(random &r)
+{
+	sleep_for(microseconds(r() % 300));
+	use_at(r, SPARSE + r() % SPARSE_TABLES * 2 * MiB + r() % SPARSE_PAGES * PAGE);
+}
+
 /* Must succeed in the end: the memory is there and may be written, but for moments. */
 void workload::add_by_device(random &r)
 {
 	u64 va = kept(r);
 
-	for (;;) {
+	for (machine::patience left;;) {
 		if (m_.device().add(to_device(va), 1).what == gpu::status::ok)
 			break;
 
-		int err = m_.fault(to_device(va), SVM_ATOMIC);
+		int err = m_.serve(to_device(va), SVM_ATOMIC, left);
 
 		if (err == -EFAULT && !s_.kept_survives)
 			return;
@@ -267,6 +276,15 @@ void workload::truncate_some(random &r)
 {
 	sleep_for(microseconds(r() % 300));
 	m_.proc->truncate(page_in(r, OBJECT, OBJECT_SIZE));
+}
+
+void workload::empty_some(random &r)
+{
+	u64 va = SPARSE + r() % SPARSE_TABLES * 2 * MiB;
+
+	m_.proc->dontneed(va, va + (r() % 2 ? 2 * MiB : PAGE)); /* a fault brings neighbours along */
+	for (u64 turns = r() % 4; turns > 1; turns--) /* the first one asks who is idle, the next one takes them */
+		shrink(SPARSE_TABLES);
 }
 
 void workload::exit_some_time(random &r)

@@ -55,6 +55,7 @@ public:
 	/* ---- the actions ---- */
 	void use(random &r);
 	void use_file(random &r);
+	void use_sparse(random &r);
 	void add_by_device(random &r);
 	void add_by_cpu(random &r);
 	void churn(random &r);
@@ -63,11 +64,12 @@ public:
 	void come_and_go(random &r);
 	void prefetch_some(random &r);
 	void truncate_some(random &r);
+	void empty_some(random &r);
 	void fail_some(random &r);
 	void exit_some_time(random &r);
 
 	/* Where the device may have translations, as device addresses. */
-	static constexpr u64 ARENA = BASE, ARENA_SIZE = 14 * MiB;
+	static constexpr u64 ARENA = BASE, ARENA_SIZE = 40 * MiB;
 
 private:
 	static constexpr u64 CHURN = BASE, CHURN_SIZE = 4 * MiB;
@@ -75,6 +77,8 @@ private:
 	static constexpr u64 KEPT = BASE + 8 * MiB, KEPT_SIZE = 2 * MiB;
 	static constexpr u64 KEPT_THP = BASE + 10 * MiB, KEPT_THP_SIZE = 2 * MiB;
 	static constexpr u64 OBJECT = BASE + 12 * MiB, OBJECT_SIZE = 128 * PAGE;
+	/* A few pages in each of many tables. */
+	static constexpr u64 SPARSE = BASE + 16 * MiB, SPARSE_TABLES = 4, SPARSE_PAGES = 4;
 
 	u64 page_in(random &r, u64 start, u64 size);
 	u64 churned(random &r);

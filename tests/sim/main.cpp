@@ -26,6 +26,7 @@ struct options {
 	u64 run_steps = 60'000; /* of one seed, before it comes to its end */
 	std::string scenario;
 	bool verbose = false;
+	bool stop = false;
 };
 
 /* The run that is under way, for what ends it. */
@@ -176,6 +177,7 @@ int main(int argc, char **argv)
 	app.add_option("--steps", opt.steps, "steps of all scenarios together, at least");
 	app.add_option("--run-steps", opt.run_steps, "steps of one seed before its threads stop")->check(CLI::PositiveNumber);
 	app.add_option("--scenario", opt.scenario, "only this one")->check(CLI::IsMember(names));
+	app.add_flag("--stop", opt.stop, "at the first failure");
 	app.add_flag("--verbose", opt.verbose, "a line for each seed");
 	CLI11_PARSE(app, argc, argv);
 
@@ -194,6 +196,8 @@ int main(int argc, char **argv)
 
 		all_ok &= ok;
 		std::printf("%s %zu %s\n", ok ? "ok" : "not ok", ++n, s->name.c_str());
+		if (!ok && opt.stop)
+			break;
 	}
 	return all_ok ? 0 : 1;
 }

@@ -65,9 +65,11 @@ scheduler::scheduler(u64 seed)
 {
 	static constexpr unsigned change[] = {1, 2, 4, 8, 16, 64};
 	static constexpr unsigned stall[] = {64, 512, 4096, ~0u};
+	static constexpr unsigned linger[] = {2, 32, 1024};
 
 	change_in_ = change[draw(std::size(change))];
 	stall_in_ = stall[draw(std::size(stall))];
+	store_in_ = linger[draw(std::size(linger))];
 }
 
 scheduler::~scheduler() = default;
@@ -378,7 +380,7 @@ bool scheduler::drain_one(fiber &f)
 
 void scheduler::drain_somebody()
 {
-	if (draw(8) > 1)
+	if (draw(store_in_))
 		return;
 	for (const auto &f : fibers_)
 		if (!f->stores.empty() && draw(2))

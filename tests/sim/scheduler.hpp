@@ -113,6 +113,7 @@ private:
 	u64 trace_ = 0;
 	unsigned change_in_; /* a step changes over once in so many */
 	unsigned stall_in_;
+	unsigned store_in_; /* and a buffered store becomes visible */
 	u64 started_ = 0;
 	fiber *running_ = nullptr;
 	bool watching_ = false;
