@@ -42,6 +42,12 @@ check: ## run every test; the last line counts them
 chaos: ## random memory operations against random GPU jobs, for SECONDS= (300), from SEED=
 	@$(vm)/setup && $(vm)/chaos
 
+.PHONY: sim
+sim: ## run the mirror under the seeded scheduler; SEED=, STEPS=, SCENARIO=
+	@cd $(CURDIR) && cmake --preset release >/dev/null && cmake --build --preset release --target svm_sim
+	@$(CURDIR)/build/release/tests/sim/svm_sim $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
+		$(if $(SCENARIO),--scenario $(SCENARIO))
+
 .PHONY: fuzz
 fuzz: ## run the fuzzers until they are ended, or for SECONDS=
 	@$(vm)/setup && $(vm)/fuzz

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from . import coverage, fuzz, guest, host, kernel, modules, results, say
+from . import coverage, fuzz, guest, host, kernel, modules, results, say, sim
 from .paths import OUT, TOP
 from .results import Suite
 from .say import Failed, Skipped
@@ -17,7 +17,7 @@ from .say import Failed, Skipped
 CONFIG = "debug"
 MUTATIONS = OUT / "mutations.json"
 GUEST_SUITES = ("kunit", "system", "demo", "chaos")
-SUITES = ("tools", "unit", "coverage", "unit-asan", "unit-tsan", "fuzz", "thread-safety", "model", "docs", "checkpatch",
+SUITES = ("tools", "unit", "coverage", "unit-asan", "unit-tsan", "sim", "mutations", "fuzz", "thread-safety", "model", "docs", "checkpatch",
 	*GUEST_SUITES)
 
 
@@ -59,6 +59,10 @@ class Check:
 			if preset == coverage.PRESET and self.wants("coverage"):
 				suite, self.coverage = coverage.suite()
 				self.record(suite)
+		if self.wants("sim"):
+			self.record(sim.simulation())
+		if self.wants("mutations"):
+			self.record(sim.mutations())
 		if self.wants("fuzz"):
 			self.record(fuzz.suite())
 		if self.wants("thread-safety"):
