@@ -30,12 +30,15 @@ byte under_way;
 byte notifier = in_tree;
 byte iseq = 1;
 
-/* told: the notifier's callback is called */
+/* told: the notifier's callback is called. Where it is not, another interval of the mm may be met. */
 #define BEGIN_INVALIDATION(q, told)						\
 	atomic {								\
 		under_way++;							\
 		told = notifier >= in_tree;					\
-		if :: told && subs % 2 == 0 -> subs++ :: else -> skip fi;	\
+		if								\
+		:: subs % 2 == 0 -> subs++					\
+		:: !told || subs % 2 == 1 -> skip				\
+		fi;								\
 		q = subs							\
 	}
 
