@@ -9,8 +9,12 @@
  * does so has cut the device off from memory before anybody can see it.
  *
  * Wedging happens for one of these reasons only: a sync operation or a ring's
- * room took longer than flush_timeout_ms; a ring index was impossible; the
- * heartbeat stood still; the device was started again and so lost its state.
+ * room took longer than flush_timeout_ms; a ring index or an acknowledge was
+ * impossible; the heartbeat stood still; the device was started again and so
+ * lost its state, or says so.
+ *
+ * The device may lie about all of this, also about having stopped. Cut off is
+ * what its bus interface says it is (svgpu_regs.h), never what it says itself.
  */
 #include <linux/delay.h>
 #include <linux/ktime.h>
@@ -21,7 +25,10 @@
 #include "svgpu.h"
 
 #define WATCHDOG_MS	500
-#define STOP_NS		(200 * NSEC_PER_MSEC)
+
+/* For the bus interface, which is no part of the device: it answers in milliseconds. */
+#define BUS_OFF_NS	(10 * (u64)NSEC_PER_SEC)
+#define BUS_ON_MS	10000
 
 /* Larger than this is no virtual GPU that we know; smaller are our own pools. */
 #define ENGINES_MAX	64
@@ -45,6 +52,56 @@ static void write_epoch(struct svgpu_device *dev, u64 epoch)
 {
 	writeq(epoch, dev->bar + SVGPU_REG_EPOCH);
 	svgpu_bell(dev, SVGPU_BELL_SYNC);
+}
+
+static void write_bus(struct svgpu_device *dev, u64 number)
+{
+	writeq(number, dev->bar + SVGPU_REG_BUS);
+	svgpu_bell(dev, SVGPU_BELL_BUS);
+}
+
+/*
+ * On return the device reaches no memory any more, whatever it wants. Any number
+ * of callers at a time. Context: any.
+ */
+static void bus_off(struct svgpu_device *dev)
+{
+	u64 off = reg_read(dev, SVGPU_REG_BUS_ACK) | 1;
+	u64 end = ktime_get_ns() + BUS_OFF_NS;
+
+	pci_clear_master(dev->pdev);
+	write_bus(dev, off);
+	while (reg_read(dev, SVGPU_REG_BUS_ACK) != off) {
+		if (ktime_get_ns() > end) {
+			/* As if a bridge had not taken a configuration write: no driver can do more. */
+			dev_crit(&dev->pdev->dev,
+				 "its bus does not turn off: it may still write to memory\n");
+			return;
+		}
+		cpu_relax();
+	}
+	/* All that it wrote before is seen from here on: pairs with the release store of BUS_ACK. */
+	rmb();
+}
+
+/* Starts the device afresh, whatever it was at. Sleeps. Return: 0 or -EIO: none came up. */
+static int bus_on(struct svgpu_device *dev)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(BUS_ON_MS);
+	u64 on = (reg_read(dev, SVGPU_REG_BUS_ACK) | 1) + 1;
+
+	write_bus(dev, on);
+	do {
+		/* The magic, then what it vouches for: pairs with the device's release store. */
+		if (reg_read(dev, SVGPU_REG_BUS_ACK) == on &&
+		    reg_read(dev, SVGPU_REG_MAGIC) == SVGPU_MAGIC) {
+			rmb();
+			return 0;
+		}
+		usleep_range(100, 200);
+	} while (time_before(jiffies, end));
+	dev_err(&dev->pdev->dev, "does not start\n");
+	return -EIO;
 }
 
 /* Sleeps until the device has acknowledged @epoch; 0 or -ETIMEDOUT. */
@@ -83,22 +140,11 @@ static void wedge_work(struct work_struct *work)
  */
 void svgpu_device_wedge(struct svgpu_device *dev, const char *why)
 {
-	u64 end;
-
 	if (svgpu_error(dev))
 		return;
-	/*
-	 * A device that still runs sees this and stops; one that does not listen loses the bus.
-	 */
+	/* Asked to stop, and cut off whether it does or not: callbacks go on once @error shows. */
 	write_epoch(dev, 0);
-	pci_clear_master(dev->pdev);
-	/*
-	 * One that was only slow gets a moment to finish what it is at: callbacks go on once
-	 * @error shows.
-	 */
-	end = ktime_get_ns() + STOP_NS;
-	while (reg_read(dev, SVGPU_REG_EPOCH_ACK) && ktime_get_ns() < end)
-		cpu_relax();
+	bus_off(dev);
 	if (cmpxchg(&dev->error, 0, -EIO))
 		return;
 	drm_err(&dev->drm, "wedged: %s\n", why);
@@ -125,6 +171,9 @@ static void watchdog_work(struct work_struct *work)
 		svgpu_device_wedge(dev, "its heart stands still");
 		return;
 	}
+	/* For an interrupt that was lost. */
+	queue_work(dev->wq, &dev->faults.drain_work);
+	queue_work(dev->wq, &dev->jobs.drain_work);
 	queue_delayed_work(dev->wq, &dev->watchdog,
 			   msecs_to_jiffies(WATCHDOG_MS));
 }
@@ -141,7 +190,8 @@ static int read_geometry(struct svgpu_device *dev)
 	if (!dev->engines || dev->engines > ENGINES_MAX ||
 	    !dev->context_count || dev->context_count > IDS_MAX ||
 	    !dev->queue_count || dev->queue_count > IDS_MAX ||
-	    dev->vram_bytes > bar - SVGPU_VRAM_OFFSET) {
+	    dev->vram_bytes > bar - SVGPU_VRAM_OFFSET ||
+	    dev->vram_bytes < SZ_64K || dev->vram_bytes % SZ_4K) {
 		dev_err(&dev->pdev->dev, "its registers make no sense\n");
 		return -EIO;
 	}
@@ -156,6 +206,8 @@ static int read_geometry(struct svgpu_device *dev)
  */
 int svgpu_device_init(struct svgpu_device *dev)
 {
+	int ret;
+
 	dev->error = -ENODEV;
 	INIT_WORK(&dev->wedge_work, wedge_work);
 	INIT_DELAYED_WORK(&dev->watchdog, watchdog_work);
@@ -164,10 +216,11 @@ int svgpu_device_init(struct svgpu_device *dev)
 	xa_init_flags(&dev->queues, XA_FLAGS_ALLOC);
 
 	if (pci_resource_len(dev->pdev, 2) <= SVGPU_VRAM_OFFSET ||
-	    reg_read(dev, SVGPU_REG_MAGIC) != SVGPU_MAGIC)
+	    reg_read(dev, SVGPU_REG_BUS_MAGIC) != SVGPU_BUS_MAGIC)
 		return -ENODEV;
-	/* The magic, then what it vouches for: pairs with the device's release store. */
-	rmb();
+	ret = bus_on(dev);
+	if (ret)
+		return ret;
 	if (readl(dev->bar + SVGPU_REG_VERSION) != SVGPU_VERSION ||
 	    !(reg_read(dev, SVGPU_REG_FORMATS) & BIT_ULL(SVGPU_FORMAT_XE2))) {
 		dev_err(&dev->pdev->dev, "unknown version or format\n");
@@ -200,6 +253,7 @@ int svgpu_device_start(struct svgpu_device *dev)
 	if (await_epoch(dev, dev->epoch)) {
 		dev_err(&dev->pdev->dev, "does not answer\n");
 		write_epoch(dev, 0);
+		bus_off(dev);
 		return -EIO;
 	}
 	/* The rings are empty and ours; pairs with the reads of svgpu_error(). */
@@ -221,7 +275,7 @@ void svgpu_device_stop(struct svgpu_device *dev)
 	write_epoch(dev, 0);
 	if (!svgpu_error(dev) && await_epoch(dev, 0))
 		dev_err(&dev->pdev->dev, "did not stop; cut off\n");
-	pci_clear_master(dev->pdev);
+	bus_off(dev);
 	cmpxchg(&dev->error, 0, -ENODEV);
 	flush_work(&dev->wedge_work);
 }

@@ -34,10 +34,11 @@ static int status_to_errno(const struct svgpu_task *task, u32 status)
 	switch (status) {
 	case SVGPU_DONE_OK:
 		return 0;
+	/* Of a fault that nobody failed, and canceled where no queue ends: lies. */
 	case SVGPU_DONE_FAULT:
-		return task->fault_error ?: -EFAULT;
+		return task->fault_error ?: READ_ONCE(task->queue->error) ?: -EIO;
 	case SVGPU_DONE_CANCELED:
-		return -ECANCELED;
+		return READ_ONCE(task->queue->error) ?: -EIO;
 	case SVGPU_DONE_INVALID:
 		return -EINVAL;
 	case SVGPU_DONE_LIMIT:

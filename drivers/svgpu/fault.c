@@ -4,7 +4,8 @@
  * exactly once.
  *
  * Checked, since the device may report nonsense: an id out of range, an access
- * that does not exist, a context or queue that nobody owns is *garbage*, which
+ * that does not exist, a context or queue that nobody owns, a job of another
+ * queue is *garbage*, which
  * is counted, logged and answered FAIL. A context or queue that is just ending
  * is not garbage but *stale*: its entry was in the ring before the device
  * acknowledged the end.
@@ -97,6 +98,9 @@ static int check(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
 		return -EINVAL;
 	rec->vm = vm;
 	if (e->queue >= dev->queue_count || e->access > SVGPU_ATOMIC)
+		return -EINVAL;
+	/* A job of another queue is none of this one's: job.c makes cookies. */
+	if (!rec->injected && lower_32_bits(e->cookie) != e->queue)
 		return -EINVAL;
 	queue = svgpu_queue_of_hw(dev, e->queue);
 	if (!queue)

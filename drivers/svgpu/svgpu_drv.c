@@ -19,8 +19,19 @@ static char *tables = "vram";
 module_param(tables, charp, 0444);
 MODULE_PARM_DESC(tables, "where page tables lie: vram (default) or system");
 
+/* Longer than this would look like a lock-up: some wait without sleeping. */
+static int set_timeout(const char *text, const struct kernel_param *param)
+{
+	return param_set_uint_minmax(text, param, 100, 15000);
+}
+
+static const struct kernel_param_ops timeout_ops = {
+	.set = set_timeout,
+	.get = param_get_uint,
+};
+
 unsigned int svgpu_timeout_ms = 5000;
-module_param_named(flush_timeout_ms, svgpu_timeout_ms, uint, 0444);
+module_param_cb(flush_timeout_ms, &timeout_ops, &svgpu_timeout_ms, 0644);
 MODULE_PARM_DESC(flush_timeout_ms,
 		 "a device that does not answer for so long is given up (100 to 15000, default 5000)");
 
@@ -149,10 +160,8 @@ static int svgpu_bring_up(struct svgpu_device *dev)
 		return ret;
 	pci_set_master(dev->pdev);
 	ret = svgpu_device_start(dev);
-	if (ret) {
-		pci_clear_master(dev->pdev);
+	if (ret)
 		free_interrupts(dev);
-	}
 	return ret;
 }
 
@@ -236,12 +245,6 @@ static int __init svgpu_init(void)
 	svgpu_tables_in_vram = !strcmp(tables, "vram");
 	if (!svgpu_tables_in_vram && strcmp(tables, "system")) {
 		pr_err("svgpu: tables=%s: neither vram nor system\n", tables);
-		return -EINVAL;
-	}
-	/* Longer than this would look like a lock-up: some wait without sleeping. */
-	if (svgpu_timeout_ms < 100 || svgpu_timeout_ms > 15000) {
-		pr_err("svgpu: flush_timeout_ms=%u: not from 100 to 15000\n",
-		       svgpu_timeout_ms);
 		return -EINVAL;
 	}
 	return pci_register_driver(&svgpu_pci_driver);

@@ -39,7 +39,9 @@ static int try_push(struct svgpu_device *dev, struct svgpu_sync *op)
 	if (!room)
 		room = svgpu_ring_room(&sync->ring);
 	if (room > 0) {
-		op->seq = ++sync->seq;
+		op->seq = sync->seq + 1;
+		/* Before the device can see it: svgpu_sync_done() compares without the lock. */
+		WRITE_ONCE(sync->seq, op->seq);
 		svgpu_ring_push(&sync->ring, op);
 	}
 	spin_unlock(&sync->lock);
@@ -78,14 +80,21 @@ u64 svgpu_sync_begin(struct svgpu_device *dev, struct svgpu_sync *op)
 	return op->seq;
 }
 
-/* Has the device done operation @seq? Pairs with its release store of SYNC_DONE. */
+/*
+ * Has the device done operation @seq? Pairs with its release store of SYNC_DONE. An
+ * acknowledge of what nobody has asked for yet vouches for nothing: the device lies.
+ */
 bool svgpu_sync_done(struct svgpu_device *dev, u64 seq)
 {
-	bool done = readq(dev->bar + SVGPU_REG_SYNC_DONE) >= seq;
+	u64 done = readq(dev->bar + SVGPU_REG_SYNC_DONE);
 
 	/* What the operation promises is true for what we read from here on. */
 	rmb();
-	return done;
+	if (done > READ_ONCE(dev->sync.seq)) {
+		svgpu_device_wedge(dev, "it acknowledges what nobody asked for");
+		return false;
+	}
+	return done >= seq;
 }
 
 /**

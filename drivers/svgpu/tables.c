@@ -217,8 +217,11 @@ static bool lost(void *backend)
 	 * device, which changes its generation before it touches VRAM again.
 	 */
 	rmb();
-	return readq(vm->dev->bar + SVGPU_REG_GENERATION) !=
-	       vm->dev->generation;
+	if (readq(vm->dev->bar + SVGPU_REG_GENERATION) == vm->dev->generation)
+		return false;
+	/* It says so. What follows gives pages back without a flush: see to it that it is true. */
+	svgpu_device_wedge(vm->dev, "it was started again");
+	return true;
 }
 
 /* What a device loses when it is reset; tables in system memory stay. */

@@ -9,6 +9,7 @@
  *
  *   0x000000  registers (one page)
  *   0x001000  five rings, see SVGPU_*_RING
+ *   0x0ff000  the bus page, which the device cannot write
  *   0x100000  VRAM, to the end of the BAR
  *
  * Rings have one producer and one consumer. An index counts entries for ever
@@ -24,6 +25,17 @@
  * an acknowledged epoch the device neither reads rings nor touches memory. A
  * device that starts (or starts again) adds one to GENERATION and writes
  * EPOCH_ACK = 0: work of an older generation is lost.
+ *
+ * The bus: an epoch asks the device, and a device may lie. What it cannot get
+ * around is its bus interface, which does what a bridge does for a function whose
+ * bus mastering is off. ivshmem does not show it the bit in the PCI command
+ * register, so the driver, after clearing that, also writes the next odd number to
+ * SVGPU_REG_BUS and rings SVGPU_BELL_BUS: off. Once SVGPU_REG_BUS_ACK has this
+ * number, the device reaches neither memory nor its BAR, nor will it ever again
+ * with anything that it knew. The next even number is on: a device that has just
+ * been started, of a new generation, without an epoch; MAGIC is 0 until it is up.
+ * The bus interface alone writes SVGPU_REG_BUS_ACK, and it holds no more than the
+ * last number.
  */
 #ifndef SVGPU_REGS_H
 #define SVGPU_REGS_H
@@ -45,6 +57,7 @@
 #define SVGPU_BELL_SYNC		0	/* sync ring or EPOCH written */
 #define SVGPU_BELL_JOB		1
 #define SVGPU_BELL_REPLY	2
+#define SVGPU_BELL_BUS		3	/* SVGPU_REG_BUS written; the bus interface hears it */
 #define SVGPU_VECTOR_FAULT	0
 #define SVGPU_VECTOR_DONE	1
 #define SVGPU_VECTORS		4	/* as QEMU is told; 2 and 3 are spare */
@@ -62,6 +75,14 @@
 #define SVGPU_REG_EPOCH		0x100	/* H u64 */
 #define SVGPU_REG_EPOCH_ACK	0x140	/* D u64 */
 #define SVGPU_REG_SYNC_DONE	0x180	/* D u64: .seq of the last finished sync operation */
+
+/* The bus page. B: written by the bus interface. */
+#define SVGPU_BUS_PAGE		0xff000
+#define SVGPU_BUS_PAGE_BYTES	0x1000
+#define SVGPU_REG_BUS		0xff000	/* H u64: odd: off, even: on */
+#define SVGPU_REG_BUS_ACK	0xff040	/* B u64 */
+#define SVGPU_REG_BUS_MAGIC	0xff080	/* B u64, there before the machine is */
+#define SVGPU_BUS_MAGIC		0x5355425550475653ull /* "SVGPUBUS" */
 
 /* VRAM: device addresses with aperture SVGPU_VRAM count from SVGPU_VRAM_OFFSET. */
 #define SVGPU_VRAM_OFFSET	0x100000

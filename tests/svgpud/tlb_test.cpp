@@ -17,7 +17,7 @@ class tlb_rig : public testing::Test {
 protected:
 	tlb_rig()
 		: memory(rig.ram(), rig.vram())
-		, space(memory, 1)
+		, space(memory, 1, violated)
 		, pages(rig)
 	{
 		EXPECT_TRUE(space.set_root(pages.root(), SVGPU_SYSTEM));
@@ -42,6 +42,7 @@ protected:
 
 	memory_rig rig;
 	physical memory;
+	violation_report violated = [](const std::string &what) { ADD_FAILURE() << what; };
 	address_space space;
 	tables pages;
 };

@@ -16,7 +16,7 @@ class walker : public testing::TestWithParam<unsigned> {
 protected:
 	walker()
 		: memory(rig.ram(), rig.vram())
-		, space(memory, 1)
+		, space(memory, 1, violated)
 		, pages(rig, GetParam())
 	{
 		EXPECT_TRUE(space.set_root(pages.root(), pages.aperture()));
@@ -52,6 +52,7 @@ protected:
 
 	memory_rig rig;
 	physical memory;
+	violation_report violated = [](const std::string &what) { ADD_FAILURE() << what; };
 	address_space space;
 	tables pages;
 };

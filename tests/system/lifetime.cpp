@@ -39,12 +39,13 @@ std::string parameters_of(const std::string &name)
 	return out;
 }
 
-int host_control(const std::string &what)
-{
-	return command({"/bin/hostctl", "gpu", what}, 30s);
-}
-
 } // namespace
+
+void ask_host(std::vector<std::string> request)
+{
+	request.insert(request.begin(), {"/bin/hostctl", "gpu"});
+	ASSERT_EQ(command(request, 30s), 0) << "/bin/hostctl gpu " << request[2];
+}
 
 modules::modules()
 {
@@ -90,12 +91,12 @@ bool modules::loaded() const
 
 void kill_gpu()
 {
-	ASSERT_EQ(host_control("kill"), 0) << "/bin/hostctl gpu kill";
+	ask_host({"kill"});
 }
 
 void restart_gpu()
 {
-	ASSERT_EQ(host_control("restart"), 0) << "/bin/hostctl gpu restart";
+	ask_host({"restart"});
 }
 
 void expect_working()

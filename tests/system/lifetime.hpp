@@ -7,6 +7,7 @@
 #define SVM_TESTS_SYSTEM_LIFETIME_HPP
 
 #include <string>
+#include <vector>
 
 #include "harness.hpp"
 
@@ -29,6 +30,7 @@ private:
 };
 
 // What the host does to the virtual GPU; fails the test where the host cannot be reached.
+void ask_host(std::vector<std::string> request);
 void kill_gpu();
 void restart_gpu();
 

@@ -12,6 +12,7 @@
 #include <exception>
 #include <fcntl.h>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 
 namespace {
@@ -30,6 +31,8 @@ struct command_line {
 	unsigned engines = 4;
 	std::string log_file;
 	bool duplicate_faults = false;
+	std::string evil;
+	std::string evil_file;
 };
 
 std::string check_ram_size(const std::string &text)
@@ -56,6 +59,16 @@ std::string check_bar_size(const std::string &text)
 	return {};
 }
 
+std::string check_evil(const std::string &text)
+{
+	try {
+		svgpu::parse_evil(text);
+	} catch (const std::invalid_argument &e) {
+		return e.what();
+	}
+	return {};
+}
+
 void declare(CLI::App &app, command_line &line)
 {
 	app.add_option("--socket", line.socket, "UNIX socket that QEMU connects to")->required();
@@ -71,6 +84,12 @@ void declare(CLI::App &app, command_line &line)
 		->check(CLI::Range(1u, 64u));
 	app.add_option("--log", line.log_file, "append the log here instead of stderr");
 	app.add_flag("--duplicate-faults", line.duplicate_faults, "report every fault twice, under two ids");
+	auto *evil = app.add_option("--evil", line.evil,
+				    "lie, as SEED decides: every lie that a driver can be asked to bear, or those named")
+			     ->check(CLI::Validator(check_evil, "SEED[:LIE,...]"));
+	app.add_option("--evil-file", line.evil_file,
+		       "read what --evil takes from this file whenever the device starts; empty or not there: no lies")
+		->excludes(evil);
 }
 
 svgpu::descriptor open_log(const std::string &file)
@@ -83,7 +102,7 @@ svgpu::descriptor open_log(const std::string &file)
 	return svgpu::descriptor(fd);
 }
 
-void run(const command_line &line)
+bool run(const command_line &line)
 {
 	svgpu::descriptor log_file = open_log(line.log_file);
 	svgpu::log log(log_file.get());
@@ -93,12 +112,17 @@ void run(const command_line &line)
 
 	worker.device.engines = line.engines;
 	worker.device.duplicate_faults = line.duplicate_faults;
+	worker.evil_file = line.evil_file;
+	if (!line.evil.empty()) {
+		worker.device.evil = svgpu::parse_evil(line.evil);
+		fmt::print("svgpud: lies, --evil {}\n", worker.device.evil.describe());
+	}
 
 	svgpu::supervisor supervisor(line.socket, std::move(worker), log);
 
 	fmt::print("svgpud: listening\n");
 	std::fflush(stdout);
-	supervisor.run();
+	return supervisor.run();
 }
 
 } // namespace
@@ -111,7 +135,10 @@ int main(int argc, char **argv)
 	declare(app, line);
 	CLI11_PARSE(app, argc, argv);
 	try {
-		run(line);
+		if (!run(line)) {
+			fmt::print(stderr, "svgpud: the device was broken, see its log for VIOLATION\n");
+			return 3;
+		}
 	} catch (const std::exception &e) {
 		fmt::print(stderr, "svgpud: {}\n", e.what());
 		return 1;

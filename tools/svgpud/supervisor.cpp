@@ -2,12 +2,16 @@
 // The event loop: signals by signalfd, the socket, the guest's connection.
 #include "supervisor.hpp"
 
+#include "model/ring.hpp"
+
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <exception>
+#include <fstream>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -105,9 +109,11 @@ supervisor::supervisor(std::filesystem::path socket, worker_options options, con
 	, options_(std::move(options))
 	, log_(log)
 	, plug_(make_plug(options_.bar_bytes))
+	, registers_(plug_.bar, SVGPU_VRAM_OFFSET)
 	, signals_(watch_signals())
 	, listener_(listen_on(path_))
 {
+	shared_word<std::uint64_t>(registers_.bytes().data() + SVGPU_REG_BUS_MAGIC).store(SVGPU_BUS_MAGIC);
 }
 
 supervisor::~supervisor()
@@ -116,13 +122,14 @@ supervisor::~supervisor()
 	::unlink(path_.c_str());
 }
 
-void supervisor::run()
+bool supervisor::run()
 {
 	for (;;) {
 		// poll() passes over negative descriptors: no guest yet.
-		std::array<pollfd, 3> events = { { { signals_.get(), POLLIN, 0 },
+		std::array<pollfd, 4> events = { { { signals_.get(), POLLIN, 0 },
 						   { listener_.get(), POLLIN, 0 },
-						   { guest_.get(), POLLIN, 0 } } };
+						   { guest_.get(), POLLIN, 0 },
+						   { plug_.bells[SVGPU_BELL_BUS].get(), POLLIN, 0 } } };
 
 		if (::poll(events.data(), events.size(), -1) < 0) {
 			if (errno == EINTR)
@@ -130,11 +137,14 @@ void supervisor::run()
 			fail("cannot wait for events");
 		}
 		if (events[0].revents && !handle_signal())
-			return;
+			return !broken_;
 		if (events[2].revents && guest_left()) {
 			log_("the guest has left");
-			return;
+			reap_worker();
+			return !broken_;
 		}
+		if (events[3].revents)
+			handle_bus();
 		if (events[1].revents)
 			handle_connection();
 	}
@@ -148,9 +158,11 @@ bool supervisor::handle_signal()
 		return true;
 	switch (info.ssi_signo) {
 	case SIGUSR1:
+		wanted_ = false;
 		kill_worker();
 		return true;
 	case SIGUSR2:
+		wanted_ = true;
 		start_worker();
 		return true;
 	case SIGCHLD:
@@ -181,6 +193,7 @@ void supervisor::handle_connection()
 	}
 	guest_ = std::move(client);
 	log_("the guest is connected");
+	wanted_ = true;
 	start_worker();
 }
 
@@ -193,14 +206,63 @@ bool supervisor::guest_left()
 	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+// Whatever was asked for in between, the last number counts.
+void supervisor::handle_bus()
+{
+	std::byte *bar = registers_.bytes().data();
+	auto acknowledged = shared_word<std::uint64_t>(bar + SVGPU_REG_BUS_ACK);
+	eventfd_t rings;
+
+	(void)::eventfd_read(plug_.bells[SVGPU_BELL_BUS].get(), &rings);
+	// Acquire: pairs with the driver's release of BUS.
+	std::uint64_t asked = shared_word<std::uint64_t>(bar + SVGPU_REG_BUS).load(std::memory_order_acquire);
+
+	if (asked == acknowledged.load(std::memory_order_relaxed))
+		return;
+	// On after on is off and on: the driver may not have waited for the off.
+	kill_worker();
+	// What a device left there that is no more: whoever looks for one waits for the next.
+	shared_word<std::uint64_t>(bar + SVGPU_REG_MAGIC).store(0, std::memory_order_relaxed);
+	bus_on_ = asked % 2 == 0;
+	log_("the bus is {}", bus_on_ ? "on" : "off");
+	// Release: pairs with the driver's acquire: all that the device wrote to memory was written before.
+	acknowledged.store(asked, std::memory_order_release);
+	if (bus_on_ && wanted_)
+		start_worker();
+}
+
+// What the device is to be this time. False: what was asked for makes no sense, and there is no device.
+bool supervisor::choose_lies()
+{
+	std::string text;
+
+	if (options_.evil_file.empty())
+		return true;
+
+	std::ifstream file(options_.evil_file);
+
+	std::getline(file, text);
+	try {
+		options_.device.evil = text.empty() ? evil_plan() : parse_evil(text);
+	} catch (const std::invalid_argument &e) {
+		log_("the device is not started: {}: {}", options_.evil_file.string(), e.what());
+		return false;
+	}
+	return true;
+}
+
 void supervisor::start_worker()
 {
 	pid_t parent = ::getpid();
 
-	if (worker_ || !guest_) {
-		log_("the device is not started: {}", worker_ ? "it runs" : "no guest is connected");
+	if (worker_ || !guest_ || !bus_on_) {
+		log_("the device is not started: {}", worker_ ? "it runs" :
+						      !guest_ ? "no guest is connected" :
+								"the bus is off");
 		return;
 	}
+	if (!choose_lies())
+		return;
 	worker_ = ::fork();
 	if (worker_ < 0) {
 		worker_ = 0;
@@ -230,11 +292,15 @@ void supervisor::start_worker()
 
 void supervisor::kill_worker()
 {
+	int status = 0;
+
 	if (!worker_)
 		return;
 	::kill(worker_, SIGKILL);
-	while (::waitpid(worker_, nullptr, 0) < 0 && errno == EINTR)
+	// Returns when the last of its threads is gone.
+	while (::waitpid(worker_, &status, 0) < 0 && errno == EINTR)
 		;
+	broken_ |= WIFEXITED(status) && WEXITSTATUS(status) == broken_device;
 	log_("the device was killed");
 	worker_ = 0;
 }
@@ -245,11 +311,18 @@ void supervisor::reap_worker()
 
 	if (!worker_ || ::waitpid(worker_, &status, WNOHANG) != worker_)
 		return;
-	if (WIFSIGNALED(status))
-		log_("the device died of signal {}", WTERMSIG(status));
-	else
-		log_("the device ended with status {}", WEXITSTATUS(status));
 	worker_ = 0;
+	if (WIFSIGNALED(status)) {
+		log_("the device died of signal {}", WTERMSIG(status));
+		wanted_ = false;
+	} else if (WEXITSTATUS(status) == evil_death) {
+		log_("the device died, as a lie");
+		start_worker();
+	} else {
+		log_("the device ended with status {}", WEXITSTATUS(status));
+		broken_ |= WEXITSTATUS(status) == broken_device;
+		wanted_ = false;
+	}
 }
 
 } // namespace svgpu

@@ -5,6 +5,9 @@
 #include "ivshmem_transport.hpp"
 #include "shared_memory.hpp"
 
+#include <cerrno>
+#include <sys/mman.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -35,6 +38,11 @@ descriptor await_ram(const worker_options &options, const log &log)
 void run_worker(const worker_options &options, const ivshmem_plug &plug, const log &log)
 {
 	mapping bar(plug.bar, options.bar_bytes);
+
+	// What the bus interface says there is not the device's to write, whatever it writes elsewhere.
+	if (::mprotect(bar.bytes().data() + SVGPU_BUS_PAGE, SVGPU_BUS_PAGE_BYTES, PROT_READ))
+		throw std::system_error(errno, std::generic_category(), "cannot protect the bus page");
+
 	mapping ram(await_ram(options, log), options.ram_bytes);
 	ivshmem_transport machine(bar.bytes(), ram.bytes(), plug);
 	device gpu(machine, log, options.device);

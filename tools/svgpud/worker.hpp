@@ -16,6 +16,8 @@ struct worker_options {
 	std::size_t ram_bytes = 0;
 	std::size_t bar_bytes = 0;
 	device_options device;
+	// Read at each start of the device: SEED[:LIE,…], or empty for an honest one. No path: `device` says it.
+	std::filesystem::path evil_file;
 };
 
 // Waits for the guest's RAM to appear, then is the device until the process is killed.

@@ -5,6 +5,8 @@
 #include "model/ring.hpp"
 #include "model/xe2.hpp"
 
+#include <fmt/format.h>
+
 namespace svgpu {
 namespace {
 
@@ -45,6 +47,39 @@ void address_space::invalidate(std::uint64_t start, std::uint64_t end)
 	gate.open();
 }
 
+flush_ledger::clock address_space::begin_invalidation()
+{
+	std::lock_guard hold(lock_);
+
+	return ledger_.begin();
+}
+
+void address_space::acknowledge(std::uint64_t start, std::uint64_t end, flush_ledger::clock begun)
+{
+	std::lock_guard hold(lock_);
+
+	ledger_.acknowledge(start, end, begun);
+	if (tlb_.holds(start, end, begun))
+		violated_(fmt::format("the TLB holds a part of [{:#x}, {:#x}) after its invalidation", start, end));
+	// Release: pairs with acknowledged(): whoever sees the number finds the ledger's entry.
+	acknowledged_.fetch_add(1, std::memory_order_release);
+}
+
+void address_space::check_locked(const char *what, std::uint64_t start, std::uint64_t end,
+				 flush_ledger::clock born) const
+{
+	if (born < ledger_.latest(start, end))
+		violated_(fmt::format("a {} of [{:#x}, {:#x}) is used after its invalidation was acknowledged", what,
+				      start, end));
+}
+
+void address_space::check(const translation &page)
+{
+	std::lock_guard hold(lock_);
+
+	check_locked("translation", page.va, page.va + (1ull << page.lg2), page.born);
+}
+
 bool address_space::allows(const translation &page, svgpu_access access)
 {
 	return access == SVGPU_READ || (page.write && (access == SVGPU_WRITE || page.atomic));
@@ -57,8 +92,10 @@ translated address_space::translate(std::uint64_t va, svgpu_access access)
 
 	std::lock_guard hold(lock_);
 
-	if (const translation *page = tlb_.find(va))
+	if (const translation *page = tlb_.find(va)) {
+		check_locked("translation", page->va, page->va + (1ull << page->lg2), page->born);
 		return { .verdict = allows(*page, access) ? verdict::ok : verdict::fault, .hit = true, .page = *page };
+	}
 	return walk(va, access);
 }
 
@@ -66,6 +103,9 @@ translated address_space::walk(std::uint64_t va, svgpu_access access)
 {
 	const table_pointer *known = tlb_.find_table(va);
 	table_pointer table = known ? *known : root_;
+
+	if (known)
+		check_locked("table", tlb::table_start(va, known->level), tlb::table_end(va, known->level), known->born);
 
 	// At most one round per level: each finds a table of the next lower one, or ends.
 	for (;;) {
@@ -90,7 +130,8 @@ translated address_space::walk(std::uint64_t va, svgpu_access access)
 					     .aperture = e.aperture,
 					     .write = e.write && table.write,
 					     .atomic = e.atomic,
-					     .null = e.null };
+					     .null = e.null,
+					     .born = ledger_.now() };
 
 			tlb_.keep(page);
 			return { .verdict = allows(page, access) ? verdict::ok : verdict::fault, .page = page };
@@ -99,7 +140,8 @@ translated address_space::walk(std::uint64_t va, svgpu_access access)
 			  .address = e.address,
 			  .aperture = e.aperture,
 			  .compact = e.compact,
-			  .write = table.write && e.write };
+			  .write = table.write && e.write,
+			  .born = ledger_.now() };
 		tlb_.keep_table(va, table);
 	}
 }

@@ -6,15 +6,20 @@
 //    that began before an invalidation cannot leave its result behind after it.
 //  - A kept translation that denies an access is a fault; the walker does not look whether the table allows it by now.
 //    The driver has to invalidate when it widens a permission.
+//  - Every use of a translation, and every acknowledge, is checked against the ledger of acknowledged invalidations.
 #pragma once
 
 #include "hw/svgpu_regs.h"
 #include "model/access_gate.hpp"
+#include "model/flush_ledger.hpp"
 #include "model/physical.hpp"
 #include "model/tlb.hpp"
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <mutex>
+#include <string>
 
 namespace svgpu {
 
@@ -32,11 +37,15 @@ struct translated {
 	std::uint64_t address = 0;
 };
 
+// A translation outlived an acknowledged invalidation: the device is broken, or tells lie::false_ack.
+using violation_report = std::function<void(const std::string &)>;
+
 class address_space {
 public:
-	address_space(const physical &memory, unsigned slots)
+	address_space(const physical &memory, unsigned slots, const violation_report &violated)
 		: gate(slots)
 		, memory_(memory)
+		, violated_(violated)
 	{
 	}
 
@@ -44,8 +53,16 @@ public:
 	bool set_root(std::uint64_t address, unsigned aperture);
 	void invalidate(std::uint64_t start, std::uint64_t end);
 
+	// Around invalidate(), by whoever acknowledges it: before it, and before the driver can see the acknowledge.
+	flush_ledger::clock begin_invalidation();
+	void acknowledge(std::uint64_t start, std::uint64_t end, flush_ledger::clock begun);
+
 	// Inside the gate. `va` may be anything.
 	translated translate(std::uint64_t va, svgpu_access access);
+
+	// For who keeps a translation of his own: changes with each acknowledge, and then check() it before its next use.
+	std::uint64_t acknowledged() const { return acknowledged_.load(std::memory_order_acquire); }
+	void check(const translation &page);
 
 	static bool allows(const translation &page, svgpu_access access);
 
@@ -55,11 +72,15 @@ public:
 
 private:
 	translated walk(std::uint64_t va, svgpu_access access);
+	void check_locked(const char *what, std::uint64_t start, std::uint64_t end, flush_ledger::clock born) const;
 
 	const physical &memory_;
 	std::mutex lock_; // tlb_ and root_ among engines; invalidations exclude engines by the gate
 	tlb tlb_;
 	table_pointer root_;
+	flush_ledger ledger_; // lock_
+	std::atomic<std::uint64_t> acknowledged_{ 0 };
+	const violation_report &violated_;
 };
 
 } // namespace svgpu

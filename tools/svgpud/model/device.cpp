@@ -2,6 +2,7 @@
 // Bringing the device up and down, epochs, and the threads that serve the rings.
 #include "model/device.hpp"
 
+#include <cstdlib>
 #include <cstring>
 
 namespace svgpu {
@@ -29,17 +30,25 @@ template <class Word> std::atomic_ref<Word> device::reg(unsigned offset)
 device::device(transport &machine, const log &log, device_options options)
 	: machine_(machine)
 	, log_(log)
+	, liar_(options.evil)
+	, die_(options.die ? options.die : [] { std::_Exit(evil_death); })
+	, violated_([this, broken = options.broken](const std::string &what) {
+		log_("VIOLATION: {}", what);
+		if (!broken)
+			std::_Exit(broken_device);
+		broken();
+	})
 	, bar_(machine.bar())
 	, vram_(bar_.subspan(SVGPU_VRAM_OFFSET))
 	, memory_(machine.ram(), vram_)
 	, syncs_(bar_.data() + SVGPU_SYNC_RING)
 	, jobs_in_(bar_.data() + SVGPU_JOB_RING)
 	, replies_(bar_.data() + SVGPU_REPLY_RING)
-	, dones_(bar_.data() + SVGPU_DONE_RING)
-	, faults_(machine, log, options.duplicate_faults ? 2 : 1)
+	, dones_(bar_.data() + SVGPU_DONE_RING, liar_, stream::done)
+	, faults_(machine, log, options.duplicate_faults ? 2 : 1, liar_)
 	, scheduler_(options.engines, options.queues, options.programs, faults_, log,
 		     [this](const svgpu_done &done) { report_done(done); })
-	, sync_(memory_, vram_, options.contexts, options.engines, scheduler_, log)
+	, sync_(memory_, vram_, options.contexts, options.engines, scheduler_, violated_, log)
 {
 	come_up(options);
 	threads_.emplace_back([this] { serve_sync(); });
@@ -76,14 +85,17 @@ void device::come_up(const device_options &options)
 	reg<std::uint64_t>(SVGPU_REG_MAGIC).store(SVGPU_MAGIC, std::memory_order_release);
 	log_("device is up: generation {}, {} engines, {} MiB of VRAM",
 	     generation.load(std::memory_order_relaxed), options.engines, vram_.size() >> 20);
+	if (liar_)
+		log_("it lies: --evil {}", liar_.plan().describe());
 }
 
 void device::serve_sync()
 {
 	while (!stopping()) {
 		do {
-			serve_epoch();
-		} while (!stopping() && serve_sync_entry());
+			if (!deaf_)
+				serve_epoch();
+		} while (!stopping() && !deaf_ && serve_sync_entry());
 		machine_.wait(SVGPU_BELL_SYNC, transport::for_ever);
 	}
 }
@@ -142,17 +154,59 @@ bool device::serve_sync_entry()
 
 	if (state == ring_state::empty)
 		return false;
+
+	std::uint64_t message = sync_messages_++;
+
+	if (breaks_off(op, message))
+		return false;
 	if (state == ring_state::malformed) {
 		sync_.refuse(op, "the ring's tail is too far ahead, entries are lost");
 	} else {
 		drain_jobs_of(op);
-		status = sync_.execute(op);
+		status = sync_.execute(op, liar_.tells(lie::false_ack, stream::sync, message));
 	}
+	if (liar_.tells(lie::malformed, stream::sync, message))
+		status = static_cast<svgpu_sync_status>(liar_.word(stream::sync, message, 0) | 2);
+	if (liar_.tells(lie::late_ack, stream::sync, message))
+		std::this_thread::sleep_for(1ms * (liar_.word(stream::sync, message, 1) % 400));
+	sync_.acknowledge();
 	shared_word<std::uint32_t>(syncs_.slot() + offsetof(svgpu_sync, status))
 		.store(status, std::memory_order_relaxed);
 	// Release: pairs with the driver's acquire of SYNC_DONE: the status, and all that the operation did, are there.
 	reg<std::uint64_t>(SVGPU_REG_SYNC_DONE).store(op.seq, std::memory_order_release);
 	syncs_.pop();
+	if (liar_.tells(lie::index, stream::sync, message))
+		syncs_.garble(static_cast<std::uint32_t>(liar_.word(stream::sync, message, 2)));
+	return true;
+}
+
+// A liar's last word: the operation is not done, nor is anything that comes after it, and the engines go on with what
+// they know.
+bool device::breaks_off(const svgpu_sync &op, std::uint64_t message)
+{
+	auto tells = [&](lie what) { return liar_.tells(what, stream::sync, message); };
+	std::uint64_t word = liar_.word(stream::sync, message, 3);
+	const char *how;
+
+	// Asked for by name, this is about invalidations, and the rest works until then.
+	if (!liar_ || (op.op != SVGPU_SYNC_INVALIDATE && !liar_.mixed()))
+		return false;
+	if (tells(lie::no_ack)) {
+		how = "not acknowledged";
+	} else if (tells(lie::wild_ack)) {
+		how = "acknowledged with a wild number";
+		reg<std::uint64_t>(SVGPU_REG_SYNC_DONE).store(op.seq + (1ull << 32) + word % 1000000, std::memory_order_release);
+	} else if (tells(lie::epoch)) {
+		how = "answered with another epoch";
+		reg<std::uint64_t>(SVGPU_REG_EPOCH_ACK).store(epoch_ ^ (word | 1), std::memory_order_release);
+	} else if (tells(lie::generation)) {
+		how = "answered with another generation";
+		reg<std::uint64_t>(SVGPU_REG_GENERATION).fetch_add(1 + word % 1000, std::memory_order_release);
+	} else {
+		return false;
+	}
+	log_("lie: sync {} (operation {}) is {}; listens to nothing from now on", op.seq, op.op, how);
+	deaf_ = true;
 	return true;
 }
 
@@ -208,7 +262,7 @@ bool device::room_for_done()
 		done_complained_ = true;
 		return false;
 	}
-	return taken_ - dones_.taken() < SVGPU_DONE_ENTRIES;
+	return taken_ + dones_.extra() - dones_.taken() < SVGPU_DONE_ENTRIES / (liar_ ? 2 : 1);
 }
 
 device::step device::serve_job_entry()
@@ -231,19 +285,25 @@ device::step device::serve_job_entry()
 	if (state == ring_state::malformed || !scheduler_.submit(job))
 		report_done({ .cookie = job.cookie, .status = SVGPU_DONE_INVALID });
 	jobs_in_.pop();
+	if (std::uint64_t message = job_messages_++; liar_.tells(lie::index, stream::job, message))
+		jobs_in_.garble(static_cast<std::uint32_t>(liar_.word(stream::job, message, 0)));
 	return step::taken;
 }
 
 void device::report_done(const svgpu_done &done)
 {
+	bool quiet;
+
 	{
 		std::lock_guard hold(done_lock_);
 
 		// Room was made sure of when the job was taken; only a head that the driver garbled since can refuse.
-		if (!dones_.push(done))
+		if (!dones_.say(done))
 			log_("done ring: no room for the end of job {:#x}", done.cookie);
+		quiet = dones_.quiet();
 	}
-	machine_.interrupt(SVGPU_VECTOR_DONE);
+	if (!quiet)
+		machine_.interrupt(SVGPU_VECTOR_DONE);
 }
 
 void device::serve_replies()
@@ -272,6 +332,8 @@ bool device::serve_reply_entry()
 	else
 		faults_.reply(reply);
 	replies_.pop();
+	if (std::uint64_t message = reply_messages_++; liar_.tells(lie::index, stream::reply, message))
+		replies_.garble(static_cast<std::uint32_t>(liar_.word(stream::reply, message, 0)));
 	return true;
 }
 
@@ -279,10 +341,39 @@ void device::beat()
 {
 	auto heartbeat = reg<std::uint64_t>(SVGPU_REG_HEARTBEAT);
 
-	while (!stopping()) {
+	bool stands_still = false;
+
+	for (std::uint64_t tick = 0; !stopping(); ++tick) {
+		if (liar_)
+			lie_in_time(tick);
+		stands_still |= liar_.tells(lie::heart, stream::beat, tick);
 		// Only this thread writes it; relaxed: it orders nothing.
-		heartbeat.store(heartbeat.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+		if (!stands_still)
+			heartbeat.store(heartbeat.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 		std::this_thread::sleep_for(50ms);
+	}
+}
+
+void device::lie_in_time(std::uint64_t tick)
+{
+	bool due, dying;
+
+	{
+		std::lock_guard hold(done_lock_);
+
+		due = dones_.tick();
+		dying = dones_.dying();
+	}
+	if (due)
+		machine_.interrupt(SVGPU_VECTOR_DONE);
+	faults_.tick();
+	for (unsigned vector = 0; vector < SVGPU_VECTORS; ++vector) {
+		if (liar_.tells(lie::interrupt, stream::beat, tick * SVGPU_VECTORS + vector))
+			machine_.interrupt(vector);
+	}
+	if (dying || faults_.dying()) {
+		log_("lie: dies");
+		die_();
 	}
 }
 

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "hw/svgpu_regs.h"
+#include "model/evil.hpp"
 #include "model/fault_unit.hpp"
 #include "model/log.hpp"
 #include "model/physical.hpp"
@@ -25,11 +26,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 namespace svgpu {
+
+// How the process ends where it found itself out.
+constexpr int broken_device = 43;
 
 struct device_options {
 	unsigned engines = 4;
@@ -37,6 +42,10 @@ struct device_options {
 	unsigned queues = 1024;
 	bool duplicate_faults = false;
 	program_set programs = builtin_programs();
+	evil_plan evil; // none: an honest device
+	// How it ends when it dies as a lie, and when a translation has outlived an acknowledged invalidation.
+	std::function<void()> die;
+	std::function<void()> broken;
 };
 
 class device {
@@ -60,6 +69,7 @@ private:
 	void serve_epoch();
 	void enter_epoch(std::uint64_t epoch);
 	bool serve_sync_entry();
+	bool breaks_off(const svgpu_sync &op, std::uint64_t message);
 	void drain_jobs_of(const svgpu_sync &op);
 
 	void serve_jobs();
@@ -70,16 +80,22 @@ private:
 	void serve_replies();
 	bool serve_reply_entry();
 	void beat();
+	void lie_in_time(std::uint64_t tick);
 	bool stopping() const { return stop_.load(std::memory_order_acquire); }
 
 	transport &machine_;
 	const log &log_;
+	const liar liar_;
+	const std::function<void()> die_;
+	const violation_report violated_;
 	std::span<std::byte> bar_;
 	std::span<std::byte> vram_;
 	physical memory_;
 	std::atomic<bool> stop_{ false };
 
 	std::uint64_t epoch_ = 0; // the sync thread's
+	std::uint64_t sync_messages_ = 0; // the sync thread's
+	bool deaf_ = false; // the sync thread's: a liar that listens to nothing any more
 	std::uint64_t stale_epoch_ = 0; // what an older generation acknowledged last: not to be acknowledged again
 
 	// Lock order: job_lock_, reply_lock_, the scheduler's, done_lock_.
@@ -88,12 +104,14 @@ private:
 	std::mutex done_lock_; // dones_
 	bool live_ = false; // written under job_lock_ and reply_lock_, read under either
 	std::uint32_t taken_ = 0; // jobs, of this epoch
+	std::uint64_t job_messages_ = 0; // job_lock_
+	std::uint64_t reply_messages_ = 0; // reply_lock_
 	bool done_complained_ = false; // job_lock_
 
 	consumer<svgpu_sync, SVGPU_SYNC_ENTRIES> syncs_;
 	consumer<svgpu_job, SVGPU_JOB_ENTRIES> jobs_in_;
 	consumer<svgpu_reply, SVGPU_REPLY_ENTRIES> replies_;
-	producer<svgpu_done, SVGPU_DONE_ENTRIES> dones_;
+	mouth<svgpu_done, SVGPU_DONE_ENTRIES> dones_;
 
 	fault_unit faults_;
 	scheduler scheduler_;

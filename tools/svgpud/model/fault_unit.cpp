@@ -8,18 +8,19 @@ namespace svgpu {
 
 using namespace std::chrono_literals;
 
-fault_unit::fault_unit(transport &machine, const log &log, unsigned copies)
+fault_unit::fault_unit(transport &machine, const log &log, unsigned copies, const liar &liar)
 	: machine_(machine)
 	, log_(log)
 	, copies_(copies)
-	, ring_(machine.bar().data() + SVGPU_FAULT_RING)
+	, liar_(liar)
+	, ring_(machine.bar().data() + SVGPU_FAULT_RING, liar, stream::fault)
 {
 }
 
 // The driver rings no bell when it takes an entry out, so a full ring is looked at again every millisecond.
 bool fault_unit::post(std::unique_lock<std::mutex> &hold, const svgpu_fault &fault, const std::atomic<bool> &canceled)
 {
-	while (!ring_.push(fault)) {
+	while (!ring_.say(fault)) {
 		if (canceled.load(std::memory_order_acquire))
 			return false;
 		if (ring_.garbled() && !complained_) {
@@ -44,7 +45,8 @@ answer fault_unit::await(svgpu_fault fault, const std::atomic<bool> &canceled)
 		waiting_.emplace(fault.id, &mine);
 		++mine.unanswered;
 		posted = post(hold, fault, canceled);
-		machine_.interrupt(SVGPU_VECTOR_FAULT);
+		if (!ring_.quiet())
+			machine_.interrupt(SVGPU_VECTOR_FAULT);
 	}
 	// Acquire: pairs with the release of whoever cancels, who then calls wake().
 	changed_.wait(hold, [&] { return !mine.unanswered || canceled.load(std::memory_order_acquire); });
@@ -59,12 +61,15 @@ void fault_unit::reply(const svgpu_reply &reply)
 {
 	std::lock_guard hold(lock_);
 	auto it = waiting_.find(reply.id);
+	bool failed = reply.status != SVGPU_REPLY_RETRY;
 
+	if (liar_.tells(lie::reply, stream::reply, replies_++))
+		failed = !failed;
 	if (it == waiting_.end())
 		return;
 	if (reply.status > SVGPU_REPLY_FAIL)
 		log_("reply to fault {} has unknown status {}: taken for FAIL", reply.id, reply.status);
-	it->second->failed |= reply.status != SVGPU_REPLY_RETRY;
+	it->second->failed |= failed;
 	--it->second->unanswered;
 	waiting_.erase(it);
 	changed_.notify_all();
@@ -76,6 +81,21 @@ void fault_unit::wake()
 	std::lock_guard hold(lock_);
 
 	changed_.notify_all();
+}
+
+void fault_unit::tick()
+{
+	std::lock_guard hold(lock_);
+
+	if (ring_.tick())
+		machine_.interrupt(SVGPU_VECTOR_FAULT);
+}
+
+bool fault_unit::dying()
+{
+	std::lock_guard hold(lock_);
+
+	return ring_.dying();
 }
 
 void fault_unit::reset()

@@ -12,8 +12,14 @@ translated memory_view::lookup(std::uint64_t va, svgpu_access access)
 {
 	std::uint64_t generation = space_.gate.generation();
 
-	if (last_generation_ == generation && last_.covers(va) && address_space::allows(last_, access))
+	if (last_generation_ == generation && last_.covers(va) && address_space::allows(last_, access)) {
+		std::uint64_t acknowledged = space_.acknowledged();
+
+		if (acknowledged != last_acknowledged_)
+			space_.check(last_);
+		last_acknowledged_ = acknowledged;
 		return { .verdict = verdict::ok, .hit = true, .page = last_ };
+	}
 
 	translated t = space_.translate(va, access);
 

@@ -128,6 +128,7 @@ private:
 	// The translation used last, good for as long as the gate was not closed: spares the common case the TLB's lock.
 	translation last_;
 	std::uint64_t last_generation_ = 0;
+	std::uint64_t last_acknowledged_ = 0;
 
 	alignas(piece_bytes) std::array<std::byte, piece_bytes> nowhere_{}; // behind NULL translations
 };

@@ -62,6 +62,13 @@ public:
 
 	std::uint32_t head() const { return head_; }
 
+	// A lie: the other side sees an index that is further away than the ring is long. The device's own stays.
+	void garble(std::uint32_t how)
+	{
+		shared_word<std::uint32_t>(ring_ + SVGPU_RING_HEAD)
+			.store(head_ + entries + 1 + how % 0x40000000, std::memory_order_release);
+	}
+
 	std::uint32_t tail() const
 	{
 		// Acquire: as in peek().
@@ -110,6 +117,13 @@ public:
 	}
 
 	bool garbled() const { return used() > entries; }
+
+	// A lie, as the consumer's.
+	void garble(std::uint32_t how)
+	{
+		shared_word<std::uint32_t>(ring_ + SVGPU_RING_TAIL)
+			.store(tail_ + entries + 1 + how % 0x40000000, std::memory_order_release);
+	}
 
 	void reset()
 	{

@@ -31,9 +31,9 @@ struct context {
 	unsigned id;
 	address_space space;
 
-	context(unsigned number, const physical &memory, unsigned slots)
+	context(unsigned number, const physical &memory, unsigned slots, const violation_report &violated)
 		: id(number)
-		, space(memory, slots)
+		, space(memory, slots, violated)
 	{
 	}
 };

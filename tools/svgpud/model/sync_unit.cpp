@@ -7,11 +7,12 @@
 namespace svgpu {
 
 sync_unit::sync_unit(const physical &memory, std::span<std::byte> vram, unsigned contexts, unsigned engines,
-		     scheduler &jobs, const log &log)
+		     scheduler &jobs, const violation_report &violated, const log &log)
 	: memory_(memory)
 	, vram_(vram)
 	, engines_(engines)
 	, jobs_(jobs)
+	, violated_(violated)
 	, log_(log)
 	, contexts_(contexts)
 {
@@ -21,6 +22,7 @@ void sync_unit::reset()
 {
 	for (auto &c : contexts_)
 		c.reset();
+	flushed_.where.reset();
 	last_seq_ = 0;
 }
 
@@ -31,11 +33,11 @@ void sync_unit::refuse(const svgpu_sync &op, const char *why)
 	last_seq_ = op.seq;
 }
 
-svgpu_sync_status sync_unit::execute(const svgpu_sync &op)
+svgpu_sync_status sync_unit::execute(const svgpu_sync &op, bool pretend)
 {
 	// After an epoch any first number will do.
 	bool in_turn = !last_seq_ || op.seq == last_seq_ + 1;
-	const char *why = in_turn ? dispatch(op) : "out of sequence";
+	const char *why = in_turn ? dispatch(op, pretend) : "out of sequence";
 
 	if (why) {
 		refuse(op, why);
@@ -45,11 +47,18 @@ svgpu_sync_status sync_unit::execute(const svgpu_sync &op)
 	return SVGPU_SYNC_OK;
 }
 
-const char *sync_unit::dispatch(const svgpu_sync &op)
+void sync_unit::acknowledge()
+{
+	if (flushed_.where)
+		flushed_.where->space.acknowledge(flushed_.start, flushed_.end, flushed_.begun);
+	flushed_.where.reset();
+}
+
+const char *sync_unit::dispatch(const svgpu_sync &op, bool pretend)
 {
 	switch (op.op) {
 	case SVGPU_SYNC_INVALIDATE:
-		return invalidate(op);
+		return invalidate(op, pretend);
 	case SVGPU_SYNC_CONTEXT_SET:
 		return set_context(op);
 	case SVGPU_SYNC_CONTEXT_CLEAR:
@@ -70,7 +79,7 @@ context *sync_unit::find(unsigned id)
 	return id < contexts_.size() ? contexts_[id].get() : nullptr;
 }
 
-const char *sync_unit::invalidate(const svgpu_sync &op)
+const char *sync_unit::invalidate(const svgpu_sync &op, bool pretend)
 {
 	context *c = find(op.context);
 
@@ -78,7 +87,10 @@ const char *sync_unit::invalidate(const svgpu_sync &op)
 		return "no such context, or not set";
 	if (op.start > op.end)
 		return "span ends before it begins";
-	if (op.start < op.end)
+	if (op.start == op.end)
+		return nullptr;
+	flushed_ = { contexts_[op.context], op.start, op.end, c->space.begin_invalidation() };
+	if (!pretend)
 		c->space.invalidate(op.start, op.end);
 	return nullptr;
 }
@@ -91,7 +103,7 @@ const char *sync_unit::set_context(const svgpu_sync &op)
 		return "unknown format";
 
 	auto &slot = contexts_[op.context];
-	auto c = slot ? slot : std::make_shared<context>(op.context, memory_, engines_);
+	auto c = slot ? slot : std::make_shared<context>(op.context, memory_, engines_, violated_);
 
 	if (!c->space.set_root(op.address, op.aperture))
 		return "root table misaligned or out of bounds";

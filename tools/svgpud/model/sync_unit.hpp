@@ -17,18 +17,21 @@ namespace svgpu {
 class sync_unit {
 public:
 	sync_unit(const physical &memory, std::span<std::byte> vram, unsigned contexts, unsigned engines,
-		  scheduler &jobs, const log &log);
+		  scheduler &jobs, const violation_report &violated, const log &log);
 
-	// Returns when the operation is over. Entries come one more than the other in .seq.
-	svgpu_sync_status execute(const svgpu_sync &op);
+	// Returns when the operation is over. Entries come one more than the other in .seq. `pretend`: an invalidation
+	// is not done.
+	svgpu_sync_status execute(const svgpu_sync &op, bool pretend = false);
+	// The driver is going to see that the operation is over.
+	void acknowledge();
 	void refuse(const svgpu_sync &op, const char *why);
 	// After the scheduler has dropped all jobs.
 	void reset();
 
 private:
 	// nullptr, or why not.
-	const char *dispatch(const svgpu_sync &op);
-	const char *invalidate(const svgpu_sync &op);
+	const char *dispatch(const svgpu_sync &op, bool pretend);
+	const char *invalidate(const svgpu_sync &op, bool pretend);
 	const char *set_context(const svgpu_sync &op);
 	const char *clear_context(const svgpu_sync &op);
 	const char *set_queue(const svgpu_sync &op);
@@ -39,9 +42,16 @@ private:
 	std::span<std::byte> vram_;
 	unsigned engines_;
 	scheduler &jobs_;
+	const violation_report &violated_;
 	const log &log_;
 	std::vector<std::shared_ptr<context>> contexts_;
 	std::uint64_t last_seq_ = 0;
+
+	struct {
+		std::shared_ptr<context> where; // empty: the last operation was no invalidation
+		std::uint64_t start, end;
+		flush_ledger::clock begun;
+	} flushed_{};
 };
 
 } // namespace svgpu

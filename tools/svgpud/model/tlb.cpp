@@ -56,6 +56,38 @@ void tlb::drop(std::uint64_t start, std::uint64_t end)
 		drop_blocks(tables_[i], table_lg2[i], start, end);
 }
 
+namespace {
+
+template <class Map>
+bool holds_older(const Map &map, unsigned lg2, std::uint64_t start, std::uint64_t end, flush_ledger::clock begun)
+{
+	auto it = map.lower_bound(start >> lg2);
+
+	// One step back is too far by right, and costs nothing.
+	if (it != map.begin())
+		--it;
+	for (; it != map.end() && it->first << lg2 < end; ++it) {
+		if ((it->first + 1) << lg2 > start && it->second.born < begun)
+			return true;
+	}
+	return false;
+}
+
+} // namespace
+
+bool tlb::holds(std::uint64_t start, std::uint64_t end, flush_ledger::clock begun) const
+{
+	for (std::size_t i = 0; i < pages_.size(); ++i) {
+		if (holds_older(pages_[i], page_lg2[i], start, end, begun))
+			return true;
+	}
+	for (std::size_t i = 0; i < tables_.size(); ++i) {
+		if (holds_older(tables_[i], table_lg2[i], start, end, begun))
+			return true;
+	}
+	return false;
+}
+
 void tlb::clear()
 {
 	for (auto &map : pages_)

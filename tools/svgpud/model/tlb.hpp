@@ -5,6 +5,8 @@
 // The caller brings the locking (address_space.hpp).
 #pragma once
 
+#include "model/flush_ledger.hpp"
+
 #include <array>
 #include <cstdint>
 #include <map>
@@ -19,6 +21,7 @@ struct translation {
 	bool write = false;
 	bool atomic = false;
 	bool null = false;
+	flush_ledger::clock born = 0;
 
 	bool covers(std::uint64_t at) const { return lg2 && at >> lg2 == va >> lg2; }
 };
@@ -29,6 +32,7 @@ struct table_pointer {
 	unsigned aperture = 0;
 	bool compact = false;
 	bool write = true; // every entry on the way here had RW
+	flush_ledger::clock born = 0;
 };
 
 class tlb {
@@ -42,6 +46,11 @@ public:
 
 	// Forgets all that meets [start, end), which is not empty.
 	void drop(std::uint64_t start, std::uint64_t end);
+	// Is there anything that meets [start, end) and was found before `begun`? For the check: drop() is not asked.
+	bool holds(std::uint64_t start, std::uint64_t end, flush_ledger::clock begun) const;
+	// What a table of this level covers.
+	static std::uint64_t table_start(std::uint64_t va, unsigned level) { return va >> table_lg2[level] << table_lg2[level]; }
+	static std::uint64_t table_end(std::uint64_t va, unsigned level) { return table_start(va, level) + (1ull << table_lg2[level]); }
 	void clear();
 
 private:

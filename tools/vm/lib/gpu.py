@@ -3,11 +3,14 @@
 
 svgpud is a supervisor that owns the socket and a worker that is the device. It must listen before
 QEMU starts, since QEMU connects at once. The guest asks over its second serial port for the
-worker to be killed (SIGUSR1 to the supervisor) or started again (SIGUSR2).
+worker to be killed (SIGUSR1 to the supervisor) or started again (SIGUSR2), and for a device that lies
+(`evil SEED[:LIE,…]`) or does not (`honest`) from its next start on: loading the driver is one.
 """
 
+import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -17,6 +20,8 @@ from .say import Failed
 
 PROGRAM = BUILD / "release" / "tools" / "svgpud" / "svgpud"
 READY_SECONDS = 20
+LEAVE_SECONDS = 20
+LIES = re.compile(r"\d+(:[a-z-]+(,[a-z-]+)*)?$")
 
 
 class Gpu:
@@ -25,10 +30,12 @@ class Gpu:
 			raise Failed(f"{PROGRAM} is not built: run `make host`")
 		self.socket = path
 		self.output = folder / "svgpud.out"
+		self.lies = folder / "svgpud.lies"
+		self.lies.write_text("")
 		with open(self.output, "wb") as sink:
 			self.child = say.spawn([str(PROGRAM), "--socket", str(self.socket), "--ram", str(ram),
 				"--ram-size", str(ram_bytes), "--vram-mib", str(vram_mib),
-				"--log", str(folder / "svgpud.log")], stdout=sink, stderr=sink)
+				"--evil-file", str(self.lies), "--log", str(folder / "svgpud.log")], stdout=sink, stderr=sink)
 		self._await_listening()
 
 	def _await_listening(self):
@@ -45,16 +52,26 @@ class Gpu:
 	def ask(self, request):
 		"""Carry out a guest's request; the answer is a line."""
 		signals = {"kill": signal.SIGUSR1, "restart": signal.SIGUSR2}
-		if request not in signals:
-			return f"unknown request 'gpu {request}'"
 		if self.child.poll() is not None:
 			return "svgpud has ended"
-		self.child.send_signal(signals[request])
+		match request:
+			case ["kill" | "restart" as what]:
+				self.child.send_signal(signals[what])
+			case ["honest"]:
+				self.lies.write_text("")
+			case ["evil", lies] if LIES.match(lies):
+				self.lies.write_text(lies + "\n")
+			case _:
+				return f"unknown request 'gpu {' '.join(request)}'"
 		return "ok"
 
 	def end(self):
-		"""End svgpud. The status is 0 if it went when QEMU did, None if it had to be told."""
-		status = self.child.poll()
+		"""End svgpud. The status is 0 if it went when QEMU did and its device kept its own rules, None
+		if it had to be told."""
+		try:
+			status = self.child.wait(timeout=LEAVE_SECONDS)
+		except subprocess.TimeoutExpired:
+			status = None
 		say.end(self.child)
 		return status
 
@@ -80,8 +97,8 @@ class Control(threading.Thread):
 			pass    # QEMU has gone, and with it whoever would read an answer
 
 	def _answer(self, words):
-		if len(words) == 2 and words[0] == "gpu":
-			return self.gpu.ask(words[1]) if self.gpu else "this machine has no gpu"
+		if words[:1] == ["gpu"]:
+			return self.gpu.ask(words[1:]) if self.gpu else "this machine has no gpu"
 		return f"unknown request '{' '.join(words)}'"
 
 	def end(self):
