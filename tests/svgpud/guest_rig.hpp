@@ -122,6 +122,24 @@ public:
 		await("the epoch", SVGPU_REG_EPOCH_ACK, epoch);
 	}
 
+	// Turns the bus off (odd) or on.
+	void set_bus(std::uint64_t number)
+	{
+		word(SVGPU_REG_BUS).store(number, std::memory_order_release);
+		::eventfd_write(plug_.bells[SVGPU_BELL_BUS].get(), 1);
+		await("the bus", SVGPU_REG_BUS_ACK, number);
+	}
+
+	// The next entry of a ring that has not wrapped yet.
+	template <class Entry> void put(unsigned ring, unsigned bell, const Entry &entry)
+	{
+		std::uint32_t tail = index(ring + SVGPU_RING_TAIL).load(std::memory_order_relaxed);
+
+		std::memcpy(bar_.bytes().data() + ring + SVGPU_RING_SLOTS + tail * sizeof(entry), &entry, sizeof(entry));
+		index(ring + SVGPU_RING_TAIL).store(tail + 1, std::memory_order_release);
+		::eventfd_write(plug_.bells[bell].get(), 1);
+	}
+
 	// A job in a queue that does not exist: through the job ring, back through the done ring, with its interrupt.
 	void exchange_job()
 	{
