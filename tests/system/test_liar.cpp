@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds bounded{30};
+constexpr std::chrono::seconds bounded{30}, limit{240};
 // A device that is honest but for one lie that harms nobody gets the time that a loaded machine needs.
 constexpr unsigned patient_ms = 15000, hasty_ms = 300, default_ms = 5000;
 
@@ -72,33 +72,46 @@ class honest_afterwards : public testing::Environment {
 
 [[maybe_unused]] const auto *const environment = testing::AddGlobalTestEnvironment(new honest_afterwards);
 
-// A device that tells these lies, until the end of the scope.
+// A device that tells these lies, until the end of the scope. Where nobody looks then whether an honest one works, the
+// next one's beginning shows that it can be reset.
 class lying_gpu {
 public:
-	lying_gpu(const std::string &lies, unsigned timeout_ms) { reset({"evil", lies}, timeout_ms); }
+	lying_gpu(const std::string &lies, unsigned timeout_ms, bool look_afterwards = true) : look_(look_afterwards)
+	{
+		reset({"evil", lies}, timeout_ms);
+	}
 	~lying_gpu()
 	{
 		EXPECT_TRUE(nothing_held());
-		reset_to_honest();
+		if (look_)
+			reset_to_honest();
 	}
+
+private:
+	bool look_;
 };
 
-std::byte pattern(std::size_t at, unsigned salt)
+std::uint64_t pattern(std::size_t at, unsigned salt)
 {
-	return std::byte(at * 7 + at / page + salt * 13 + 1);
+	return (at + 1) * 0x9e3779b97f4a7c15 + salt;
 }
 
+// Whole words of it; no two are the same.
 void fill(std::span<std::byte> memory, unsigned salt)
 {
-	for (std::size_t i = 0; i < memory.size(); i++)
-		memory[i] = pattern(i, salt);
+	for (std::size_t i = 0; i < memory.size() / 8; i++) {
+		std::uint64_t word = pattern(i, salt);
+		std::memcpy(&memory[i * 8], &word, 8);
+	}
 }
 
 bool filled(std::span<const std::byte> memory, unsigned salt)
 {
-	for (std::size_t i = 0; i < memory.size(); i++)
-		if (memory[i] != pattern(i, salt))
+	for (std::size_t i = 0; i < memory.size() / 8; i++) {
+		std::uint64_t word = pattern(i, salt);
+		if (std::memcmp(&memory[i * 8], &word, 8))
 			return false;
+	}
 	return true;
 }
 
@@ -199,12 +212,13 @@ private:
 // New memory that holds some of these frames: what is in it now is nobody else's business.
 class heirs {
 public:
-	static constexpr std::size_t step = 64, most = 4096;
+	static constexpr std::size_t step = 64;
 
-	explicit heirs(const std::vector<std::uint64_t> &frames, std::size_t wanted) : memory_(most * page)
+	// Looks for one of them in so many pages at most.
+	heirs(const std::vector<std::uint64_t> &frames, std::size_t most) : memory_(most * page)
 	{
 		memory_.no_huge_pages();
-		while (used_ < most && found_ < wanted) {
+		while (used_ < most && !found_) {
 			fill(memory_.bytes(used_, step), 5);
 			for (std::uint64_t frame : frames_of(&memory_.at(used_), step))
 				found_ += frame && std::find(frames.begin(), frames.end(), frame) != frames.end();
@@ -235,7 +249,7 @@ void take_memory(tally &t, libsvm::vm &vm, unsigned how_many, bool must_meet)
 	auto begin = std::chrono::steady_clock::now();
 	busy.take_away();
 	EXPECT_LT(std::chrono::steady_clock::now() - begin, bounded);
-	heirs now(frames, how_many);
+	heirs now(frames, must_meet ? 4096 : 64);
 	if (must_meet) {
 		EXPECT_GE(now.found(), 1u) << "none of the freed pages was seen again, so this proves nothing";
 	}
@@ -257,16 +271,16 @@ void copy_once(tally &t, libsvm::queue &queue, unsigned round, mapping &from, ma
 tally work(unsigned rounds, bool until_wedged)
 {
 	tally t;
-	mapping bystander(256 * 1024), from(128 * 1024), to(128 * 1024);
+	mapping bystander(64 * 1024), from(64 * 1024), to(64 * 1024);
 	from.no_huge_pages();
 	to.no_huge_pages();
 	fill(bystander.bytes(), 99);
-	auto end = std::chrono::steady_clock::now() + bounded;
+	auto end = std::chrono::steady_clock::now() + 2 * bounded;
 	try {
 		gpu gpu;
 		auto wedged = [&] { return t.wedged = gpu.device.gpu().wedged; };
 		for (unsigned round = 0; until_wedged ? !wedged() : round < rounds; round++) {
-			if (std::chrono::steady_clock::now() > end)
+			if (until_wedged && std::chrono::steady_clock::now() > end)
 				break;
 			copy_once(t, gpu.queue, round, from, to);
 			take_memory(t, gpu.vm, 2, false);
@@ -295,14 +309,14 @@ class Row27LiarBorne : public testing::TestWithParam<const char *> {};
 
 TEST_P(Row27LiarBorne, EveryJobIsRight)
 {
-	lying_gpu device(std::string("7:") + GetParam(), patient_ms);
+	lying_gpu device(std::string("7:") + GetParam(), patient_ms, false);
 	isolated(
 		[] {
-			tally t = work(4, false);
+			tally t = work(3, false);
 			EXPECT_FALSE(t.wedged);
-			EXPECT_EQ(t.right, 4u);
+			EXPECT_EQ(t.right, 3u);
 		},
-		120s);
+		limit);
 }
 
 INSTANTIATE_TEST_SUITE_P(Lies, Row27LiarBorne,
@@ -319,7 +333,7 @@ class Row27LiarJobsFail : public testing::TestWithParam<const char *> {};
 TEST_P(Row27LiarJobsFail, AndNothingElse)
 {
 	lying_gpu device(std::string("7:") + GetParam(), patient_ms);
-	isolated([] { EXPECT_FALSE(work(6, false).wedged); }, 120s);
+	isolated([] { EXPECT_FALSE(work(3, false).wedged); }, limit);
 }
 
 INSTANTIATE_TEST_SUITE_P(Lies, Row27LiarJobsFail, testing::Values("reply"), [](const auto &info) { return info.param; });
@@ -335,7 +349,7 @@ TEST_P(Row27LiarWedged, InBoundedTime)
 			tally t = work(0, true);
 			EXPECT_TRUE(t.wedged) << "the driver did not notice";
 		},
-		120s);
+		limit);
 }
 
 INSTANTIATE_TEST_SUITE_P(Lies, Row27LiarWedged,
@@ -362,7 +376,7 @@ TEST_P(Row27LiarContained, NothingIsWrittenAfterMunmap)
 						<< " endless";
 			EXPECT_TRUE(gpu.device.gpu().wedged);
 		},
-		120s);
+		limit);
 }
 
 TEST_P(Row27LiarContained, NothingIsWrittenAfterTheProcessIsGone)
@@ -389,12 +403,12 @@ TEST_P(Row27LiarContained, NothingIsWrittenAfterTheProcessIsGone)
 			ASSERT_EQ(read(ends[0], frames.data(), 32), 32);
 			worker.kill();
 			ASSERT_TRUE(worker.wait(bounded).has_value()) << "a killed process does not end";
-			heirs now(frames, 4);
+			heirs now(frames, 4096);
 			EXPECT_GE(now.found(), 1u) << "none of the freed pages was seen again, so this proves nothing";
 			std::this_thread::sleep_for(60ms);
 			EXPECT_TRUE(now.untouched()) << "the device wrote to memory that it had lost";
 		},
-		120s);
+		limit);
 }
 
 INSTANTIATE_TEST_SUITE_P(Lies, Row27LiarContained, testing::Values("no-ack", "wild-ack", "epoch", "generation"),
@@ -409,8 +423,8 @@ class Row27LiarSeeds : public testing::TestWithParam<unsigned> {};
 
 TEST_P(Row27LiarSeeds, NobodyElseIsHurt)
 {
-	lying_gpu device(std::to_string(GetParam()), hasty_ms);
-	isolated([] { work(3, false); }, 120s);
+	lying_gpu device(std::to_string(GetParam()), hasty_ms, GetParam() % 5 == 0);
+	isolated([] { work(2, false); }, limit);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Row27LiarSeeds, testing::Range(1u, 21u));
