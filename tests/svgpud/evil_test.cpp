@@ -297,6 +297,8 @@ TEST_P(evil_deaf, writes_on_by_what_it_should_have_forgotten)
 	rig.pages.map(va, at);
 	rig.submit(SVGPU_KERNEL_CAS_ADD, { va, ~u64{ 0 } });
 	wait_until("the job", [&] { return rig.memory.get(at, SVGPU_SYSTEM) != 0; });
+	if (GetParam() == std::string("generation"))
+		rig.invalidate(0, page); // the last one that is done
 	rig.pages.unmap(va);
 	seq = rig.post({ .op = SVGPU_SYNC_INVALIDATE, .context = rig.context, .start = va, .end = va + page });
 	wait_until("the lie", [&] {

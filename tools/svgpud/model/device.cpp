@@ -165,7 +165,8 @@ bool device::serve_sync_entry()
 		drain_jobs_of(op);
 		status = sync_.execute(op, liar_.tells(lie::false_ack, stream::sync, message));
 	}
-	if (liar_.tells(lie::malformed, stream::sync, message))
+	// Rarer than elsewhere: most operations of this kind are not even begun again.
+	if (liar_.tells(lie::malformed, stream::sync, message) && liar_.word(stream::sync, message, 4) % 8 == 0)
 		status = static_cast<svgpu_sync_status>(liar_.word(stream::sync, message, 0) | 2);
 	if (liar_.tells(lie::late_ack, stream::sync, message))
 		std::this_thread::sleep_for(1ms * (liar_.word(stream::sync, message, 1) % 400));
@@ -200,7 +201,11 @@ bool device::breaks_off(const svgpu_sync &op, std::uint64_t message)
 		how = "answered with another epoch";
 		reg<std::uint64_t>(SVGPU_REG_EPOCH_ACK).store(epoch_ ^ (word | 1), std::memory_order_release);
 	} else if (tells(lie::generation)) {
-		how = "answered with another generation";
+		// The only one of these that is done: what comes next is what the driver must not believe.
+		how = "done, and followed by another generation";
+		sync_.execute(op);
+		sync_.acknowledge();
+		reg<std::uint64_t>(SVGPU_REG_SYNC_DONE).store(op.seq, std::memory_order_release);
 		reg<std::uint64_t>(SVGPU_REG_GENERATION).fetch_add(1 + word % 1000, std::memory_order_release);
 	} else {
 		return false;

@@ -33,7 +33,7 @@ enum class lie : unsigned {
 	no_ack, // an invalidation is neither done nor acknowledged
 	wild_ack, // it is not done, and operations that nobody asked for are acknowledged
 	epoch, // it is not done, and another epoch is acknowledged
-	generation, // it is not done, and the device says that it was started again
+	generation, // it is done, and then the device says that it was started again, which it was not
 	heart, // the heartbeat stops
 	die, // the process ends; the supervisor starts it again
 	// Told only if asked for by name. No driver can find it out: an invalidation is acknowledged and not done.
