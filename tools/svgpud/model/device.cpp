@@ -170,15 +170,20 @@ bool device::serve_sync_entry()
 		status = static_cast<svgpu_sync_status>(liar_.word(stream::sync, message, 0) | 2);
 	if (liar_.tells(lie::late_ack, stream::sync, message))
 		std::this_thread::sleep_for(1ms * (liar_.word(stream::sync, message, 1) % 400));
+	acknowledge(op, status);
+	syncs_.pop();
+	if (liar_.tells(lie::index, stream::sync, message))
+		syncs_.garble(static_cast<std::uint32_t>(liar_.word(stream::sync, message, 2)));
+	return true;
+}
+
+void device::acknowledge(const svgpu_sync &op, unsigned status)
+{
 	sync_.acknowledge();
 	shared_word<std::uint32_t>(syncs_.slot() + offsetof(svgpu_sync, status))
 		.store(status, std::memory_order_relaxed);
 	// Release: pairs with the driver's acquire of SYNC_DONE: the status, and all that the operation did, are there.
 	reg<std::uint64_t>(SVGPU_REG_SYNC_DONE).store(op.seq, std::memory_order_release);
-	syncs_.pop();
-	if (liar_.tells(lie::index, stream::sync, message))
-		syncs_.garble(static_cast<std::uint32_t>(liar_.word(stream::sync, message, 2)));
-	return true;
 }
 
 // A liar's last word: the operation is not done, nor is anything that comes after it, and the engines go on with what
@@ -203,9 +208,7 @@ bool device::breaks_off(const svgpu_sync &op, std::uint64_t message)
 	} else if (tells(lie::generation)) {
 		// The only one of these that is done: what comes next is what the driver must not believe.
 		how = "done, and followed by another generation";
-		sync_.execute(op);
-		sync_.acknowledge();
-		reg<std::uint64_t>(SVGPU_REG_SYNC_DONE).store(op.seq, std::memory_order_release);
+		acknowledge(op, sync_.execute(op));
 		reg<std::uint64_t>(SVGPU_REG_GENERATION).fetch_add(1 + word % 1000, std::memory_order_release);
 	} else {
 		return false;

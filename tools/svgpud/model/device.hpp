@@ -69,6 +69,7 @@ private:
 	void serve_epoch();
 	void enter_epoch(std::uint64_t epoch);
 	bool serve_sync_entry();
+	void acknowledge(const svgpu_sync &op, unsigned status);
 	bool breaks_off(const svgpu_sync &op, std::uint64_t message);
 	void drain_jobs_of(const svgpu_sync &op);
 
