@@ -73,14 +73,14 @@ static void bus_off(struct svgpu_device *dev)
 	write_bus(dev, off);
 	while (reg_read(dev, SVGPU_REG_BUS_ACK) != off) {
 		if (ktime_get_ns() > end) {
-			/* As if a bridge had not taken a configuration write: no driver can do more. */
+			/* As if a bridge ignored its configuration: no driver can do more. */
 			dev_crit(&dev->pdev->dev,
 				 "its bus does not turn off: it may still write to memory\n");
 			return;
 		}
 		cpu_relax();
 	}
-	/* All that it wrote before is seen from here on: pairs with the release store of BUS_ACK. */
+	/* All that it wrote is seen from here on: pairs with the release store of BUS_ACK. */
 	rmb();
 }
 
@@ -92,9 +92,9 @@ static int bus_on(struct svgpu_device *dev)
 
 	write_bus(dev, on);
 	do {
-		/* The magic, then what it vouches for: pairs with the device's release store. */
 		if (reg_read(dev, SVGPU_REG_BUS_ACK) == on &&
 		    reg_read(dev, SVGPU_REG_MAGIC) == SVGPU_MAGIC) {
+			/* The magic, then what it vouches for: pairs with the device's release. */
 			rmb();
 			return 0;
 		}
