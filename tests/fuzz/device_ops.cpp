@@ -277,7 +277,7 @@ void unbind(context &c)
 		u64 va = start / (TABLE * PAGE) * (TABLE * PAGE) + i * PAGE;
 
 		if (va >= start && va < end && c.w.device().read(va).what == gpu::status::ok)
-			disagree("an access through an unbound window, at", 0, (long long)va);
+			wrong_at("the device", "an access through an unbound window", va);
 	}
 }
 

@@ -65,6 +65,8 @@ private:
 	u64 check_page(unsigned page, const model_window &w, u64 &huge);
 };
 
+/* Says what is wrong there and aborts. */
+[[noreturn]] void wrong_at(const char *where, const char *what, u64 va);
 /* Says what was expected and aborts. */
 [[noreturn]] void disagree(const char *what, long long expected, long long got);
 #define AGREE(what, expected, got)                                                    \

@@ -90,20 +90,37 @@ TEST_F(meeting_test, two_bring_memory_for_one_table)
 	EXPECT_EQ(device().read(BASE).what, gpu::status::ok);
 }
 
-/* The window goes while the fault is told that it must wait for the memory's manager: it does not wait. */
+/* The window goes while the fault is told that it must wait for the memory's manager: it waits for nobody. */
 TEST_F(meeting_test, unbound_before_it_waits)
 {
+	std::atomic<task *> waiter{nullptr};
+	std::atomic<bool> done{false};
 	std::thread unbinding;
+	int err = 1;
 
 	ASSERT_EQ(svm_bind(vm, BASE, BASE + 2 * MiB, 0), 0);
 	ASSERT_EQ(proc->mmap({.start = BASE, .end = BASE + 2 * MiB, .managed = true, .object = {}}), 0);
+	/* Where a fault would wait that had lost its address. */
+	ASSERT_EQ(proc->mmap({.start = 0, .end = PAGE, .managed = true, .object = {}}), 0);
 	hook.fault_exit = [&](const auto &) {
 		unbinding = std::thread([&] { EXPECT_EQ(svm_unbind(vm, BASE, BASE + 2 * MiB), 0); });
 		EXPECT_TRUE(eventually([&] { return !bound(BASE); }));
 	};
-	EXPECT_EQ(fault(BASE), -EFAULT);
+
+	std::thread faulting([&] {
+		waiter = &current();
+		err = fault(BASE);
+		done = true;
+		current().killed = false;
+	});
+
+	EXPECT_TRUE(eventually([&] { return done.load(); }));
+	if (!done)
+		kill(*waiter);
+	faulting.join();
 	unbinding.join();
 	hook.fault_exit = nullptr;
+	EXPECT_EQ(err, -EFAULT);
 	EXPECT_EQ(proc->waiting, 0u);
 	expect_empty();
 }

@@ -26,8 +26,9 @@ def failure(name, log):
 	"""What a fuzzer that ended badly said, and how to see it again."""
 	text = log.read_text(errors="replace")
 	written, running = re.findall(r"Test unit written to (\S+)", text), re.findall(r"^Running: (\S+)", text, re.M)
+	said = "\n".join(re.findall(r"^(?:(?:fuzz|host port): |==\d+== ?ERROR: ).*", text, re.M)[:3])
 	again = "".join(f"\nagain: SVM_FUZZ_TRACE=1 {_fuzzer(name).relative_to(TOP)} {path}" for path in (written or running)[-1:])
-	return f"{say.tail(log, 40)}{again}"
+	return f"{said}\n{say.tail(log, 40)}{again}"
 
 
 def run_one(name, seconds):
