@@ -35,9 +35,13 @@ inline void give_way()
 	std::this_thread::yield();
 }
 
-inline void sleep_for(std::chrono::microseconds time)
+inline void sleep_for([[maybe_unused]] std::chrono::microseconds time)
 {
+#ifdef SVM_HOST_NO_SLEEP
+	give_way();
+#else
 	std::this_thread::sleep_for(time);
+#endif
 }
 
 /* Makes the calling thread's relaxed stores visible to all; real machines do it by themselves. */

@@ -10,8 +10,7 @@ from .paths import BUILD, OUT, TOP
 from .results import Suite
 from .say import Failed
 
-FUZZERS = ("svm_fuzz_ops",)
-CHECK_SECONDS = 20
+FUZZERS = {"svm_fuzz_ops": 20, "svm_fuzz_load": 10}      # and the seconds of each in `make check`
 
 
 def _fuzzer(name):
@@ -69,14 +68,14 @@ def suite():
 	started = time.monotonic()
 	try:
 		host.build("fuzz", FUZZERS)
-		for name in FUZZERS:
+		for name, seconds in FUZZERS.items():
 			log = OUT / "log" / f"{name}-corpus.log"
 			(OUT / "fuzz" / name).mkdir(parents=True, exist_ok=True)
 			files = sorted(str(path) for path in _corpus(name).iterdir())
 			status = say.run(f"{name}: {len(files)} files", [str(_fuzzer(name)), "-timeout=60",
 				f"-artifact_prefix={OUT}/fuzz/{name}/", *files], log, cwd=TOP, env=clean_env(), check=False)
 			outcome.add(f"{name}.corpus", "failed" if status else "passed", failure(name, log) if status else "")
-			status, log = run_one(name, CHECK_SECONDS)
+			status, log = run_one(name, seconds)
 			outcome.add(f"{name}.new", "failed" if status else "passed", failure(name, log) if status else "")
 	except Failed as error:
 		outcome.add("build", "failed", str(error))
