@@ -90,7 +90,7 @@ SVM_CASE(fault_in_a_table_allocates_nothing)
 {
 	int err;
 
-	if (!injection_on(w->test))
+	if (!injection_on(w->test, INJECT_SLAB))
 		return;
 	if (!NEED(w, map_anon(w, 0, SZ_1M, RW) && touch(w, 0, SZ_1M)))
 		return;
@@ -124,7 +124,7 @@ SVM_CASE(invalidation_allocates_nothing)
 	u32 alone;
 	u8 byte;
 
-	if (!injection_on(w->test))
+	if (!injection_on(w->test, INJECT_SLAB))
 		return;
 	/* The first page of a mapping costs core mm more than the others. */
 	if (!NEED(w, map_anon(w, 0x1000, SZ_64K, RW) && touch(w, 0x1000, SZ_4K)))

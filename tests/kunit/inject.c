@@ -44,17 +44,25 @@ static void put_one_page(void *p)
 	free_page((unsigned long)p);
 }
 
-bool injection_on(struct kunit *test)
+/*
+ * A filter that no cache passes takes the slab allocator out of it, an order that no
+ * allocation has the page allocator.
+ */
+bool injection_on(struct kunit *test, enum inject_kind kind)
 {
-	char script[] = "cd /sys/kernel/debug/$0; echo 0 >verbose; echo N >ignore-gfp-wait; "
-			"[ ! -e min-order ] || echo 0 >min-order";
-	char *slab[5] = { "/bin/sh", "-c", script, "failslab", NULL };
-	char *pages[5] = { "/bin/sh", "-c", script, "fail_page_alloc", NULL };
+	char script[] = "cd /sys/kernel/debug\n"
+			"echo 0 | tee failslab/verbose >fail_page_alloc/verbose\n"
+			"echo N | tee failslab/ignore-gfp-wait >fail_page_alloc/ignore-gfp-wait\n"
+			"echo $0 >failslab/cache-filter\n"
+			"echo $1 >fail_page_alloc/min-order\n";
+	bool slab = kind == INJECT_SLAB;
+	char *argv[6] = { "/bin/sh", "-c", script, slab ? "N" : "Y", slab ? "99" : "0", NULL };
 	char *env[2] = { "PATH=/bin:/usr/bin", NULL };
 
-	call_usermodehelper(slab[0], slab, env, UMH_WAIT_PROC);
-	call_usermodehelper(pages[0], pages, env, UMH_WAIT_PROC);
-	if (counts(get_slab, put_slab) && counts(get_one_page, put_one_page))
+	call_usermodehelper(argv[0], argv, env, UMH_WAIT_PROC);
+	/* A slab allocation may want a page, a page is no slab's. */
+	if (slab ? counts(get_slab, put_slab) && !counts(get_one_page, put_one_page) :
+		   counts(get_one_page, put_one_page))
 		return true;
 	kunit_mark_skipped(test, "the switches of failslab and fail_page_alloc cannot be set");
 	return false;
