@@ -151,7 +151,11 @@ class Check:
 				say.end(background)
 
 	def close(self, seconds):
-		mutations = results.read_mutations(MUTATIONS)
+		mutations = []
+		try:
+			mutations = results.read_mutations(MUTATIONS)
+		except Failed as error:
+			self.record(self.broken("mutations", "host", error))
 		results.write_json(self.suites, OUT / "check.json", coverage=self.coverage, mutations=mutations)
 		passed, failed, skipped = results.totals(self.suites)
 		say.say("")
@@ -160,7 +164,7 @@ class Check:
 			say.say("\n" + results.mutation_table(mutations))
 		if self.coverage:
 			say.say("\n" + coverage.text_of(self.coverage))
-		for line in results.skip_lines(self.suites):
+		for line in (*results.skip_lines(self.suites), *results.failure_lines(self.suites)):
 			say.say(line)
 		say.say(f"\nresults in {OUT / 'check.json'}, done in {say.duration(seconds)}")
 		for name, reason in self.left_out:

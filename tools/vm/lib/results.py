@@ -180,3 +180,8 @@ def skip_lines(suites):
 		for name, reason in suite.skips:
 			where.setdefault((name, reason), []).append(f"{suite.suite} on {suite.lane}")
 	return [f"skipped: {name} ({', '.join(places)}): {reason}" for (name, reason), places in where.items()]
+
+
+def failure_lines(suites):
+	"""Each test that failed, where; what it said is further up, where its suite ended."""
+	return [f"FAILED: {name} ({suite.suite} on {suite.lane})" for suite in suites for name, _ in suite.failures]

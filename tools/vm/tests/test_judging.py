@@ -154,6 +154,8 @@ class Reading(unittest.TestCase):
 		other.add("c", "skipped", "no device")
 		self.assertEqual(results.skip_lines([self.suite, other]), ["skipped: c (s on host, t on current): no device"])
 
+		self.assertEqual(results.failure_lines([self.suite, other]), ["FAILED: b (s on host)"])
+
 	def test_mutations(self):
 		self.assertEqual(results.read_mutations(pathlib.Path(self.folder.name, "none")), [])
 		with self.assertRaisesRegex(Failed, "is no JSON"):
