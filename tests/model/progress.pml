@@ -113,7 +113,6 @@ again:
 #endif
 	   if
 	   :: skip			/* the page is there */
-#ifndef PAGES_ARE_THERE
 	   :: callback(me); END_INVALIDATION	/* it must be copied first: our own thread invalidates */
 	   :: RELEASE(mmap_lock);	/* somebody in userspace must supply it, and may never do so */
 #ifdef WAITS_INSIDE_SECTION
@@ -122,7 +121,6 @@ end_in:	      false
 #else
 	      atomic { in_fault[me] = 0; inside = inside & ~(1 << me); awaited = awaited & inside }
 end_out:      false
-#endif
 #endif
 	   fi;
 #ifdef LOCK_HELD_OVER_ASKING
@@ -143,7 +141,11 @@ end_out:      false
 	   :: else -> RELEASE(table_lock)
 	   fi;
 leave:
-	   atomic { in_fault[me] = 0; attempt = 0; inside = inside & ~(1 << me); awaited = awaited & inside; if :: stop -> break :: else -> skip fi }
+	   atomic {
+		in_fault[me] = 0; attempt = 0;
+		inside = inside & ~(1 << me); awaited = awaited & inside;
+		if :: stop -> break :: else -> skip fi
+	   }
 	od
 }
 
