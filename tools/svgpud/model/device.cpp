@@ -27,6 +27,8 @@ template <class Word> std::atomic_ref<Word> device::reg(unsigned offset)
 	return shared_word<Word>(bar_.data() + offset);
 }
 
+template std::atomic_ref<std::uint64_t> device::reg(unsigned offset); // for device_lies.cpp
+
 device::device(transport &machine, const log &log, device_options options)
 	: machine_(machine)
 	, log_(log)
@@ -186,38 +188,6 @@ void device::acknowledge(const svgpu_sync &op, unsigned status)
 	reg<std::uint64_t>(SVGPU_REG_SYNC_DONE).store(op.seq, std::memory_order_release);
 }
 
-// A liar's last word: the operation is not done, nor is anything that comes after it, and the engines go on with what
-// they know.
-bool device::breaks_off(const svgpu_sync &op, std::uint64_t message)
-{
-	auto tells = [&](lie what) { return liar_.tells(what, stream::sync, message); };
-	std::uint64_t word = liar_.word(stream::sync, message, 3);
-	const char *how;
-
-	// Asked for by name, this is about invalidations, and the rest works until then.
-	if (!liar_ || (op.op != SVGPU_SYNC_INVALIDATE && !liar_.mixed()))
-		return false;
-	if (tells(lie::no_ack)) {
-		how = "not acknowledged";
-	} else if (tells(lie::wild_ack)) {
-		how = "acknowledged with a wild number";
-		reg<std::uint64_t>(SVGPU_REG_SYNC_DONE).store(op.seq + (1ull << 32) + word % 1000000, std::memory_order_release);
-	} else if (tells(lie::epoch)) {
-		how = "answered with another epoch";
-		reg<std::uint64_t>(SVGPU_REG_EPOCH_ACK).store(epoch_ ^ (word | 1), std::memory_order_release);
-	} else if (tells(lie::generation)) {
-		// The only one of these that is done: what comes next is what the driver must not believe.
-		how = "done, and followed by another generation";
-		acknowledge(op, sync_.execute(op));
-		reg<std::uint64_t>(SVGPU_REG_GENERATION).fetch_add(1 + word % 1000, std::memory_order_release);
-	} else {
-		return false;
-	}
-	log_("lie: sync {} (operation {}) is {}; listens to nothing from now on", op.seq, op.op, how);
-	deaf_ = true;
-	return true;
-}
-
 // Jobs written before a CLEAR may still lie in the job ring: they belong to those that it ends. Were they left there,
 // they would run in whatever is given the same number next.
 void device::drain_jobs_of(const svgpu_sync &op)
@@ -359,29 +329,6 @@ void device::beat()
 		if (!stands_still)
 			heartbeat.store(heartbeat.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 		std::this_thread::sleep_for(50ms);
-	}
-}
-
-void device::lie_in_time(std::uint64_t tick)
-{
-	bool due, dying;
-
-	{
-		std::lock_guard hold(done_lock_);
-
-		due = dones_.tick();
-		dying = dones_.dying();
-	}
-	if (due)
-		machine_.interrupt(SVGPU_VECTOR_DONE);
-	faults_.tick();
-	for (unsigned vector = 0; vector < SVGPU_VECTORS; ++vector) {
-		if (liar_.tells(lie::interrupt, stream::beat, tick * SVGPU_VECTORS + vector))
-			machine_.interrupt(vector);
-	}
-	if (dying || faults_.dying()) {
-		log_("lie: dies");
-		die_();
 	}
 }
 
