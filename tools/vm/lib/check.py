@@ -9,14 +9,14 @@ import os
 import sys
 import time
 
-from . import coverage, fuzz, guest, host, kernel, modules, results, say, sim
+from . import coverage, fuzz, guest, host, kernel, lanes, modules, preload, results, say, sim
 from .paths import OUT, TOP
 from .results import Suite
 from .say import Failed, Skipped
 
 CONFIG = "debug"
 MUTATIONS = OUT / "mutations.json"
-GUEST_SUITES = ("kunit", "system", "demo", "chaos")
+GUEST_SUITES = ("kunit", "system", "demo", "chaos", "preload")
 SUITES = ("tools", "unit", "coverage", "unit-asan", "unit-tsan", "sim", "mutations", "fuzz", "thread-safety", "model", "docs", "checkpatch",
 	*GUEST_SUITES)
 
@@ -103,6 +103,7 @@ class Check:
 		if self.wants("demo"):
 			self.record(guest.demo_suite(built, ours, guest.demo_input()))
 		self.chaos(lane, built, ours)
+		self.preload(lane, built, ours)
 
 	@staticmethod
 	def broken(name, lane, error):
@@ -116,10 +117,16 @@ class Check:
 		if self.wants("chaos") and (everywhere or lane == self.chosen[0]):
 			self.record(guest.chaos(built, ours, 100 if everywhere else 60))
 
+	def preload(self, lane, built, ours):
+		"""On one lane: the distribution's own, whose selftests fit the machine's headers, where it is among them."""
+		one = lanes.default() if any(each.name == lanes.default() for each in self.chosen) else self.chosen[0].name
+		if self.wants("preload") and lane.name == one:
+			self.record(preload.preload(built, ours, kernel.source(lane).path))
+
 	def build_programs(self):
 		try:
 			guest.build_host(with_tests=self.wants("system"),
-				more=["svm_chaos"] if self.wants("chaos") else [])
+				more=[target for suite, target in (("chaos", "svm_chaos"), ("preload", "svm_mirror")) if self.wants(suite)])
 			self.programs_ready = True
 		except Failed as error:
 			self.record(self.broken("release", "host", error))
@@ -142,7 +149,7 @@ class Check:
 		try:
 			self.host_suites()
 			self.checkpatch()
-			if any(self.wants(name) for name in ("system", "demo", "chaos")):
+			if any(self.wants(name) for name in ("system", "demo", "chaos", "preload")):
 				self.build_programs()
 			for lane in self.chosen if boots else ():
 				self.lane(lane)
