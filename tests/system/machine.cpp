@@ -61,6 +61,8 @@ setting::~setting()
 
 swap::swap(std::size_t bytes)
 {
+	// what a test that was killed has left on
+	swapoff(swap_device);
 	write_file(swap_settings + std::string("reset"), "1");
 	must_write(swap_settings + std::string("disksize"), std::to_string(bytes));
 	if (command({"/bin/mkswap", swap_device}) || swapon(swap_device, 0))

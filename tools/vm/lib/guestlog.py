@@ -21,7 +21,9 @@ FINE = re.compile(
 	r"kasan: KernelAddressSanitizer|Lock dependency validator|\.\.\. (?:MAX_|CHAINHASH|CLASSHASH|TASK_|BFS_)"
 	r"|memory used by lock dependency|per task-struct memory|memory used for stack traces"
 	r"|RCU lockdep checking|RCU CPU stall|kmemleak: Kernel memory leak detector|kmemleak: Automatic|Command line:"
-	r"|lockdep is enabled|running with lockdep|RCU debug extended")
+	r"|lockdep is enabled|running with lockdep|RCU debug extended"
+	# A frame of a stack, whatever its function is called: the OOM killer shows one and accuses nobody of ours.
+	r"|^\s*(?:\? )?[\w.]+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])?$")
 CONTEXT = 28
 RACE = "BUG: KCSAN:"
 RACE_END = "Reported by Kernel Concurrency Sanitizer"

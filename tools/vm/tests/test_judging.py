@@ -43,6 +43,13 @@ class GuestLog(unittest.TestCase):
 			"[    0.100000] kasan: KernelAddressSanitizer initialized (generic)",
 			"[    0.000000] Command line: oops=panic"), [])
 
+	def test_a_frame_of_a_stack_is_no_report(self):
+		self.assertEqual(self.found("[    2.000000] kworker/u5:4 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0",
+			"[    2.000001]  ? lockdep_hardirqs_on_prepare+0xe2/0x170",
+			"[    2.000002]  lockdep_rcu_suspicious+0x1/0x2 [svmirror]"), [])
+		self.assertEqual(len(self.found(
+			"[    2.000000] WARNING: CPU: 0 PID: 1 at kernel/locking/lockdep.c:1 lockdep_init_map_type+0x1/0x2")), 1)
+
 	def test_a_program_may_say_bug(self):
 		self.assertEqual(self.found("BUG: says a test program", "WARNING: so does another"), [])
 
