@@ -49,8 +49,10 @@ void reset(const std::vector<std::string> &request, unsigned timeout_ms)
 		EXPECT_TRUE(write_file(driver / "unbind", device)) << device;
 	}
 	ask_host(request);
-	EXPECT_TRUE(write_file(timeout_file, std::to_string(timeout_ms)));
+	// binding waits for a device that says nothing but the truth so far
+	EXPECT_TRUE(write_file(timeout_file, std::to_string(patient_ms)));
 	EXPECT_TRUE(write_file(driver / "bind", device)) << device;
+	EXPECT_TRUE(write_file(timeout_file, std::to_string(timeout_ms)));
 	int fd = -1;
 	EXPECT_TRUE(eventually([&] { return libsvm_open(nullptr, &fd) == 0; })) << "no render node";
 	libsvm_close(fd);
