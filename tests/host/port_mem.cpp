@@ -23,7 +23,10 @@ void *port_alloc(unsigned long bytes)
 }
 
 #ifdef SVM_THREADS_HEADER
-/* Kept back for a while, so that a stale pointer meets the poison. Under real threads the sanitizers look after that. */
+/*
+ * Kept back for a while, so that a stale pointer meets the poison. No lock: fibers run one at a time. Under real
+ * threads the sanitizers look after that.
+ */
 static void give_back(void *p)
 {
 	static std::deque<void *> freed;
