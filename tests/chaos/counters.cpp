@@ -184,7 +184,7 @@ void count_together(board &shared, slot &out, unsigned process, random numbers, 
 			stir(out, f, vm, own);
 		out.rest(2);
 	});
-	for (unsigned i = 0; i < rounds && !shared.stop.load(std::memory_order_relaxed); i++) {
+	for (unsigned i = 0; i < rounds && (!i || !shared.stop.load(std::memory_order_relaxed)); i++) {
 		add_by_both(out, f, adders, numbers);
 		out.add(episodes);
 	}

@@ -105,7 +105,7 @@ void work_in_threads(board &shared, slot &out, const process_kind &kind, unsigne
 		threads.emplace_back([&, number, own = random(numbers.next(), number)] {
 			manager pages(out);
 			worker one({out, index, number, pages.fd()}, vm, kind.backings, own);
-			for (unsigned i = 0; i < episodes_of_a_life && !shared.stop.load(std::memory_order_relaxed); i++)
+			for (unsigned i = 0; i < episodes_of_a_life && (!i || !shared.stop.load(std::memory_order_relaxed)); i++)
 				one.episode(i);
 			one.finish();
 			if (leave)
@@ -130,7 +130,7 @@ void work_in_threads(board &shared, slot &out, const process_kind &kind, unsigne
 // One after the other: a program of its own that ends, or is killed, with jobs under way.
 void hatch(board &shared, slot &out, random numbers)
 {
-	for (unsigned number = 0; number < 40 && !shared.stop.load(std::memory_order_relaxed); number++) {
+	for (unsigned number = 0; number < 40 && (!number || !shared.stop.load(std::memory_order_relaxed)); number++) {
 		std::uint64_t seed = numbers.next();
 		unsigned delay = static_cast<unsigned>(numbers.below(400'000));
 		bool kill_it = numbers.percent(50);
