@@ -69,6 +69,7 @@ void clear_weather()
 		rmdir((groups + name).c_str());
 	umount(groups.c_str());
 	swapoff(swap_device);
+	set("/sys/block/zram0/reset", "1"); // or the next run could not set its size
 }
 
 void join_group(bool limited)
