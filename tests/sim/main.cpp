@@ -91,6 +91,7 @@ void run_load(svm_sim::scheduler &by, const workload::scenario &s, u64 seed, u64
 	by.on_step = nullptr;
 	o.counted = m.count();
 	o.looked = watch.looked();
+	hook.announced = hook.ending = nullptr;
 	m.close();
 }
 
