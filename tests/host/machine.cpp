@@ -3,7 +3,6 @@
 #include "tests/host/machine.hpp"
 
 #include <cerrno>
-#include <chrono>
 #include <utility>
 
 namespace svm_host
@@ -78,9 +77,8 @@ int machine::serve(u64 va, svm_access how, patience &left)
 	int err = svm_fault(vm, va, how, &info);
 
 	left.misses = !err && info.duplicate ? left.misses + 1 : 0;
-	if (left.misses > 100)
-		sleep_for(std::chrono::milliseconds(1));
-	if (left.misses == 3000)
+	wait_turn(left.misses);
+	if (left.misses == enough_turns)
 		complain("the device does not see what the mirror has");
 	return err;
 }

@@ -44,6 +44,15 @@ inline void sleep_for([[maybe_unused]] std::chrono::microseconds time)
 #endif
 }
 
+/* After so many turns of a loop, with wait_turn() in each, every other thread has had its chance to run. */
+constexpr unsigned enough_turns = 3000;
+
+inline void wait_turn(unsigned turn)
+{
+	if (turn > 100)
+		sleep_for(std::chrono::milliseconds(1));
+}
+
 /* Makes the calling thread's relaxed stores visible to all; real machines do it by themselves. */
 inline void publish_stores()
 {

@@ -32,6 +32,13 @@ inline void sleep_for(std::chrono::microseconds time)
 		s->sleep(u64(time.count()));
 }
 
+/* A stall is no longer than 4000 steps, and no turn is as short as ten. */
+constexpr unsigned enough_turns = 500;
+
+inline void wait_turn(unsigned)
+{
+}
+
 inline void publish_stores()
 {
 	if (scheduler *s = scheduler::here())
