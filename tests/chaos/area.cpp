@@ -40,7 +40,7 @@ area::area(const identity &me, backing kind, std::uint64_t base, std::size_t pag
 	if (kind == backing::shared_memory) {
 		fd_ = memfd_create("chaos", MFD_CLOEXEC);
 	} else if (kind == backing::private_file || kind == backing::shared_file) {
-		char name[] = "/root/chaos-XXXXXX";
+		char name[] = "/mnt/chaos-XXXXXX";
 		fd_ = mkostemp(name, O_CLOEXEC);
 		unlink(name);
 	}

@@ -7,14 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef MADV_COLD
-#define MADV_COLD 20
-#define MADV_PAGEOUT 21
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 namespace chaos {
 
 namespace {

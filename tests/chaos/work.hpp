@@ -8,12 +8,22 @@
 
 #include <memory>
 #include <optional>
+#include <sys/mman.h>
 #include <vector>
 
 #include <libsvm.hpp>
 
 #include "area.hpp"
 #include "random.hpp"
+
+/* Later than some C libraries' headers. */
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#define MADV_PAGEOUT 21
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 namespace chaos {
 

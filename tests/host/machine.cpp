@@ -8,9 +8,9 @@
 namespace svm_host
 {
 
-int machine::create(u32 interval_lg2, u32 granule_lg2)
+svm_vm_params machine::params(u32 interval_lg2, u32 granule_lg2)
 {
-	svm_vm_params p = {
+	return {
 		.ops = &backend::ops,
 		.backend = gpus.get(),
 		.format = svm_format_find("xe2"),
@@ -19,6 +19,11 @@ int machine::create(u32 interval_lg2, u32 granule_lg2)
 		.interval_lg2 = interval_lg2,
 		.granule_lg2 = granule_lg2,
 	};
+}
+
+int machine::create(u32 interval_lg2, u32 granule_lg2)
+{
+	svm_vm_params p = params(interval_lg2, granule_lg2);
 	int err = svm_vm_create(&p, &vm);
 
 	if (!err)

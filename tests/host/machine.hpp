@@ -22,6 +22,8 @@ constexpr u64 BASE = 0x7f0000000000ull;
 class machine
 {
 public:
+	/* What create() asks for. */
+	svm_vm_params params(u32 interval_lg2 = 0, u32 granule_lg2 = 0);
 	/* A vm; another can be made with other parameters after destroy(). 0 or a negative errno. */
 	int create(u32 interval_lg2 = 0, u32 granule_lg2 = 0);
 	void destroy();

@@ -35,13 +35,7 @@ TEST_F(failure_test, create)
 {
 	svm_vm *other = nullptr;
 	u64 heap = live.heap, tables = gpus->tables;
-	svm_vm_params p = {.ops = &backend::ops,
-			   .backend = gpus.get(),
-			   .format = svm_format_find("xe2"),
-			   .mm = proc.get(),
-			   .dma_device = &dev,
-			   .interval_lg2 = 0,
-			   .granule_lg2 = 0};
+	svm_vm_params p = params();
 	unsigned steps = fail_each([&] { return svm_vm_create(&p, &other); },
 				   [&] {
 					   EXPECT_EQ(live.heap, heap);

@@ -28,13 +28,7 @@ TEST_F(vm_test, formats_by_name)
 TEST_F(vm_test, create_refuses)
 {
 	svm_vm *other;
-	const svm_vm_params good = {.ops = &backend::ops,
-				    .backend = gpus.get(),
-				    .format = svm_format_find("xe2"),
-				    .mm = proc.get(),
-				    .dma_device = &dev,
-				    .interval_lg2 = 0,
-				    .granule_lg2 = 0};
+	const svm_vm_params good = params();
 	auto with = [&](auto change) {
 		svm_vm_params p = good;
 
@@ -180,13 +174,7 @@ TEST_F(vm_test, created_while_the_shrinker_runs)
 		while (!stop)
 			shrink(1);
 	});
-	svm_vm_params p = {.ops = &backend::ops,
-			   .backend = gpus.get(),
-			   .format = svm_format_find("xe2"),
-			   .mm = proc.get(),
-			   .dma_device = &dev,
-			   .interval_lg2 = 0,
-			   .granule_lg2 = 0};
+	svm_vm_params p = params();
 
 	for (int i = 0; i < 300; i++) {
 		svm_vm *other;

@@ -79,8 +79,8 @@ def _compiler(load, folder):
 		link.chmod(0o755)
 		load.programs.append(link)
 	load.programs.append(driver)
-	load.files.append((folder / "sample.ii", "/root/sample.ii"))
-	load.add("g++", f"{driver.name} -B/bin/ -c /root/sample.ii -o sample.o && "
+	load.files.append((folder / "sample.ii", "/mnt/sample.ii"))
+	load.add("g++", f"{driver.name} -B/bin/ -c /mnt/sample.ii -o sample.o && "
 		"{ [ -e first.o ] || cp sample.o first.o; } && cmp sample.o first.o")
 
 
