@@ -112,18 +112,39 @@ libsvm::counters operator-(libsvm::counters a, const libsvm::counters &b)
 	return a;
 }
 
-page_state state_of(const void *at)
+std::vector<page_state> states_of(std::span<const std::byte> memory)
 {
+	std::vector<std::uint64_t> entries(memory.size() / page);
+	std::size_t size = entries.size() * sizeof(std::uint64_t);
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		fail("/proc/self/pagemap");
-	std::uint64_t entry = 0;
-	ssize_t got = pread(fd, &entry, sizeof(entry), static_cast<off_t>(libsvm::address(at) / page * sizeof(entry)));
+	off_t where = static_cast<off_t>(libsvm::address(memory.data()) / page * sizeof(std::uint64_t));
+	ssize_t got = pread(fd, entries.data(), size, where);
 	close(fd);
-	if (got != sizeof(entry))
+	if (got != static_cast<ssize_t>(size))
 		fail("read of /proc/self/pagemap");
-	bool present = entry >> 63 & 1;
-	return {present ? entry & ((1ull << 55) - 1) : 0, present, (entry >> 61 & 1) != 0};
+	std::vector<page_state> states;
+	for (std::uint64_t entry : entries) {
+		bool present = entry >> 63 & 1;
+		states.push_back({.frame = present ? entry & ((1ull << 55) - 1) : 0, .present = present,
+				  .swapped = (entry >> 62 & 1) != 0, .of_file = (entry >> 61 & 1) != 0});
+	}
+	return states;
+}
+
+page_state state_of(const void *at)
+{
+	auto *first = reinterpret_cast<const std::byte *>(libsvm::address(at) / page * page);
+	return states_of({first, page}).front();
+}
+
+std::vector<std::uint64_t> frames_of(std::span<const std::byte> memory)
+{
+	std::vector<std::uint64_t> frames;
+	for (const page_state &state : states_of(memory))
+		frames.push_back(state.frame);
+	return frames;
 }
 
 std::string read_line(const std::string &path)

@@ -221,12 +221,17 @@ bool eventually(const std::function<bool()> &done, std::chrono::milliseconds lim
 
 libsvm::counters operator-(libsvm::counters a, const libsvm::counters &b);
 
-// Of /proc/self/pagemap, for root: the frame (0: none), and bit 61 (page of a file, or shared).
+// Of /proc/self/pagemap, for root: the frame (0: none), bit 62 (in swap) and bit 61 (page of a file, or shared).
 struct page_state {
 	std::uint64_t frame;
 	bool present;
+	bool swapped;
 	bool of_file;
 };
+// Of each page of @memory, which begins with one.
+std::vector<page_state> states_of(std::span<const std::byte> memory);
+std::vector<std::uint64_t> frames_of(std::span<const std::byte> memory);
+// Of the page that @at lies in.
 page_state state_of(const void *at);
 
 // First line of a file without its end; empty if it cannot be read.

@@ -142,20 +142,6 @@ int count(tally &t, const libsvm::job &job)
 	return status;
 }
 
-std::vector<std::uint64_t> frames_of(const std::byte *at, std::size_t pages)
-{
-	std::vector<std::uint64_t> entries(pages);
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || pread(fd, entries.data(), pages * 8, static_cast<off_t>(libsvm::address(at) / page * 8)) !=
-			      static_cast<ssize_t>(pages * 8))
-		ADD_FAILURE() << "/proc/self/pagemap";
-	if (fd >= 0)
-		close(fd);
-	for (std::uint64_t &entry : entries)
-		entry = entry >> 63 & 1 ? entry & ((1ull << 55) - 1) : 0;
-	return entries;
-}
-
 // Freed memory comes back to the CPU that freed it first.
 void stay_on_this_cpu()
 {
@@ -199,7 +185,7 @@ public:
 			},
 			bounded);
 	}
-	std::vector<std::uint64_t> frames() const { return frames_of(memory_.data(), memory_.pages()); }
+	std::vector<std::uint64_t> frames() const { return frames_of(memory_.bytes()); }
 	// Takes the memory away from under them; the call's time is the caller's to judge.
 	void take_away() const
 	{
@@ -233,7 +219,7 @@ public:
 		memory_.no_huge_pages();
 		while (used_ < most && !found_) {
 			fill(memory_.bytes(used_, step), 5);
-			for (std::uint64_t frame : frames_of(&memory_.at(used_), step))
+			for (std::uint64_t frame : frames_of(memory_.bytes(used_, step)))
 				found_ += frame && std::find(frames.begin(), frames.end(), frame) != frames.end();
 			used_ += step;
 		}

@@ -29,12 +29,26 @@ bool two_nodes()
 	return !access("/sys/devices/system/node/node1", F_OK);
 }
 
-std::vector<std::uint64_t> frames_of(const mapping &memory, std::size_t pages)
+// The @count neighbours in @plenty, untouched as yet, that lie lowest in one node's memory. Of the others, which lie
+// above, a few stay: compaction moves what is low into holes that are higher, and not into blocks that are all free.
+std::span<std::byte> below_holes(const mapping &plenty, std::size_t count)
 {
-	std::vector<std::uint64_t> frames;
-	for (std::size_t i = 0; i < pages; i++)
-		frames.push_back(state_of(&memory.at(i)).frame);
-	return frames;
+	constexpr std::size_t hole = 16;
+	unsigned long first_node = 1;
+	if (syscall(SYS_mbind, plenty.data(), plenty.size(), MPOL_PREFERRED, &first_node, 64, 0))
+		throw std::system_error(errno, std::generic_category(), "mbind");
+	for (std::size_t i = 0; i < plenty.pages(); i++)
+		plenty.at(i) = std::byte{0};
+	std::vector<std::uint64_t> frames = frames_of(plenty.bytes());
+	std::size_t best = 0;
+	std::uint64_t low = ~0ull;
+	for (std::size_t first = 0; first + count <= frames.size(); first += count)
+		if (std::uint64_t highest = std::ranges::max(std::span(frames).subspan(first, count)); highest < low)
+			best = first, low = highest;
+	for (std::size_t first = 0; first + hole <= plenty.pages(); first += hole)
+		if ((first < best || first >= best + count) && madvise(&plenty.at(first), (hole - 1) * page, MADV_DONTNEED))
+			throw std::system_error(errno, std::generic_category(), "madvise");
+	return plenty.bytes(best, count);
 }
 
 } // namespace
@@ -48,12 +62,12 @@ SVM_TEST(Row20Move, MlockedPagesStayForTheDevice)
 	ASSERT_EQ(mlock(memory.data(), memory.size()), 0) << strerrorname_np(errno);
 	adder adds(gpu.vm, memory.bytes());
 	adds.wait_for(16);
-	std::vector<std::uint64_t> frames = frames_of(memory, memory.pages());
+	std::vector<std::uint64_t> frames = frames_of(memory.bytes());
 	for (unsigned round = 0; round < 3; round++)
 		// refused for locked memory: that is what it is to be
 		EXPECT_EQ(madvise(memory.data(), memory.size(), MADV_PAGEOUT), -1);
 	adds.wait_for(64);
-	EXPECT_EQ(frames_of(memory, memory.pages()), frames) << "locked pages have gone";
+	EXPECT_EQ(frames_of(memory.bytes()), frames) << "locked pages have gone";
 	ASSERT_EQ(munlock(memory.data(), memory.size()), 0);
 	for (unsigned round = 0; round < 5; round++) {
 		page_out(memory.bytes());
@@ -69,23 +83,16 @@ SVM_TEST(Row20Move, MlockedPagesStayForTheDevice)
 SVM_TEST_WITHIN(Row20Move, CompactionUnderTheDevice, 150)
 {
 	gpu gpu;
-	mapping memory(256 * page), holes(4 * mib);
-	memory.no_huge_pages();
-	holes.no_huge_pages();
-	// our pages lie amid ones that are free again
-	for (std::size_t i = 0; i < memory.pages(); i++) {
-		memory.at(i) = std::byte{0};
-		for (std::size_t k = 0; k < 4; k++)
-			holes.at(4 * i + k) = std::byte{1};
-	}
-	ASSERT_EQ(madvise(holes.data(), holes.size(), MADV_DONTNEED), 0);
-	ASSERT_EQ(finish(gpu.queue.touch(memory.bytes(), page, true)).status, 0);
-	std::vector<std::uint64_t> before = frames_of(memory, 64);
-	adder adds(gpu.vm, memory.bytes(0, 64));
-	hammer busy(gpu.vm, memory.bytes(64, 192), true);
+	mapping plenty(96 * mib);
+	plenty.no_huge_pages();
+	std::span<std::byte> memory = below_holes(plenty, 256);
+	ASSERT_EQ(finish(gpu.queue.touch(memory, page, true)).status, 0);
+	std::vector<std::uint64_t> before = frames_of(memory.first(64 * page));
+	adder adds(gpu.vm, memory.first(64 * page));
+	hammer busy(gpu.vm, memory.subspan(64 * page), true);
 	EXPECT_TRUE(eventually([&] {
 		write_file("/proc/sys/vm/compact_memory", "1");
-		return frames_of(memory, 64) != before;
+		return frames_of(memory.first(64 * page)) != before;
 	})) << "compaction has moved nothing";
 	adds.wait_for(64);
 	EXPECT_TRUE(adds.exact()) << "additions were lost when pages moved";

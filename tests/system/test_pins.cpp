@@ -107,9 +107,7 @@ SVM_TEST(Row19Pins, PinnedPagesStayPut)
 	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0}), 0);
 	ASSERT_EQ(device_fill(gpu.queue, free.bytes(), std::byte{1}), 0);
 	pinned holder(memory.bytes());
-	std::vector<std::uint64_t> frames;
-	for (std::size_t i = 0; i < memory.pages(); i++)
-		frames.push_back(state_of(&memory.at(i)).frame);
+	std::vector<std::uint64_t> frames = frames_of(memory.bytes());
 	adder adds(gpu.vm, memory.bytes());
 	for (unsigned round = 0; round < 2; round++) {
 		// each of these moves or drops a page that is not held
@@ -124,8 +122,7 @@ SVM_TEST(Row19Pins, PinnedPagesStayPut)
 		page_out(free.bytes());
 		return swapped_out(&free.at(0));
 	})) << "nothing is moved here";
-	for (std::size_t i = 0; i < memory.pages(); i++)
-		EXPECT_EQ(state_of(&memory.at(i)).frame, frames[i]) << "a pinned page has moved: page " << i;
+	EXPECT_EQ(frames_of(memory.bytes()), frames) << "a pinned page has moved";
 }
 
 SVM_TEST(Row19Pins, HeldPageOutlivesItsMapping)
