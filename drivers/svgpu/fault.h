@@ -12,18 +12,25 @@
 struct svgpu_fault_rec {
 	struct list_head link;
 	struct svgpu_vm *vm;
+	struct svgpu_fault_group *spare; /* until it is in a group */
 	u32 queue_id;		/* handle, for the log */
 	bool injected;		/* by debugfs: the device does not wait for an answer */
 	struct svgpu_fault entry;
 };
 
-/* The faults of one table: served one after the other, beside those of other tables. */
+/*
+ * The faults of one table: served one after the other, beside those of other tables.
+ * @serving, @since (jiffies), @passed: under the fault lock, see pass_overdue().
+ */
 struct svgpu_fault_group {
 	struct list_head link;
 	struct list_head recs;	/* under the fault lock */
 	struct svgpu_device *dev;
 	u32 context;
 	u64 table;		/* number of the table in the context */
+	bool serving;		/* its worker is at a fault, */
+	unsigned long since;	/* and has been since then */
+	bool passed;		/* what comes for its table goes to another group */
 	struct work_struct work;
 };
 

@@ -4,9 +4,10 @@
  *
  * A group is the faults of one table of one context. It exists from the first
  * such fault until its worker finds it empty; groups are worked on in parallel.
+ * Where one fault takes long, those behind it go on in a group of their own.
  * Records and groups come from pools made at probe: taking in a fault allocates
- * nothing. Each record needs at most one group, so groups cannot run out before
- * records do; when records do, the ring waits until one comes back.
+ * nothing. A record brings the group along that it may need; when either runs
+ * out, the ring waits until one comes back.
  *
  * drain lock (mutex): the ring. fault lock (spin): lists. Both are described in svgpu.h.
  */
@@ -15,6 +16,9 @@
 #include "fault.h"
 
 #define FAULT_RECORDS	256
+#define PATIENCE	msecs_to_jiffies(50)	/* of faults behind another one of their table */
+
+static void pass_overdue(struct work_struct *work);
 
 static void drain_again(struct work_struct *work)
 {
@@ -39,6 +43,7 @@ int svgpu_faults_init(struct svgpu_device *dev)
 	INIT_LIST_HEAD(&f->idle_groups);
 	INIT_LIST_HEAD(&f->groups);
 	INIT_WORK(&f->drain_work, drain_again);
+	INIT_DELAYED_WORK(&f->overdue, pass_overdue);
 	svgpu_ring_init(&f->ring, dev->bar, SVGPU_FAULT_RING,
 			SVGPU_FAULT_ENTRIES, sizeof(struct svgpu_fault));
 	svgpu_ring_init(&f->reply, dev->bar, SVGPU_REPLY_RING,
@@ -60,6 +65,15 @@ int svgpu_faults_init(struct svgpu_device *dev)
 	return 0;
 }
 
+/* The device has an error, which stays: no group is started any more but by a group's worker. */
+void svgpu_faults_stop(struct svgpu_device *dev)
+{
+	/* Whoever did not see the error in look_after() has armed the work before this. */
+	spin_lock(&dev->faults.lock);
+	spin_unlock(&dev->faults.lock);
+	cancel_delayed_work_sync(&dev->faults.overdue);
+}
+
 /* The workqueues are gone. */
 void svgpu_faults_fini(struct svgpu_device *dev)
 {
@@ -71,7 +85,33 @@ void svgpu_faults_fini(struct svgpu_device *dev)
 	mutex_destroy(&f->reply_lock);
 }
 
-/* An idle record, or NULL; then the ring is drained again when one is. */
+/* An idle group, on no list; or NULL. Under the fault lock. */
+static struct svgpu_fault_group *group_get(struct svgpu_faults *f)
+{
+	struct svgpu_fault_group *group =
+		list_first_entry_or_null(&f->idle_groups,
+					 struct svgpu_fault_group, link);
+
+	if (group)
+		list_del(&group->link);
+	return group;
+}
+
+/* A record or a group has become idle. Under the fault lock. */
+static void feed(struct svgpu_device *dev)
+{
+	if (dev->faults.starved)
+		queue_work(dev->wq, &dev->faults.drain_work);
+	dev->faults.starved = false;
+}
+
+static void group_put(struct svgpu_fault_group *group)
+{
+	list_add(&group->link, &group->dev->faults.idle_groups);
+	feed(group->dev);
+}
+
+/* An idle record with its group, or NULL; then the ring is drained again when there are both. */
 static struct svgpu_fault_rec *rec_get(struct svgpu_device *dev)
 {
 	struct svgpu_faults *f = &dev->faults;
@@ -79,10 +119,13 @@ static struct svgpu_fault_rec *rec_get(struct svgpu_device *dev)
 
 	spin_lock(&f->lock);
 	rec = list_first_entry_or_null(&f->idle, struct svgpu_fault_rec, link);
-	if (rec)
+	if (rec && !list_empty(&f->idle_groups)) {
 		list_del(&rec->link);
-	else
+		rec->spare = group_get(f);
+	} else {
+		rec = NULL;
 		f->starved = true;
+	}
 	spin_unlock(&f->lock);
 	if (!rec)
 		return NULL;
@@ -102,9 +145,9 @@ void svgpu_fault_done(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
 	atomic_dec(&dev->fault_total);
 	spin_lock(&f->lock);
 	list_add(&rec->link, &f->idle);
-	if (f->starved)
-		queue_work(dev->wq, &f->drain_work);
-	f->starved = false;
+	if (rec->spare)
+		list_add(&rec->spare->link, &f->idle_groups);
+	feed(dev);
 	spin_unlock(&f->lock);
 	if (vm) {
 		svgpu_vm_unuse(vm);
@@ -176,10 +219,64 @@ static struct svgpu_fault_group *find_group(struct svgpu_faults *f,
 
 	/* As long as there are engines that fault at once: short. */
 	list_for_each_entry(group, &f->groups, link) {
-		if (group->context == context && group->table == table)
+		if (group->context == context && group->table == table &&
+		    !group->passed)
 			return group;
 	}
 	return NULL;
+}
+
+/* A worker for @table's faults, which are yet to be put in. Under the fault lock. */
+static void group_start(struct svgpu_fault_group *group, u32 context, u64 table)
+{
+	struct svgpu_faults *f = &group->dev->faults;
+
+	group->context = context;
+	group->table = table;
+	group->serving = false;
+	group->passed = false;
+	list_add_tail(&group->link, &f->groups);
+	queue_work(group->dev->fault_wq, &group->work);
+	atomic64_inc(&f->stats.groups);
+}
+
+/* Some fault waits behind another: not for long. Under the fault lock. */
+static void look_after(struct svgpu_device *dev)
+{
+	if (!svgpu_error(dev))
+		queue_delayed_work(dev->wq, &dev->faults.overdue, PATIENCE);
+}
+
+/*
+ * A fault may have to wait for another process: a userfaultfd's manager, the server of
+ * a file system. It keeps its worker, and its page; the faults behind it, which need
+ * not wait for anybody, and which that process may itself be waiting for, get another.
+ */
+static void pass_overdue(struct work_struct *work)
+{
+	struct svgpu_device *dev = container_of(to_delayed_work(work),
+						struct svgpu_device,
+						faults.overdue);
+	struct svgpu_faults *f = &dev->faults;
+	struct svgpu_fault_group *group, *next;
+
+	spin_lock(&f->lock);
+	/* What is started in here comes last and has faults that wait. */
+	list_for_each_entry(group, &f->groups, link) {
+		if (list_empty(&group->recs))
+			continue;
+		look_after(dev);
+		if (!group->serving ||
+		    time_before(jiffies, group->since + PATIENCE))
+			continue;
+		next = group_get(f);
+		if (!next)
+			break;
+		group->passed = true;
+		group_start(next, group->context, group->table);
+		list_splice_tail_init(&group->recs, &next->recs);
+	}
+	spin_unlock(&f->lock);
 }
 
 /* Puts a checked record into the group of its table, which is made and started if need be. */
@@ -191,15 +288,14 @@ void svgpu_fault_enqueue(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
 
 	spin_lock(&f->lock);
 	group = find_group(f, rec->entry.context, table);
-	if (!group) {
-		group = list_first_entry(&f->idle_groups,
-					 struct svgpu_fault_group, link);
-		group->context = rec->entry.context;
-		group->table = table;
-		list_move_tail(&group->link, &f->groups);
-		queue_work(dev->fault_wq, &group->work);
-		atomic64_inc(&f->stats.groups);
+	if (group) {
+		group_put(rec->spare);
+		look_after(dev);
+	} else {
+		group = rec->spare;
+		group_start(group, rec->entry.context, table);
 	}
+	rec->spare = NULL;
 	list_add_tail(&rec->link, &group->recs);
 	spin_unlock(&f->lock);
 }
@@ -219,17 +315,22 @@ struct svgpu_fault_rec *svgpu_fault_next(struct svgpu_fault_group *group,
 	rec = list_first_entry_or_null(&group->recs, struct svgpu_fault_rec,
 				       link);
 	if (!rec) {
-		list_move(&group->link, &f->idle_groups);
+		list_del(&group->link);
+		group_put(group);
 		spin_unlock(&f->lock);
 		return NULL;
 	}
 	list_del(&rec->link);
+	group->serving = true;
+	group->since = jiffies;
 	list_for_each_entry_safe(other, next, &group->recs, link) {
 		if (other->entry.va >> PAGE_SHIFT ==
 			    rec->entry.va >> PAGE_SHIFT &&
 		    other->entry.access <= rec->entry.access)
 			list_move_tail(&other->link, same);
 	}
+	if (!list_empty(&group->recs))
+		look_after(group->dev);
 	spin_unlock(&f->lock);
 	return rec;
 }

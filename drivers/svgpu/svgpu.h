@@ -77,8 +77,9 @@ struct svgpu_faults {
 	struct list_head idle;	/* records to take */
 	struct list_head idle_groups;
 	struct list_head groups; /* being worked on, or waiting for a worker */
-	bool starved;		/* no record was idle: the ring waits */
+	bool starved;		/* no record or no group was idle: the ring waits */
 	struct work_struct drain_work;
+	struct delayed_work overdue;
 	struct mutex reply_lock; /* push lock */
 	struct svgpu_ring reply;
 	struct svgpu_fault_stats stats;
@@ -254,6 +255,7 @@ u32 svgpu_faultlog_take(struct svgpu_faultlog *log,
 
 /* fault_queue.c, fault.c: fault.h has what they share */
 int svgpu_faults_init(struct svgpu_device *dev);
+void svgpu_faults_stop(struct svgpu_device *dev);
 void svgpu_faults_fini(struct svgpu_device *dev);
 void svgpu_faults_drain(struct svgpu_device *dev);
 int svgpu_fault_inject(struct svgpu_device *dev,

@@ -138,8 +138,10 @@ static int svgpu_setup(struct svgpu_device *dev)
 static void svgpu_teardown(struct svgpu_device *dev)
 {
 	/* Faults first: their workers put work on the other. */
-	if (dev->fault_wq)
+	if (dev->fault_wq) {
+		svgpu_faults_stop(dev);
 		destroy_workqueue(dev->fault_wq);
+	}
 	if (dev->wq)
 		destroy_workqueue(dev->wq);
 	svgpu_faults_fini(dev);

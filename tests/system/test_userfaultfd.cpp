@@ -50,6 +50,32 @@ SVM_TEST(Row12Userfaultfd, WhoWaitsHoldsUpNobodyElse)
 	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
 }
 
+// The manager needs the device's work on the neighbours of the page that the device waits for.
+SVM_TEST(Row12Userfaultfd, ManagerMayUseTheDeviceInTheSameTable)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	memory.no_huge_pages();
+	manager manager(memory.bytes(0, 8));
+	libsvm::queue second(gpu.vm), third(gpu.vm);
+	libsvm::job waits = gpu.queue.touch(memory.bytes(5, 1), page, false);
+	ASSERT_EQ(manager.asked(), libsvm::address(&memory.at(5)));
+	libsvm::job waits_too = second.touch(memory.bytes(6, 1), page, true);
+	for (unsigned round = 1; round <= 4; round++) {
+		ASSERT_EQ(madvise(&memory.at(100), 16 * page, MADV_DONTNEED), 0);
+		ASSERT_EQ(device_fill(third, memory.bytes(100, 16), std::byte(round)), 0);
+		EXPECT_EQ(memory.at(107), std::byte(round));
+	}
+	EXPECT_FALSE(waits.done().wait(0ns)) << "nobody has filled the page";
+	ASSERT_EQ(manager.asked(), libsvm::address(&memory.at(6)));
+	ASSERT_TRUE(manager.fill(libsvm::address(&memory.at(6)), memory.at(107)));
+	EXPECT_EQ(finish(waits_too).status, 0);
+	ASSERT_TRUE(manager.fill(libsvm::address(&memory.at(5)), std::byte{0x31}));
+	EXPECT_EQ(finish(waits).status, 0);
+	EXPECT_DEVICE_READS(gpu.queue, &memory.at(5), 0x31);
+	EXPECT_EQ(gpu.vm.counters().failed, 0u);
+}
+
 SVM_TEST(Row12Userfaultfd, UnbindDoesNotWaitForTheManager)
 {
 	libsvm::device device;
