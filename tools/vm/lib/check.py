@@ -15,8 +15,11 @@ from .results import Suite
 from .say import Failed, Skipped
 
 CONFIG = "debug"
+# Data races are looked for on one lane: the kernel with the newest checker.
+RACES, RACES_LANE = "kcsan", "current"
+RACES_SUITES = ("kcsan-kunit", "kcsan-system")
 MUTATIONS = OUT / "mutations.json"
-GUEST_SUITES = ("kunit", "system", "demo", "chaos", "preload")
+GUEST_SUITES = ("kunit", "system", "demo", "chaos", "preload", *RACES_SUITES)
 SUITES = ("tools", "unit", "coverage", "unit-asan", "unit-tsan", "sim", "mutations", "fuzz", "thread-safety", "model", "docs", "checkpatch",
 	*GUEST_SUITES)
 
@@ -42,9 +45,18 @@ class Check:
 				say.say(f"  FAILED {suite.suite}/{name}" + "".join(f"\n    {line}"
 					for line in message.splitlines()[:60]))
 
+	def configs(self, lane):
+		"""The kernel configs that the wanted suites need on this lane."""
+		wanted = {name for name in GUEST_SUITES if self.wants(name)}
+		found = [CONFIG] if wanted.difference(RACES_SUITES) else []
+		if lane.name == RACES_LANE and wanted.intersection(RACES_SUITES):
+			found.append(RACES)
+		return found
+
 	def prefetch(self):
 		"""Make the kernels in the background, one after the other."""
-		script = "; ".join(f"'{TOP}/tools/vm/kernel' {lane.name} {CONFIG}" for lane in self.chosen)
+		script = "; ".join(f"'{TOP}/tools/vm/kernel' {lane.name} {config}"
+			for lane in self.chosen for config in self.configs(lane))
 		OUT.mkdir(exist_ok=True)
 		sink = open(OUT / "prefetch.log", "wb")
 		return say.spawn(["nice", "-n", "10", "sh", "-c", script], stdout=sink, stderr=sink)
@@ -86,13 +98,29 @@ class Check:
 				self.record(self.broken("checkpatch", "host", error))
 				return
 
-	def lane_suites(self, lane):
-		"""One lane; a build of ours that fails is a failed suite, a kernel that cannot be had is not."""
-		built = kernel.kernel(lane, CONFIG)
+	def built(self, lane, config):
+		"""The lane's kernel and our modules for it. A build of ours that fails is a failed suite, with no modules."""
+		built = kernel.kernel(lane, config)
 		try:
-			ours = modules.build(built)
+			return built, modules.build(built)
 		except Failed as error:
-			self.record(self.broken("modules", lane.name, error))
+			self.record(self.broken(guest.named(built, "modules"), lane.name, error))
+			return built, None
+
+	def races_suites(self, lane):
+		"""The same tests under KCSAN, on the lane that has it; the page tables in one place."""
+		built, ours = self.built(lane, RACES)
+		if ours is None:
+			return
+		if self.wants("kcsan-kunit"):
+			self.record(guest.kunit(built, ours))
+		if self.programs_ready and self.wants("kcsan-system"):
+			self.record(*guest.system(built, ours, guest.PLACES[:1]))
+
+	def lane_suites(self, lane):
+		"""One lane; a kernel that cannot be had is no failure of ours."""
+		built, ours = self.built(lane, CONFIG)
+		if ours is None:
 			return
 		if self.wants("kunit"):
 			self.record(guest.kunit(built, ours))
@@ -125,15 +153,19 @@ class Check:
 
 	def build_programs(self):
 		try:
-			guest.build_host(with_tests=self.wants("system"),
+			guest.build_host(with_tests=self.wants("system") or self.wants("kcsan-system"),
 				more=[target for suite, target in (("chaos", "svm_chaos"), ("preload", "svm_mirror")) if self.wants(suite)])
 			self.programs_ready = True
 		except Failed as error:
 			self.record(self.broken("release", "host", error))
 
 	def lane(self, lane):
+		configs = self.configs(lane)
 		try:
-			self.lane_suites(lane)
+			if CONFIG in configs:
+				self.lane_suites(lane)
+			if RACES in configs:
+				self.races_suites(lane)
 		except Skipped as reason:
 			self.left_out.append((lane.name, str(reason)))
 			suite = Suite("kernel", lane.name)
@@ -149,7 +181,7 @@ class Check:
 		try:
 			self.host_suites()
 			self.checkpatch()
-			if any(self.wants(name) for name in ("system", "demo", "chaos", "preload")):
+			if any(self.wants(name) for name in ("system", "demo", "chaos", "preload", "kcsan-system")):
 				self.build_programs()
 			for lane in self.chosen if boots else ():
 				self.lane(lane)
@@ -184,6 +216,9 @@ class Check:
 def run(chosen, only):
 	started = time.monotonic()
 	check = Check(chosen, only)
+	lonely = [name for name in only if name in RACES_SUITES]
+	if lonely and RACES_LANE not in [lane.name for lane in chosen]:
+		raise Failed(f"{', '.join(lonely)}: on lane {RACES_LANE} only; say LANE={RACES_LANE}")
 	say.say(f"checking on: host, {', '.join(lane.name for lane in check.chosen)}")
 	check.run()
 	return check.close(time.monotonic() - started)

@@ -41,9 +41,14 @@ def _closed(suite, outcome, status_counts=True):
 	return suite
 
 
+def named(kernel, name):
+	"""A suite's name says the kernel's config where it is not the one that all lanes have."""
+	return name if kernel.config == "debug" else f"{kernel.config}-{name}"
+
+
 def kunit(kernel, modules):
 	"""Loading the module runs its suites; their results lie in debugfs as KTAP."""
-	suite = Suite("kunit", kernel.lane)
+	suite = Suite(named(kernel, "kunit"), kernel.lane)
 	if "svm_kunit" not in modules:
 		suite.add("build", "failed", "there is no svm_kunit.ko")
 		return suite
@@ -69,17 +74,18 @@ def system_programs():
 	return programs
 
 
-def system(kernel, modules):
-	"""Every program of tests/system, with the page tables in either place; one Suite per place."""
-	suites = [Suite("system" if place == PLACES[0] else f"system-tables-{place}", kernel.lane) for place in PLACES]
+def system(kernel, modules, places=PLACES):
+	"""Every program of tests/system, with the page tables in each of the places; one Suite per place."""
+	suites = [Suite(named(kernel, "system" if place == PLACES[0] else f"system-tables-{place}"), kernel.lane)
+		for place in places]
 	programs = system_programs()
-	names = {place: [program.name for program in programs[place]] for place in PLACES}
+	names = {place: [program.name for program in programs[place]] for place in places}
 	outcome = vm.run(vm.Job(kernel=kernel, name="system", modules=modules, load=("svmirror", "svgpu"),
 		command=["system-tests"], programs=(*programs[PLACES[0]], SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),
-		settings={**{f"PROGRAMS_{place}": " ".join(names[place]) for place in PLACES},
-			"TABLES": " ".join(PLACES), "PROGRAM_SECONDS": PROGRAM_SECONDS},
+		settings={**{f"PROGRAMS_{place}": " ".join(names[place]) for place in places},
+			"TABLES": " ".join(places), "PROGRAM_SECONDS": PROGRAM_SECONDS},
 		timeout=2400))
-	for suite, place in zip(suites, PLACES):
+	for suite, place in zip(suites, places):
 		folder = outcome.folder / "results" / place
 		for name in names[place]:
 			if not results.read_junit(suite, folder / f"{name}.xml"):
