@@ -224,7 +224,6 @@ def run(chosen, only):
 	return check.close(time.monotonic() - started)
 
 
-
 def names(text):
 	asked = [name for name in text.replace(",", " ").split() if name]
 	for name in asked:

@@ -54,6 +54,10 @@ class Outcome:
 	def ok(self):
 		return self.status == 0 and not self.reports and not self.trouble
 
+	def races_found(self):
+		"""KCSAN was on, and found the race that svm_kunit makes."""
+		return guestlog.race_on_purpose((self.folder / "console.log").read_text(errors="replace"))
+
 	def problems(self):
 		"""All that is wrong, as text."""
 		parts = [self.trouble] if self.trouble else []

@@ -73,6 +73,28 @@ class GuestLog(unittest.TestCase):
 		self.assertEqual(guestlog.races_of_others(log), 2)
 		self.assertEqual(len(guestlog.reports(log)), 1)
 
+	def test_races_of_sync_objects_are_drms(self):
+		ioctl = " svgpu_ioctl+0x6e/0xd0 [svgpu]"
+		log = "\n".join((*self.race("drm_syncobj_array_wait_timeout.constprop.0", ioctl, "syncobj_wait_syncobj_func.isra.0"),
+			*self.race("drm_mm_insert_node", ioctl, "drm_mm_insert_node"), *self.race("syncobj_x", "svgpu_task_end+0x1/0x2 [svgpu]")))
+		self.assertEqual(guestlog.races_of_others(log), 1)
+		self.assertEqual(len(guestlog.reports(log)), 2)
+
+	def test_the_race_on_purpose_is_no_fault_and_is_known(self):
+		known = self.race("svm_race_on_purpose [svm_kunit]", "svm_race_on_purpose [svm_kunit]")
+		other = self.race("svm_race_on_purpose [svm_kunit]", "svm_fault [svmirror]")
+		lonely = ["[    1.000000] BUG: KCSAN: data-race in svm_race_on_purpose+0x2e/0x40 [svm_kunit]", "[    1.000001]  svm_x [svm_kunit]"]
+		self.assertTrue(guestlog.race_on_purpose("\n".join(known)))
+		self.assertEqual(self.found(*lonely), [])
+		self.assertFalse(guestlog.race_on_purpose("\n".join((*other, *self.race("a", "b")))))
+		self.assertEqual(self.found(*known), [])
+		self.assertEqual(guestlog.races_of_others("\n".join(known)), 0)
+		self.assertEqual(len(self.found(*other)), 1)
+
+	def test_a_broken_assertion_about_races_counts(self):
+		self.assertEqual(len(self.found("[    1.000000] BUG: KCSAN: assert: race in a / b", "[    1.000001]  svm_x [svmirror]")), 1)
+		self.assertEqual(len(self.found("[    1.000000] BUG: KCSAN: torn", "[    1.000001]  svm_x [svmirror]")), 1)
+
 	def test_a_race_without_an_end_hides_nothing_after_it(self):
 		torn = self.race("a", "b")[:4]
 		self.assertEqual(len(self.found(*torn, *self.race("c", "svm_x [svmirror]"))), 1)
