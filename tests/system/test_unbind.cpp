@@ -141,12 +141,13 @@ SVM_TEST_WITHIN(Row24Unbind, WaitersGetNoDevice, 120)
 		libsvm::job job = gpu.queue.cas_add(word, 1ull << 40);
 		if (!eventually([&] { return std::atomic_ref(word).load() > 0; }))
 			return 1;
-		running.send();
 		hammer busy(gpu.vm, memory.bytes(), true);
+		running.send();
 		if (ended(job) != -ENODEV)
 			return 2;
+		// the second of these began when the device was gone
+		busy.wait_for(2);
 		hammer::report report = busy.stop();
-		// the last of them found no device
 		return report.other && report.first_other == -ENODEV ? 0 : 3;
 	});
 	ASSERT_TRUE(running.wait());
