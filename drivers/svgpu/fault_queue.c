@@ -65,7 +65,7 @@ int svgpu_faults_init(struct svgpu_device *dev)
 	return 0;
 }
 
-/* The device has an error, which stays: no group is started any more but by a group's worker. */
+/* The device has an error, which stays: nobody is looked after any more. */
 void svgpu_faults_stop(struct svgpu_device *dev)
 {
 	/* Whoever did not see the error in look_after() has armed the work before this. */

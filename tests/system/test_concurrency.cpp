@@ -99,17 +99,29 @@ SVM_TEST(Row23Hammer, BothGetOnWhereThePageKeepsGoing)
 	auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
 	constexpr std::uint64_t device_times = 20000, cpu_times = 2000;
 	hammer reader(gpu.vm, memory.bytes(), false);
-	libsvm::job job = gpu.queue.cas_add(word, device_times);
-	// each fork takes the page away from all of them, and each has to come back
-	for (unsigned round = 0; round < 4; round++) {
-		child forked([] { return 0; });
+	std::uint64_t by_device = 0;
+	int status = 0;
+	std::jthread device([&](const std::stop_token &enough) {
+		while (!status && !enough.stop_requested()) {
+			status = finish(gpu.queue.cas_add(word, device_times)).status;
+			by_device += device_times;
+		}
+	});
+	// each fork takes the page away from all of them, and each has to come back while the child still shares it
+	for (unsigned round = 0; round < 8; round++) {
+		signal_pipe over;
+		child forked([&] { return over.wait() ? 0 : 1; });
+		std::this_thread::sleep_for(20ms);
 		for (std::uint64_t i = 0; i < cpu_times; i++)
 			__atomic_fetch_add(&word, 1, __ATOMIC_RELAXED);
-		EXPECT_TRUE(forked.succeeded());
 		reader.wait_for(1);
+		over.send();
+		EXPECT_TRUE(forked.succeeded());
 	}
-	EXPECT_EQ(finish(job).status, 0);
-	EXPECT_EQ(__atomic_load_n(&word, __ATOMIC_SEQ_CST), device_times + 4 * cpu_times);
+	device.request_stop();
+	device.join();
+	EXPECT_EQ(status, 0);
+	EXPECT_EQ(__atomic_load_n(&word, __ATOMIC_SEQ_CST), by_device + 8 * cpu_times);
 	hammer::report report = reader.stop();
 	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
 }
