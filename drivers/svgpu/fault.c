@@ -168,45 +168,26 @@ static int serve(struct svgpu_fault_rec *rec)
 	return -EBUSY;
 }
 
-/* What was asked for the same page with no more access. */
-static void answer_same(struct svgpu_fault_group *group,
-			struct list_head *same, u32 access, int error)
-{
-	struct svgpu_device *dev = group->dev;
-	struct svgpu_fault_rec *rec, *next;
-
-	list_for_each_entry_safe(rec, next, same, link) {
-		/* Where a write fails a read may not. */
-		if (error && rec->entry.access != access)
-			continue;
-		list_del(&rec->link);
-		atomic64_inc(&dev->faults.stats.duplicates);
-		if (error)
-			answer_failed(dev, rec, error);
-		else
-			answer(dev, rec, 0);
-	}
-	svgpu_fault_requeue(group, same);
-}
-
 /* Serves the faults of one table until there is none. Many of these run at a time. */
 void svgpu_fault_work(struct work_struct *work)
 {
 	struct svgpu_fault_group *group =
 		container_of(work, struct svgpu_fault_group, work);
 	struct svgpu_device *dev = group->dev;
-	struct svgpu_fault_rec *rec;
+	struct svgpu_fault_rec *rec, *next;
 	LIST_HEAD(same);
 
-	while ((rec = svgpu_fault_next(group, &same))) {
-		u32 access = rec->entry.access;
-		int error = serve(rec);
+	while (svgpu_fault_next(group, &same)) {
+		int error = serve(list_first_entry(&same, struct svgpu_fault_rec,
+						   link));
 
-		if (error)
-			answer_failed(dev, rec, error);
-		else
-			answer(dev, rec, 0);
-		answer_same(group, &same, access, error);
+		list_for_each_entry_safe(rec, next, &same, link) {
+			list_del(&rec->link);
+			if (error)
+				answer_failed(dev, rec, error);
+			else
+				answer(dev, rec, 0);
+		}
 		cond_resched();
 	}
 }

@@ -35,10 +35,7 @@ struct svgpu_fault_group {
 };
 
 /* fault_queue.c */
-struct svgpu_fault_rec *svgpu_fault_next(struct svgpu_fault_group *group,
-					 struct list_head *same);
-void svgpu_fault_requeue(struct svgpu_fault_group *group,
-			 struct list_head *recs);
+bool svgpu_fault_next(struct svgpu_fault_group *group, struct list_head *same);
 void svgpu_fault_done(struct svgpu_device *dev, struct svgpu_fault_rec *rec);
 
 /* fault.c */

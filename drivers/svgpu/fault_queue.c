@@ -248,9 +248,9 @@ static void look_after(struct svgpu_device *dev)
 }
 
 /*
- * A fault may have to wait for another process: a userfaultfd's manager, the server of
- * a file system. It keeps its worker, and its page; the faults behind it, which need
- * not wait for anybody, and which that process may itself be waiting for, get another.
+ * A fault may have to wait for another process, a userfaultfd's manager. It keeps its
+ * worker; the faults behind it, which need not wait for anybody, and which that process
+ * may itself be waiting for, get another: after PATIENCE, or twice that.
  */
 static void pass_overdue(struct work_struct *work)
 {
@@ -301,12 +301,11 @@ void svgpu_fault_enqueue(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
 }
 
 /*
- * For the worker: the group's next fault, and in @same those of the same page
- * that need no more access than it. NULL: the group is empty and no more the
- * worker's.
+ * For the worker: in @same the group's next fault and those that ask the same of the
+ * same page. What asks less of it is a fault of its own: where a write fails or waits,
+ * a read may not. False: the group is empty and no more the worker's.
  */
-struct svgpu_fault_rec *svgpu_fault_next(struct svgpu_fault_group *group,
-					 struct list_head *same)
+bool svgpu_fault_next(struct svgpu_fault_group *group, struct list_head *same)
 {
 	struct svgpu_faults *f = &group->dev->faults;
 	struct svgpu_fault_rec *rec, *other, *next;
@@ -318,28 +317,21 @@ struct svgpu_fault_rec *svgpu_fault_next(struct svgpu_fault_group *group,
 		list_del(&group->link);
 		group_put(group);
 		spin_unlock(&f->lock);
-		return NULL;
+		return false;
 	}
-	list_del(&rec->link);
-	group->serving = true;
-	group->since = jiffies;
+	list_move(&rec->link, same);
 	list_for_each_entry_safe(other, next, &group->recs, link) {
 		if (other->entry.va >> PAGE_SHIFT ==
 			    rec->entry.va >> PAGE_SHIFT &&
-		    other->entry.access <= rec->entry.access)
+		    other->entry.access == rec->entry.access) {
 			list_move_tail(&other->link, same);
+			atomic64_inc(&f->stats.duplicates);
+		}
 	}
+	group->serving = true;
+	group->since = jiffies;
 	if (!list_empty(&group->recs))
 		look_after(group->dev);
 	spin_unlock(&f->lock);
-	return rec;
-}
-
-/* Faults that are not answered by another one's answer after all. */
-void svgpu_fault_requeue(struct svgpu_fault_group *group,
-			 struct list_head *recs)
-{
-	spin_lock(&group->dev->faults.lock);
-	list_splice_tail_init(recs, &group->recs);
-	spin_unlock(&group->dev->faults.lock);
+	return true;
 }

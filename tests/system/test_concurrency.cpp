@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Several at once: processes, vms, queues, CPU and device on one word. */
+#include <atomic>
 #include <cerrno>
 #include <memory>
 
@@ -99,11 +100,15 @@ SVM_TEST(Row23Hammer, BothGetOnWhereThePageKeepsGoing)
 	auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
 	constexpr std::uint64_t device_times = 20000, cpu_times = 2000;
 	hammer reader(gpu.vm, memory.bytes(), false);
-	std::uint64_t by_device = 0;
+	std::atomic<std::uint64_t> by_device = 0;
 	int status = 0;
 	std::jthread device([&](const std::stop_token &enough) {
 		while (!status && !enough.stop_requested()) {
-			status = finish(gpu.queue.cas_add(word, device_times)).status;
+			try {
+				status = finish(gpu.queue.cas_add(word, device_times)).status;
+			} catch (const std::system_error &error) {
+				status = -error.code().value();
+			}
 			by_device += device_times;
 		}
 	});
@@ -112,9 +117,11 @@ SVM_TEST(Row23Hammer, BothGetOnWhereThePageKeepsGoing)
 		signal_pipe over;
 		child forked([&] { return over.wait() ? 0 : 1; });
 		std::this_thread::sleep_for(20ms);
+		std::uint64_t before = by_device;
 		for (std::uint64_t i = 0; i < cpu_times; i++)
 			__atomic_fetch_add(&word, 1, __ATOMIC_RELAXED);
-		reader.wait_for(1);
+		reader.wait_for(2);
+		EXPECT_TRUE(eventually([&] { return by_device > before; })) << "the device does not get on";
 		over.send();
 		EXPECT_TRUE(forked.succeeded());
 	}

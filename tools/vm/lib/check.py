@@ -160,19 +160,17 @@ class Check:
 			self.record(self.broken("release", "host", error))
 
 	def lane(self, lane):
-		configs = self.configs(lane)
-		try:
-			if CONFIG in configs:
-				self.lane_suites(lane)
-			if RACES in configs:
-				self.races_suites(lane)
-		except Skipped as reason:
-			self.left_out.append((lane.name, str(reason)))
-			suite = Suite("kernel", lane.name)
-			suite.add("source", "failed" if os.environ.get("CI") == "true" else "skipped", str(reason))
-			self.record(suite)
-		except Failed as error:
-			self.record(self.broken("kernel", lane.name, error))
+		for config in self.configs(lane):
+			try:
+				(self.races_suites if config == RACES else self.lane_suites)(lane)
+			except Skipped as reason:
+				self.left_out.append((lane.name, str(reason)))
+				suite = Suite("kernel", lane.name)
+				suite.add("source", "failed" if os.environ.get("CI") == "true" else "skipped", str(reason))
+				self.record(suite)
+				return
+			except Failed as error:
+				self.record(self.broken("kernel" if config == CONFIG else f"{config}-kernel", lane.name, error))
 
 	def run(self):
 		MUTATIONS.unlink(missing_ok=True)   # an older run's

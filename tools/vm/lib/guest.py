@@ -56,8 +56,9 @@ def kunit(kernel, modules):
 		modules=modules, command=["cat /sys/kernel/debug/kunit/*/results"], timeout=1200))
 	for path in sorted((outcome.folder / "results" / "kunit").glob("*.ktap")):
 		results.read_ktap(suite, path, path.stem)
+	suite.require_results(outcome.folder)
 	if kernel.config == "kcsan":
-		found = outcome.races_found()
+		found = outcome.race_on_purpose
 		suite.add("the race on purpose", "passed" if found else "failed", "" if found else "KCSAN has not reported it")
 	return _closed(suite, outcome)
 

@@ -49,14 +49,11 @@ class Outcome:
 	trouble: str                # why the run itself failed, or ""
 	seconds: float
 	accel: str
+	race_on_purpose: bool       # KCSAN was on, and found the race that svm_kunit makes
 
 	@property
 	def ok(self):
 		return self.status == 0 and not self.reports and not self.trouble
-
-	def races_found(self):
-		"""KCSAN was on, and found the race that svm_kunit makes."""
-		return guestlog.race_on_purpose((self.folder / "console.log").read_text(errors="replace"))
 
 	def problems(self):
 		"""All that is wrong, as text."""
@@ -216,17 +213,19 @@ def _judge(job, folder, trouble, seconds, accel):
 	console = folder / "console.log"
 	log = console.read_text(errors="replace") if console.exists() else ""
 	found = guestlog.reports(log)
-	whole = folder / "results" / "dmesg"
+	dmesg = folder / "results" / "dmesg"
+	whole = dmesg.read_text(errors="replace") if dmesg.exists() else ""
 	# The console shows warnings and worse; the ring buffer also has what is marked less grave.
-	if not found and whole.exists():
-		found = guestlog.reports(whole.read_text(errors="replace"))
+	if not found:
+		found = guestlog.reports(whole)
 	leaks = folder / "results" / "kmemleak"
 	if leaks.exists() and leaks.stat().st_size:
 		found.append(leaks.read_text(errors="replace").splitlines()[:guestlog.CONTEXT])
 	others = guestlog.races_of_others(log)
 	if others:
 		say.say(f"  {others} data races of the kernel with itself are not ours: {console}")
-	outcome = Outcome(folder, status, found, trouble, seconds, accel)
+	outcome = Outcome(folder, status, found, trouble, seconds, accel,
+		guestlog.race_on_purpose(log) or guestlog.race_on_purpose(whole))
 	(folder / "outcome.json").write_text(json.dumps({
 		"status": status, "reports": found, "trouble": trouble, "seconds": round(seconds, 1),
 		"accelerator": accel, "kernel": job.kernel.release}, indent=1) + "\n")
