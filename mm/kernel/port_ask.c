@@ -76,8 +76,10 @@ bool svm_satisfies(unsigned long pfn, bool write)
  */
 bool svm_is_host_memory(const struct page *page)
 {
-	return !is_device_private_page(page) && !is_device_coherent_page(page) &&
-	       !is_pci_p2pdma_page(page);
+	/* The zone shares a word with flags that others set meanwhile; it is constant itself. */
+	return data_race(!is_device_private_page(page) &&
+			 !is_device_coherent_page(page) &&
+			 !is_pci_p2pdma_page(page));
 }
 
 /*

@@ -37,7 +37,7 @@ struct field {
 	std::uint64_t walked = 0; // what the device added to every node
 };
 
-// Counters at the ends of pages, nodes in between: many of both share a page.
+// Counters at the ends of pages, nodes before them: many of both share a page, and none a word.
 void lay_out(field &f, random &numbers)
 {
 	for (std::size_t i = 0; i < counters; i++)
@@ -45,7 +45,10 @@ void lay_out(field &f, random &numbers)
 									  i * (pages / counters)) * page_bytes - 8);
 	std::size_t step = pages * page_bytes / nodes / sizeof(node) * sizeof(node);
 	for (std::size_t i = 0; i < nodes; i++) {
-		f.each[i] = reinterpret_cast<node *>(f.memory + i * step);
+		std::size_t offset = i * step;
+		if (offset % page_bytes == page_bytes - sizeof(node))
+			offset -= sizeof(node);
+		f.each[i] = reinterpret_cast<node *>(f.memory + offset);
 		f.each[i]->value = i;
 		f.each[i]->next = libsvm::address(f.head);
 		f.head = f.each[i];

@@ -5,7 +5,8 @@ Only lines that the kernel wrote count: they begin with printk's time stamp, so 
 output that mentions a BUG is not taken for one.
 
 A data race is KCSAN's report of two accesses, each with its stack. It counts where either stack has a
-frame of our modules; races of the kernel with itself are others' and only counted. So are those between two
+frame of our modules, and against an access of unknown origin where the function is in one of them; races of
+the kernel with itself are others' and only counted. So are those between two
 functions of DRM's sync objects: these have their own lock, and every wait for one comes by our ioctl.
 One race is made on purpose: a kernel that does not report it looks for none.
 """
@@ -64,6 +65,8 @@ def _racers(race):
 def _others(race):
 	"""Whether a race is not ours, or not to be mended."""
 	names = _racers(race)
+	if len(names) == 1 and names[0] != "?" and not OURS.search(race[0]):
+		return True     # the kernel's function against the kernel's rest, which is not instrumented
 	if set(names) == {ON_PURPOSE} or all(SYNCOBJ.fullmatch(name) for name in names):
 		return True
 	return not any(OURS.search(line) for line in race)

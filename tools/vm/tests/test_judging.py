@@ -80,6 +80,14 @@ class GuestLog(unittest.TestCase):
 		self.assertEqual(guestlog.races_of_others(log), 1)
 		self.assertEqual(len(guestlog.reports(log)), 2)
 
+	def test_against_an_unknown_the_function_must_be_ours(self):
+		stack = [f"[    1.00000{i}]  {line}" for i, line in enumerate((
+			"race at unknown origin, with read to 0xffffea00000dfc40 of 8 bytes by task 240 on cpu 1:",
+			"hmm_vma_walk_pmd+0x300/0xd10", "svm_fault+0x287/0x390 [svmirror]"))]
+		title = "[    1.000000] BUG: KCSAN: data-race in "
+		self.assertEqual(self.found(title + "hmm_vma_walk_pmd+0x300/0xd10", *stack), [])
+		self.assertEqual(len(self.found(title + "svm_is_host_memory+0x3f/0x180 [svmirror]", *stack)), 1)
+
 	def test_the_race_on_purpose_is_no_fault_and_is_known(self):
 		known = self.race("svm_race_on_purpose [svm_kunit]", "svm_race_on_purpose [svm_kunit]")
 		other = self.race("svm_race_on_purpose [svm_kunit]", "svm_fault [svmirror]")
