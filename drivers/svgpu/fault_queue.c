@@ -146,7 +146,7 @@ void svgpu_fault_done(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
 	spin_lock(&f->lock);
 	list_add(&rec->link, &f->idle);
 	if (rec->spare)
-		list_add(&rec->spare->link, &f->idle_groups);
+		group_put(rec->spare);
 	feed(dev);
 	spin_unlock(&f->lock);
 	if (vm) {

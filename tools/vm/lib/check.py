@@ -98,36 +98,23 @@ class Check:
 				self.record(self.broken("checkpatch", "host", error))
 				return
 
-	def built(self, lane, config):
-		"""The lane's kernel and our modules for it. A build of ours that fails is a failed suite, with no modules."""
+	def lane_suites(self, lane, config):
+		"""One lane's kernel; a build of ours that fails is a failed suite, a kernel that cannot be had is not."""
 		built = kernel.kernel(lane, config)
 		try:
-			return built, modules.build(built)
+			ours = modules.build(built)
 		except Failed as error:
 			self.record(self.broken(guest.named(built, "modules"), lane.name, error))
-			return built, None
-
-	def races_suites(self, lane):
-		"""The same tests under KCSAN, on the lane that has it; the page tables in one place."""
-		built, ours = self.built(lane, RACES)
-		if ours is None:
 			return
-		if self.wants("kcsan-kunit"):
-			self.record(guest.kunit(built, ours))
-		if self.programs_ready and self.wants("kcsan-system"):
-			self.record(*guest.system(built, ours, guest.PLACES[:1]))
-
-	def lane_suites(self, lane):
-		"""One lane; a kernel that cannot be had is no failure of ours."""
-		built, ours = self.built(lane, CONFIG)
-		if ours is None:
-			return
-		if self.wants("kunit"):
+		if self.wants(guest.named(built, "kunit")):
 			self.record(guest.kunit(built, ours))
 		if not self.programs_ready:
 			return
-		if self.wants("system"):
-			self.record(*guest.system(built, ours))
+		if self.wants(guest.named(built, "system")):
+			# Under KCSAN the page tables lie in one place.
+			self.record(*guest.system(built, ours, guest.PLACES[:1] if config == RACES else guest.PLACES))
+		if config == RACES:
+			return
 		if self.wants("demo"):
 			self.record(guest.demo_suite(built, ours, guest.demo_input()))
 		self.chaos(lane, built, ours)
@@ -162,7 +149,7 @@ class Check:
 	def lane(self, lane):
 		for config in self.configs(lane):
 			try:
-				(self.races_suites if config == RACES else self.lane_suites)(lane)
+				self.lane_suites(lane, config)
 			except Skipped as reason:
 				self.left_out.append((lane.name, str(reason)))
 				suite = Suite("kernel", lane.name)

@@ -78,7 +78,7 @@ def system_programs():
 	return programs
 
 
-def system(kernel, modules, places=PLACES):
+def system(kernel, modules, places):
 	"""Every program of tests/system, with the page tables in each of the places; one Suite per place."""
 	suites = [Suite(named(kernel, "system" if place == PLACES[0] else f"system-tables-{place}"), kernel.lane)
 		for place in places]

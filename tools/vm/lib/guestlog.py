@@ -5,10 +5,10 @@ Only lines that the kernel wrote count: they begin with printk's time stamp, so 
 output that mentions a BUG is not taken for one.
 
 A data race is KCSAN's report of two accesses, each with its stack. It counts where either stack has a
-frame of our modules, and against an access of unknown origin where the function is in one of them; races of
-the kernel with itself are others' and only counted. So are those between two
-functions of DRM's sync objects: these have their own lock, and every wait for one comes by our ioctl.
-One race is made on purpose: a kernel that does not report it looks for none.
+frame of our modules, and against an access of unknown origin (the rest of the kernel is not instrumented)
+where the function is in one of them; races of the kernel with itself are others' and only counted. So are
+those between two functions of DRM's sync objects: these have their own lock, and every wait for one comes by
+our ioctl. One race is made on purpose: a kernel that does not report it looks for none.
 """
 
 import re
@@ -34,6 +34,8 @@ RACE_LINES = 120    # more than two stacks have; a report whose end is missing i
 OURS = re.compile(r"\[(?:svmirror|svgpu|svm_kunit)\]")
 SYNCOBJ = re.compile(r"(?:drm_)?syncobj_\w+")
 ON_PURPOSE = "svm_race_on_purpose"      # tests/kunit/oracle_test.c
+# Whose a report is.
+OURS_TO_MEND, OTHERS, MADE = "ours", "others", "made on purpose"
 
 
 def _bad(match):
@@ -62,28 +64,30 @@ def _racers(race):
 	return [re.match(r"\w*", name).group(0) for name in title.group(1).split(" / ")] if title else ["?"]
 
 
-def _others(race):
-	"""Whether a race is not ours, or not to be mended."""
+def _whose(race):
+	"""OURS_TO_MEND, OTHERS or MADE, see above."""
 	names = _racers(race)
-	if len(names) == 1 and names[0] != "?" and not OURS.search(race[0]):
-		return True     # the kernel's function against the kernel's rest, which is not instrumented
-	if set(names) == {ON_PURPOSE} or all(SYNCOBJ.fullmatch(name) for name in names):
-		return True
-	return not any(OURS.search(line) for line in race)
+	if set(names) == {ON_PURPOSE}:
+		return MADE
+	if all(SYNCOBJ.fullmatch(name) for name in names):
+		return OTHERS
+	# Against an unknown, only the function counts, which the first line names with its module.
+	where = race[:1] if len(names) == 1 and names[0] != "?" else race
+	return OURS_TO_MEND if any(OURS.search(line) for line in where) else OTHERS
 
 
 def _walk(text):
-	"""(report, whether it is KCSAN's of somebody else) for each report in a log."""
+	"""(report, whose it is) for each report in a log."""
 	lines = text.replace("\r", "").splitlines()
 	index = 0
 	while index < len(lines):
 		match = KERNEL_LINE.match(lines[index])
 		if match and RACE in match.group(1):
 			race = _race(lines, index)
-			yield race, _others(race)
+			yield race, _whose(race)
 			index += len(race)
 		elif _bad(match):
-			yield lines[index:index + CONTEXT], False
+			yield lines[index:index + CONTEXT], OURS_TO_MEND
 			index += CONTEXT
 		else:
 			index += 1
@@ -91,14 +95,14 @@ def _walk(text):
 
 def reports(text):
 	"""The reports in a log that count against us, each a list of lines."""
-	return [lines for lines, others in _walk(text) if not others]
+	return [lines for lines, whose in _walk(text) if whose == OURS_TO_MEND]
 
 
 def races_of_others(text):
 	"""How many data races the kernel has with itself."""
-	return sum(others and ON_PURPOSE not in lines[0] for lines, others in _walk(text))
+	return sum(whose == OTHERS for _, whose in _walk(text))
 
 
 def race_on_purpose(text):
 	"""Whether the race that is there to be found was found."""
-	return any(others and ON_PURPOSE in lines[0] for lines, others in _walk(text))
+	return any(whose == MADE for _, whose in _walk(text))
