@@ -7,8 +7,8 @@ output that mentions a BUG is not taken for one.
 A data race is KCSAN's report of two accesses, each with its stack. It counts where either stack has a
 frame of our modules, and against an access of unknown origin (the rest of the kernel is not instrumented)
 where the function is in one of them; races of the kernel with itself are others' and only counted. So are
-those between two functions of DRM's sync objects: these have their own lock, and every wait for one comes by
-our ioctl. One race is made on purpose: a kernel that does not report it looks for none.
+those on what a part of the kernel keeps for itself under its own lock (ITS_OWN), though our calls lead there.
+One race is made on purpose: a kernel that does not report it looks for none.
 """
 
 import re
@@ -32,7 +32,15 @@ RACE = "BUG: KCSAN:"
 RACE_END = "Reported by Kernel Concurrency Sanitizer"
 RACE_LINES = 120    # more than two stacks have; a report whose end is missing is cut there
 OURS = re.compile(r"\[(?:svmirror|svgpu|svm_kunit)\]")
-SYNCOBJ = re.compile(r"(?:drm_)?syncobj_\w+")
+# Two functions that race on their own: a wait that looks without the lock that whoever ends it holds.
+ITS_OWN = tuple(tuple(map(re.compile, pair)) for pair in (
+	# DRM's sync objects: a wait's fence. Every wait comes by our ioctl.
+	(r"(?:drm_)?syncobj_\w+", r"(?:drm_)?syncobj_\w+"),
+	# The notifiers' invalidate_seq, mm/mmu_notifier.c: wait_event() reads it (marked), begin and end of an
+	# invalidation write it (plain, under the spinlock). Each fault that meets an invalidation comes there.
+	(r"mmu_interval_(?:read_begin|notifier_remove)",
+		r"mn_itree_inv_\w+|__mmu_notifier_invalidate_range_(?:start|end)|__mmu_interval_notifier_insert"),
+))
 ON_PURPOSE = "svm_race_on_purpose"      # tests/kunit/oracle_test.c
 # Whose a report is.
 OURS_TO_MEND, OTHERS, MADE = "ours", "others", "made on purpose"
@@ -64,12 +72,16 @@ def _racers(race):
 	return [re.match(r"\w*", name).group(0) for name in title.group(1).split(" / ")] if title else ["?"]
 
 
+def _are(names, first, second):
+	return len(names) == 2 and bool(first.fullmatch(names[0]) and second.fullmatch(names[1]))
+
+
 def _whose(race):
 	"""OURS_TO_MEND, OTHERS or MADE, see above."""
 	names = _racers(race)
 	if set(names) == {ON_PURPOSE}:
 		return MADE
-	if all(SYNCOBJ.fullmatch(name) for name in names):
+	if any(_are(names, one, other) or _are(names, other, one) for one, other in ITS_OWN):
 		return OTHERS
 	# Against an unknown, only the function counts, which the first line names with its module.
 	where = race[:1] if len(names) == 1 and names[0] != "?" else race

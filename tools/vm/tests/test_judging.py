@@ -80,6 +80,16 @@ class GuestLog(unittest.TestCase):
 		self.assertEqual(guestlog.races_of_others(log), 1)
 		self.assertEqual(len(guestlog.reports(log)), 2)
 
+	def test_races_on_a_notifiers_sequence_are_its_own(self):
+		ours = " port_fault+0x143/0x740 [svmirror]"
+		waiting, start = "mmu_interval_read_begin", "__mmu_notifier_invalidate_range_start"
+		log = "\n".join((*self.race(start, ours, waiting), *self.race(waiting, ours, start),
+			*self.race("mmu_interval_notifier_remove", ours, "mn_itree_inv_end"),
+			*self.race(start, ours, start), *self.race(waiting, ours, waiting),
+			*self.race("svm_interval_event [svmirror]", ours, waiting)))
+		self.assertEqual(guestlog.races_of_others(log), 3)
+		self.assertEqual(len(guestlog.reports(log)), 3)
+
 	def test_against_an_unknown_the_function_must_be_ours(self):
 		stack = [f"[    1.00000{i}]  {line}" for i, line in enumerate((
 			"race at unknown origin, with read to 0xffffea00000dfc40 of 8 bytes by task 240 on cpu 1:",
