@@ -27,7 +27,7 @@ MARKER = "svmirror-complete.json"
 # How long a version that apt told us stays good, in days: kernels are not refetched every morning.
 RESOLVE_DAYS = 14
 # Log lines of a build from scratch, for the estimate.
-STEPS = {"base": 1300, "debug": 1790, "kcsan": 1990}
+STEPS = {"base": 1750, "debug": 1850, "kcsan": 1990}
 # What make is told for a config. KCSAN instruments by folder: here only what shares data with us, so that its
 # samples are not spent on the rest of the kernel, nor its reports; and, for its memory model, the barriers in what
 # we synchronise by, but for the files that the kernel excepts ("n" before anything else is no).
