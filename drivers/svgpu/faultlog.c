@@ -80,3 +80,18 @@ u32 svgpu_faultlog_take(struct svgpu_faultlog *log,
 	mutex_unlock(&log->lock);
 	return taken;
 }
+
+/* Puts back what nobody got, as if it had not been taken. What has no room any more is lost. */
+void svgpu_faultlog_put_back(struct svgpu_faultlog *log,
+			     const struct drm_svm_fault_record *in, u32 count)
+{
+	mutex_lock(&log->lock);
+	while (count && log->count < SVGPU_FAULT_LOG) {
+		log->first--;
+		log->count++;
+		*record_at(log, 0) = in[--count];
+	}
+	while (count)
+		record_at(log, 0)->lost += in[--count].lost + 1;
+	mutex_unlock(&log->lock);
+}

@@ -46,6 +46,7 @@ void svgpu_task_end(struct svgpu_task *task, int status)
 {
 	struct svgpu_queue *queue = task->queue;
 	struct svgpu_device *dev = queue->dev;
+	bool placed = task->placed;
 
 	/* Keeps the queue until we have told it below. */
 	kref_get(&queue->ref);
@@ -54,7 +55,7 @@ void svgpu_task_end(struct svgpu_task *task, int status)
 	atomic_dec(&dev->job_total);
 	if (atomic_dec_and_test(&queue->jobs))
 		wake_up_all(&queue->idle);
-	svgpu_queues_kick(dev);
+	svgpu_queues_kick(dev, placed);
 	svgpu_queue_put(queue);
 }
 
@@ -79,13 +80,17 @@ static int task_ready(struct svgpu_task *task)
 	return 1;
 }
 
-/* Puts an entry into the job ring: 0, or the device is gone. Sleeps while the ring is full. */
+/*
+ * Puts an entry into the job ring: 0, or the device is gone. All that have a place
+ * have room: a ring that is full is not being read. It gets its time to be.
+ */
 static int push(struct svgpu_device *dev, const struct svgpu_job *entry)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(svgpu_timeout_ms);
+	unsigned long end;
 	int ret = 0;
 
 	mutex_lock(&dev->jobs.push_lock);
+	end = jiffies + msecs_to_jiffies(svgpu_timeout_ms);
 	while (!svgpu_error(dev)) {
 		ret = svgpu_ring_room(&dev->jobs.ring);
 		if (ret > 0)
@@ -109,7 +114,7 @@ static int push(struct svgpu_device *dev, const struct svgpu_job *entry)
 /*
  * Makes the first waiting task the running one and fills its ring entry. After
  * this the task is not ours to look at: the queue's end may take it. False: the
- * queue ended.
+ * queue ended, or has to wait for a place.
  */
 static bool start(struct svgpu_queue *queue, struct svgpu_task *task,
 		  struct svgpu_job *entry)
@@ -117,6 +122,10 @@ static bool start(struct svgpu_queue *queue, struct svgpu_task *task,
 	u64 serial = (u32)atomic_inc_return(&queue->dev->jobs.cookie);
 	bool open;
 
+	/* The task's from here on: whoever ends it gives it back. */
+	task->placed = svgpu_queue_take_place(queue);
+	if (!task->placed)
+		return false;
 	spin_lock(&queue->lock);
 	open = !queue->error;
 	if (open) {

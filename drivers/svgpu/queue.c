@@ -44,6 +44,7 @@ static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
 	spin_lock_init(&queue->lock);
 	INIT_LIST_HEAD(&queue->waiting);
 	INIT_LIST_HEAD(&queue->kept);
+	INIT_LIST_HEAD(&queue->placeless);
 	return queue;
 }
 
@@ -176,7 +177,10 @@ void svgpu_queue_stop(struct svgpu_queue *queue, int error)
 	svgpu_faults_drain(dev);
 	queue_end_tasks(queue, svgpu_error(dev) ?: error);
 	wait_event(queue->idle, !atomic_read(&queue->jobs));
-	xa_erase(&dev->queues, queue->hw);
+	xa_lock(&dev->queues);
+	list_del_init(&queue->placeless);
+	__xa_erase(&dev->queues, queue->hw);
+	xa_unlock(&dev->queues);
 	/* The last touch of the hardware: removal waits for it. */
 	if (atomic_dec_and_test(&dev->queue_total))
 		wake_up_all(&dev->gone);
@@ -218,20 +222,76 @@ void svgpu_queues_stop_all(struct svgpu_device *dev, int error)
 	wait_event(dev->gone, !atomic_read(&dev->queue_total));
 }
 
-/* A job ended: its queue may go on, and so may those that wait for its fence. */
-void svgpu_queues_kick(struct svgpu_device *dev)
+/*
+ * A device takes no job whose end might find no room in the done ring, and the
+ * CLEAR of any queue waits behind those that it has not taken. So it never has more
+ * than it takes at once: half of that room, for the sake of one that reports twice.
+ */
+#define PLACES	(SVGPU_DONE_ENTRIES / 2)
+
+/*
+ * A place on the device for the queue's next job. False: there is none, and its work
+ * item comes again in its turn. For that item.
+ */
+bool svgpu_queue_take_place(struct svgpu_queue *queue)
+{
+	struct svgpu_device *dev = queue->dev;
+	bool placed;
+
+	xa_lock(&dev->queues);
+	placed = dev->jobs.placed < PLACES;
+	if (placed)
+		dev->jobs.placed++;
+	else if (list_empty(&queue->placeless))
+		list_add_tail(&queue->placeless, &dev->jobs.placeless);
+	xa_unlock(&dev->queues);
+	return placed;
+}
+
+/* Its work item is to look at its jobs; false: it has none to start. */
+static bool kick(struct svgpu_queue *queue)
+{
+	bool wants;
+
+	spin_lock(&queue->lock);
+	wants = !queue->error && !queue->running && !list_empty(&queue->waiting);
+	if (wants)
+		mod_delayed_work(queue->dev->wq, &queue->work, 0);
+	spin_unlock(&queue->lock);
+	return wants;
+}
+
+/* There may be a place: for one of those that wait. Under the xa_lock of the device's queues. */
+static void kick_placeless(struct svgpu_device *dev)
+{
+	struct svgpu_queue *queue, *next;
+
+	list_for_each_entry_safe(queue, next, &dev->jobs.placeless, placeless) {
+		if (dev->jobs.placed >= PLACES)
+			return;
+		list_del_init(&queue->placeless);
+		/* If it ends before it takes the place, the end of its jobs comes here again. */
+		if (kick(queue))
+			return;
+	}
+}
+
+/*
+ * A job ended, and gives back its @place on the device if it had one. Its queue may
+ * go on, and so may those that wait for its fence or for a place.
+ */
+void svgpu_queues_kick(struct svgpu_device *dev, bool place)
 {
 	struct svgpu_queue *queue;
 	unsigned long hw;
 
 	/* The lock keeps the queues that are in the table. */
 	xa_lock(&dev->queues);
+	dev->jobs.placed -= place;
+	kick_placeless(dev);
 	xa_for_each(&dev->queues, hw, queue) {
-		spin_lock(&queue->lock);
-		if (!queue->error && !queue->running &&
-		    !list_empty(&queue->waiting))
-			mod_delayed_work(dev->wq, &queue->work, 0);
-		spin_unlock(&queue->lock);
+		if (list_empty(&queue->placeless))
+			kick(queue);
 	}
 	xa_unlock(&dev->queues);
 }
@@ -269,9 +329,8 @@ void svgpu_queue_keep(struct svgpu_queue *queue, struct svgpu_kept *kept)
 	kfree(old);
 }
 
-/* Takes the result of @token out: 0 or -ENOENT. */
-int svgpu_queue_result(struct svgpu_queue *queue, u64 token,
-		       struct drm_svgpu_job_result *out)
+/* Takes the result of @token out: for kfree(), or svgpu_queue_keep() if nobody got it; or NULL. */
+struct svgpu_kept *svgpu_queue_take_kept(struct svgpu_queue *queue, u64 token)
 {
 	struct svgpu_kept *kept;
 
@@ -280,9 +339,7 @@ int svgpu_queue_result(struct svgpu_queue *queue, u64 token,
 	if (kept) {
 		list_del(&kept->link);
 		queue->kept_count--;
-		*out = kept->result;
 	}
 	spin_unlock(&queue->lock);
-	kfree(kept);
-	return kept ? 0 : -ENOENT;
+	return kept;
 }

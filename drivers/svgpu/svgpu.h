@@ -10,10 +10,12 @@
  * Locks, outermost first; all but the named spinlocks may sleep:
  *   drain locks   one consumer for the fault ring, one for the done ring
  *   xa_lock       of a handle or hardware id table: from looking up to the
- *                 reference that keeps what was found
+ *                 reference that keeps what was found; that of the device's queues
+ *                 also places on the device
  *   queue lock    (spin) a queue's jobs, results and error
  *   fault lock    (spin) groups and pools of faults
  *   push locks    one producer for the job ring, one for the reply ring
+ *   log lock      a vm's fault log
  *   VRAM lock     the allocator; never held over an allocation that reclaims
  *   TLB-queue lock (spin) the sync ring's tail; taken under svmirror's table
  *                 locks, so nothing that allocates or sleeps happens under it
@@ -94,6 +96,9 @@ struct svgpu_jobs {
 	struct mutex push_lock;	/* push lock: the job ring's producer side */
 	struct svgpu_ring ring;
 	atomic_t cookie;
+	/* Under the xa_lock of the device's queues, see svgpu_queue_take_place(): */
+	u32 placed;		/* jobs that the device has or is about to get */
+	struct list_head placeless; /* queues whose next job has to wait for one of these */
 };
 
 struct svgpu_device {
@@ -148,7 +153,6 @@ static inline int svgpu_error(const struct svgpu_device *dev)
 }
 
 struct svgpu_file {
-	struct svgpu_device *dev;
 	struct xarray vms;
 	struct xarray queues;
 };
@@ -156,7 +160,7 @@ struct svgpu_file {
 #define SVGPU_FAULT_LOG	128
 
 struct svgpu_faultlog {
-	struct mutex lock;	/* all below; nothing is taken under it */
+	struct mutex lock;	/* log lock: all below; nothing is taken under it */
 	u32 first;
 	u32 count;
 	struct drm_svm_fault_record record[SVGPU_FAULT_LOG];
@@ -200,6 +204,7 @@ struct svgpu_queue {
 	struct delayed_work work; /* starts jobs */
 	wait_queue_head_t idle;	/* no job is left */
 	atomic_t jobs;		/* waiting, running or ending */
+	struct list_head placeless; /* in the device's list, and under its lock */
 
 	spinlock_t lock;	/* queue lock: all below */
 	int error;		/* not 0: takes no more jobs */
@@ -252,6 +257,8 @@ void svgpu_faultlog_add(struct svgpu_faultlog *log, u64 va, u32 queue_id,
 u32 svgpu_faultlog_count(struct svgpu_faultlog *log);
 u32 svgpu_faultlog_take(struct svgpu_faultlog *log,
 			struct drm_svm_fault_record *out, u32 max);
+void svgpu_faultlog_put_back(struct svgpu_faultlog *log,
+			     const struct drm_svm_fault_record *in, u32 count);
 
 /* fault_queue.c, fault.c: fault.h has what they share */
 int svgpu_faults_init(struct svgpu_device *dev);
@@ -268,10 +275,11 @@ void svgpu_queue_put(struct svgpu_queue *queue);
 void svgpu_queue_stop(struct svgpu_queue *queue, int error);
 void svgpu_queues_fail_all(struct svgpu_device *dev, int error);
 void svgpu_queues_stop_all(struct svgpu_device *dev, int error);
-void svgpu_queues_kick(struct svgpu_device *dev);
+bool svgpu_queue_take_place(struct svgpu_queue *queue);
+void svgpu_queues_kick(struct svgpu_device *dev, bool place);
 struct svgpu_queue *svgpu_queue_of_hw(struct svgpu_device *dev, u32 hw);
-int svgpu_queue_result(struct svgpu_queue *queue, u64 token,
-		       struct drm_svgpu_job_result *out);
+struct svgpu_kept *svgpu_queue_take_kept(struct svgpu_queue *queue, u64 token);
+void svgpu_queue_keep(struct svgpu_queue *queue, struct svgpu_kept *kept);
 
 /* done.c; task.h has what job.c, submit.c and queue.c share */
 void svgpu_jobs_init(struct svgpu_device *dev);

@@ -3,7 +3,8 @@
  * The DRM side: files, their ends, and the table of ioctls.
  *
  * Our ioctls run inside a drm_dev section, so that removal can wait for them.
- * All of them end by themselves: none waits for a job.
+ * None waits for a job. One that reads or fills its caller's memory waits for
+ * whoever brings that memory; so does removal then.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -20,7 +21,6 @@ static int svgpu_open(struct drm_device *drm, struct drm_file *drm_file)
 
 	if (!file)
 		return -ENOMEM;
-	file->dev = to_svgpu(drm);
 	/* Handles are never 0. */
 	xa_init_flags(&file->vms, XA_FLAGS_ALLOC1);
 	xa_init_flags(&file->queues, XA_FLAGS_ALLOC1);

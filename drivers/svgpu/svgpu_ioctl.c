@@ -125,21 +125,25 @@ static int info_device(struct svgpu_device *dev, struct drm_svgpu_info *args)
 
 static int info_job(struct svgpu_file *file, struct drm_svgpu_info *args)
 {
-	struct drm_svgpu_job_result result;
 	struct svgpu_queue *queue;
-	int ret;
+	struct svgpu_kept *kept;
+	int ret = 0;
 
 	queue = svgpu_queue_get(file, args->queue_id);
 	if (IS_ERR(queue))
 		return PTR_ERR(queue);
 	if (args->size) {
-		ret = svgpu_queue_result(queue, args->token, &result);
-		if (!ret)
-			ret = svgpu_answer(args->data, &args->size, &result,
-					   sizeof(result));
+		kept = svgpu_queue_take_kept(queue, args->token);
+		ret = kept ? svgpu_answer(args->data, &args->size,
+					  &kept->result, sizeof(kept->result)) :
+			     -ENOENT;
+		/* Nobody got it. */
+		if (kept && ret)
+			svgpu_queue_keep(queue, kept);
+		else
+			kfree(kept);
 	} else {
-		args->size = sizeof(result);
-		ret = 0;
+		args->size = sizeof(kept->result);
 	}
 	svgpu_queue_put(queue);
 	return ret;

@@ -238,8 +238,11 @@ static int query_fault_log(struct svgpu_vm *vm, struct drm_svm_query *args)
 	/* Copied when no lock is held: touching the caller's memory may take its time. */
 	args->size = svgpu_faultlog_take(&vm->log, records, max) *
 		     sizeof(*records);
-	if (copy_to_user(u64_to_user_ptr(args->data), records, args->size))
+	if (copy_to_user(u64_to_user_ptr(args->data), records, args->size)) {
+		svgpu_faultlog_put_back(&vm->log, records,
+					args->size / sizeof(*records));
 		ret = -EFAULT;
+	}
 	kvfree(records);
 	return ret;
 }

@@ -24,6 +24,7 @@ struct svgpu_task {
 	struct list_head link;	/* queue->waiting */
 	struct svgpu_queue *queue; /* a reference */
 	u64 cookie;		/* how the device calls it while it runs */
+	bool placed;		/* takes one of the device's places */
 	u32 kernel;
 	u64 args[DRM_SVGPU_ARGS];
 	struct drm_syncobj *out; /* may be NULL */
@@ -46,8 +47,5 @@ struct svgpu_task *svgpu_task_take(struct svgpu_device *dev, u64 cookie);
 void svgpu_task_count_fault(struct svgpu_device *dev, u64 cookie);
 bool svgpu_task_fail_fault(struct svgpu_device *dev, u64 cookie, u64 va,
 			   u32 access, int error);
-
-/* queue.c */
-void svgpu_queue_keep(struct svgpu_queue *queue, struct svgpu_kept *kept);
 
 #endif

@@ -115,8 +115,9 @@
  * jobs of the context or queue, running or waiting, also one that stalls on a
  * fault (each is reported done with SVGPU_DONE_CANCELED before the acknowledge).
  * Jobs that were written before the CLEAR and still lie in the job ring are among
- * them, so the driver goes on emptying the done ring while it waits: the device
- * takes no job whose end might not find room there. A queue whose context was
+ * them. The device takes no job whose end might not find room in the done ring,
+ * so the driver goes on emptying that one while it waits, and at no time gives the
+ * device more jobs than half as many as there is room for. A queue whose context was
  * cleared stays set, and its jobs are INVALID, until it is cleared or set anew.
  * A job may be written once its QUEUE_SET is acknowledged.
  */

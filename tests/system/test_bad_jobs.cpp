@@ -178,6 +178,79 @@ SVM_TEST(BadInput, FullQueueSaysAgain)
 	}));
 }
 
+// What is taken out comes with the answer: an answer that cannot be written takes nothing.
+SVM_TEST(BadInput, AnswersThatCannotBeWritten)
+{
+	gpu gpu;
+	int fd = gpu.device.fd();
+	libsvm::syncobj done(fd);
+	libsvm_job wild{};
+	wild.queue = gpu.queue.id();
+	wild.kernel = LIBSVM_TOUCH;
+	wild.args[0] = 8;
+	wild.args[1] = wild.args[2] = wild.args[3] = 1;
+	wild.out_syncobj = done.id();
+	wild.token = 7;
+	ASSERT_EQ(libsvm_submit(fd, &wild), 0);
+	ASSERT_TRUE(done.wait(job_limit));
+	drm_svgpu_info ask{};
+	ask.info = DRM_SVGPU_INFO_JOB;
+	ask.queue_id = wild.queue;
+	ask.token = wild.token;
+	ask.size = sizeof(drm_svgpu_job_result);
+	ask.data = 0x10;
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(ioctl(fd, DRM_IOCTL_SVGPU_INFO, &ask), -1);
+		EXPECT_EQ(errno, EFAULT);
+	}
+	libsvm::job_result result;
+	ASSERT_EQ(libsvm_job_result(fd, wild.queue, wild.token, &result), 0);
+	EXPECT_EQ(result.status, -EFAULT);
+	EXPECT_EQ(result.va, 8u);
+	drm_svm_query query{};
+	query.vm_id = gpu.vm.id();
+	query.query = DRM_SVM_QUERY_FAULT_LOG;
+	query.size = 128 * sizeof(drm_svm_fault_record);
+	query.data = 0x10;
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(ioctl(fd, DRM_IOCTL_SVM_QUERY, &query), -1);
+		EXPECT_EQ(errno, EFAULT);
+	}
+	EXPECT_EQ(device_write(gpu.queue, reinterpret_cast<void *>(16), std::byte{1}), EFAULT);
+	std::vector<libsvm::fault_record> log = gpu.vm.fault_log();
+	ASSERT_EQ(log.size(), 2u);
+	EXPECT_EQ(log[0].va, 8u);
+	EXPECT_EQ(log[0].lost, 0u);
+	EXPECT_EQ(log[1].va, 16u);
+}
+
+// A device takes a job only if there is room for word of its end: 256. Endless ones on more queues than that must leave
+// it able to end them, and to forget what somebody unmaps meanwhile.
+SVM_TEST(BadInput, MoreEndlessJobsThanTheDeviceTakes)
+{
+	gpu other;
+	{
+		gpu gpu;
+		mapping words(page), memory(2 * mib);
+		std::vector<libsvm::queue> queues;
+		std::vector<libsvm::job> jobs;
+		for (int i = 0; i < 300; i++) {
+			auto &word = *reinterpret_cast<std::uint64_t *>(words.data() + i * 8);
+			jobs.push_back(queues.emplace_back(gpu.vm).cas_add(word, 1ull << 40));
+		}
+		libsvm::job last = queues.front().touch(memory.bytes(), page, true);
+		ASSERT_EQ(madvise(words.data(), page, MADV_DONTNEED), 0);
+		for (std::size_t i = 0; i < queues.size() - 1; i++)
+			ASSERT_EQ(queues[i].destroy(), 0) << "queue " << i;
+		for (std::size_t i = 0; i < jobs.size() - 1; i++)
+			ASSERT_TRUE(jobs[i].done().wait(job_limit)) << "job " << i;
+		EXPECT_TRUE(last.done().wait(job_limit));
+		EXPECT_FALSE(other.device.gpu().wedged);
+	}
+	mapping memory(page);
+	EXPECT_EQ(device_write(other.queue, memory.data(), std::byte{1}), 0);
+}
+
 SVM_TEST(BadInput, RunOutOfQueues)
 {
 	libsvm::device device;

@@ -8,9 +8,10 @@
 // the ring's lock from the look at live_ until it is done with the entry, so a new epoch, which clears live_ under all
 // of these locks, knows that nothing of the old one goes on.
 //
-// The done ring never overflows and nobody ever waits for room in it: a job is taken out of the job ring only when
+// The done ring never overflows and no engine ever waits for room in it: a job is taken out of the job ring only when
 // the done ring has room for the ends of all jobs that were taken. So a driver that wants its jobs ended goes on taking
-// entries out of the done ring, also while it waits for a QUEUE_CLEAR or CONTEXT_CLEAR: these look through the job ring.
+// entries out of the done ring, also while it waits for a QUEUE_CLEAR or CONTEXT_CLEAR: these look through the job ring,
+// and wait there if the driver gave the device more jobs than there is room for.
 #pragma once
 
 #include "hw/svgpu_regs.h"
