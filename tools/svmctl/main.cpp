@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * svmctl: shows and exercises shared virtual memory of the virtual GPU.
- * With --json, stdout is one JSON document whatever happens; exit status 0 only
- * if everything asked for was done and every check held.
+ * With --json, stdout is one JSON document, an error too; only --help is text. Exit
+ * status 0 only if everything asked for was done and written, and every check held.
  */
 #include <cerrno>
 #include <cstdio>
@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iostream>
 #include <stdexcept>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -36,15 +37,17 @@ struct settings {
 void show(const json &report, const settings &set, void (*print)(const json &))
 {
 	if (set.as_json)
-		std::cout << report.dump(2) << '\n';
+		std::cout << svmctl::text_of(report);
 	else
 		print(report);
+	if (!std::cout.flush() || std::fflush(stdout))
+		throw std::system_error(errno, std::generic_category(), "cannot write to stdout");
 }
 
 void save(const json &report, const std::string &path)
 {
 	std::ofstream out(path);
-	out << report.dump(2) << '\n';
+	out << svmctl::text_of(report);
 	if (!out.flush())
 		throw std::runtime_error("cannot write " + path);
 }
@@ -84,7 +87,7 @@ int failed(bool as_json, const std::string &message, int error)
 		json out = {{"ok", false}, {"error", {{"message", message}}}};
 		if (error)
 			out["error"]["errno"] = svmctl::errno_name(error);
-		std::cout << out.dump(2) << '\n';
+		std::cout << svmctl::text_of(out);
 	} else {
 		fmt::print(stderr, "svmctl: {}\n", message);
 	}

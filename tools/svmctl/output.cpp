@@ -138,13 +138,9 @@ std::string errno_name(int error)
 	return name ? name : fmt::format("{}", error);
 }
 
-std::string human(std::uint64_t bytes)
+std::string text_of(const json &report)
 {
-	if (bytes < 1024)
-		return fmt::format("{} B", bytes);
-	if (bytes < 1024 * 1024)
-		return fmt::format("{:.1f} KiB", bytes / 1024.0);
-	return fmt::format("{:.1f} MiB", bytes / 1048576.0);
+	return report.dump(2, ' ', false, json::error_handler_t::replace) + '\n';
 }
 
 void print_table(const std::vector<std::vector<std::string>> &rows)

@@ -25,8 +25,8 @@ std::string format_name(const libsvm::device_info &info);
 const char *access_name(std::uint32_t access);
 // "EFAULT" and the like; the number where there is no name.
 std::string errno_name(int error);
-// "4.0 MiB"
-std::string human(std::uint64_t bytes);
+// A document as it is written. Bytes of a name that are no UTF-8 become U+FFFD.
+std::string text_of(const json &report);
 
 // Columns as wide as they need; the first is left-aligned, the others are right-aligned.
 void print_table(const std::vector<std::vector<std::string>> &rows);
