@@ -50,12 +50,12 @@ static int __init svmirror_init(void)
 {
 	int err;
 
-	svm_workqueue = alloc_workqueue("svmirror", WQ_UNBOUND, 0);
-	if (!svm_workqueue)
-		return -ENOMEM;
+	err = svm_work_init();
+	if (err)
+		return err;
 	err = svm_shrinker_init();
 	if (err) {
-		destroy_workqueue(svm_workqueue);
+		svm_work_exit();
 		return err;
 	}
 	svm_prime_lockdep();
@@ -68,7 +68,7 @@ static void __exit svmirror_exit(void)
 {
 	debugfs_remove_recursive(svm_debugfs);
 	svm_shrinker_exit();
-	destroy_workqueue(svm_workqueue);
+	svm_work_exit();
 	WARN_ON(atomic_long_read(&svm_live.domains) ||
 		atomic_long_read(&svm_live.intervals) ||
 		atomic_long_read(&svm_live.mappings) ||

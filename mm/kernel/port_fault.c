@@ -123,11 +123,13 @@ static int run_pass(struct pass *p)
  * @d: domain
  * @f: what is wanted; and the answer
  *
- * Context: sleeps; takes mmap_lock for reading and may wait for userspace
- * (userfaultfd), killably; holds no lock but a reader section.
+ * Context: sleeps; takes mmap_lock for reading, killably, and holds it while hmm
+ * faults pages in, which waits for storage and is not killable. A userfaultfd's
+ * manager is not waited for: that is port_wait()'s. No lock held but a reader section.
  * Return: 0; -EFAULT (nothing there, or no memory that a device may reach);
  * -EPERM (not for writing); -EBUSY (the CPU's side moved: again); -ENOMEM;
- * -EINTR (killed); -EIO (the device cannot address the page itself).
+ * -EINTR (killed); -EIO (the device cannot address the page itself); -EINPROGRESS
+ * (port_wait() first).
  */
 int port_fault(struct port_domain *d, struct port_fault *f)
 {

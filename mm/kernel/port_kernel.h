@@ -59,10 +59,10 @@ struct svm_live {
 
 extern struct svm_live svm_live;
 
-/* Unbound, for port_parallel() and deferred frees. */
-extern struct workqueue_struct *svm_workqueue;
-
 /* port_sync.c */
+int svm_work_init(void);
+void svm_work_exit(void);
+void svm_work_insert(struct work_struct *work);
 void svm_free_work(struct work_struct *work);
 void svm_prime_lockdep(void);
 
@@ -72,7 +72,7 @@ void svm_shrinker_exit(void);
 void svm_shrinker_add(struct port_domain *d);
 void svm_shrinker_del(struct port_domain *d);
 
-/* port_fault.c */
+/* port_ask.c */
 bool svm_is_off_limits(const struct vm_area_struct *vma);
 
 /* port_dma.c */

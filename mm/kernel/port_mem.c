@@ -3,8 +3,8 @@
  * Memory, domains and the index.
  *
  * A domain holds the mm's struct (mmgrab) and never its contents: whoever needs
- * those takes mmget_not_zero() for as long as one call, so an exiting process is
- * never kept alive by its mirror.
+ * those takes mmget_not_zero() for as long as one call. An exiting process's memory
+ * is kept by a call that is under way, and by nothing else of its mirror.
  */
 #include <linux/sched/mm.h>
 #include <linux/slab.h>

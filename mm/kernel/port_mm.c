@@ -31,8 +31,8 @@ static bool interval_invalidate(struct mmu_interval_notifier *sub,
 	trace_svm_invalidate(i->d, range->start, range->end, range->event, seq);
 	/*
 	 * The core's full barrier after this store, before it walks its tables,
-	 * pairs with the one in its publishing of a table: either we see the new
-	 * table, or the table's first user sees this sequence.
+	 * pairs with the one of a table's first user (B1 and B2 of mirror.hpp): either
+	 * we see the new table, or that user sees this sequence.
 	 */
 	mmu_interval_set_seq(sub, seq);
 	svm_port_invalidate(i->owner, seq, range->start, range->end,
@@ -75,8 +75,7 @@ static int interval_insert(struct port_interval *i, u64 start, u64 length)
 	if (err != -EINTR || fatal_signal_pending(current))
 		return err;
 	INIT_WORK_ONSTACK(&w.work, insert_in_worker);
-	queue_work(svm_workqueue, &w.work);
-	flush_work(&w.work);
+	svm_work_insert(&w.work);
 	destroy_work_on_stack(&w.work);
 	return w.err;
 }

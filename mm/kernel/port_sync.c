@@ -16,7 +16,44 @@
 
 #include "port_kernel.h"
 
-struct workqueue_struct *svm_workqueue;
+/*
+ * A queue runs so many works at a time, and these wait: helpers for mmap_lock and the
+ * window lock, which processes can hold up; insertions, made under the window lock,
+ * for mmap_lock; frees, which reclaim counts on, for nothing. So none stands behind
+ * another kind.
+ */
+static struct workqueue_struct *helper_wq, *insert_wq, *free_wq;
+
+/* Module load. Return: 0 or -ENOMEM. */
+int svm_work_init(void)
+{
+	helper_wq = alloc_workqueue("svmirror-helper", WQ_UNBOUND, 0);
+	insert_wq = alloc_workqueue("svmirror-insert", WQ_UNBOUND, 0);
+	free_wq = alloc_workqueue("svmirror-free",
+				  WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (helper_wq && insert_wq && free_wq)
+		return 0;
+	svm_work_exit();
+	return -ENOMEM;
+}
+
+/* No domain is left. */
+void svm_work_exit(void)
+{
+	struct workqueue_struct *all[] = { helper_wq, insert_wq, free_wq };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i])
+			destroy_workqueue(all[i]);
+}
+
+/* Has a worker do an insertion, and waits for it. */
+void svm_work_insert(struct work_struct *work)
+{
+	queue_work(insert_wq, work);
+	flush_work(work);
+}
 
 static struct lock_class_key svm_table_key;
 
@@ -163,7 +200,7 @@ static void deferred_ready(struct rcu_head *head)
 
 	/* Pairs with llist_del_all() in svm_free_work(). */
 	llist_add(&x->freed, &d->freed);
-	queue_work(svm_workqueue, &d->free_work);
+	queue_work(free_wq, &d->free_work);
 }
 
 void svm_free_work(struct work_struct *work)
@@ -213,8 +250,10 @@ static void parallel_run(struct work_struct *work)
 /**
  * port_parallel() - call a function on several threads and wait for all
  * @d: domain
- * @threads: at most so many, this one among them; fewer when memory is short
- * @fn: called with @arg on each
+ * @threads: at most so many, this one among them; fewer when memory is short or all
+ *	workers are busy
+ * @fn: called with @arg on each; once it has returned on one thread nothing is left
+ *	for one that begins
  * @arg: for @fn
  *
  * Context: sleeps; holds no lock that @fn takes. Kills are seen by the calling
@@ -236,11 +275,12 @@ void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg),
 		INIT_WORK(&works[i].work, parallel_run);
 		works[i].fn = fn;
 		works[i].arg = arg;
-		queue_work(svm_workqueue, &works[i].work);
+		queue_work(helper_wq, &works[i].work);
 	}
 	fn(arg);
+	/* One that has not begun finds nothing left to do, and may stand behind others'. */
 	for (i = 0; i < helpers; i++)
-		flush_work(&works[i].work);
+		cancel_work_sync(&works[i].work);
 	kfree(works);
 }
 
