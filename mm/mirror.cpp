@@ -202,11 +202,15 @@ namespace {
 struct invalidating {
 	gather &batch;
 	u64 seq;
+	bool may_sleep;
 };
 
 bool invalidate_table(table &tb, va_span part, void *arg)
 {
 	auto *i = static_cast<invalidating *>(arg);
+
+	if (i->may_sleep)
+		port_relax();
 	table_guard lock(tb.lock);
 
 	if (tb.state.load_relaxed() == table_state::dead)
@@ -229,7 +233,7 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 	svm::cpu_span hit = svm::cpu_span{ start, end }.common(w.to_cpu(in.span)); // end may be ~0: cut before anything is added
 	svm::reader section(vm.domain());
 	svm::gather batch(vm.tree, *vm.format, may_sleep);
-	svm::invalidating i{ batch, seq };
+	svm::invalidating i{ batch, seq, may_sleep };
 
 	vm.tree.stat.add(svm::stat::invalidations);
 	svm::full_barrier(); // B1 of mirror.hpp, with B2 in make_ready()

@@ -5,7 +5,7 @@
 // n->invalidate_seq only; interval notifiers have no end callback, "an invalidation is under way" is
 // n->invalidate_seq == the mm's sequence. So each table has a sequence of its own, and a fault passes the kernel a
 // notifier that was never inserted, with mm and that sequence in it. The kernel then waits for, and the fault
-// retries on, invalidations that met this table, and no others.
+// starts over for, invalidations that met this table, and no others.
 //
 //   callback of interval I over [s, e) with sequence q		fault in table T
 //	I.seq = q (the port)						find T, or publish it	(P)

@@ -64,33 +64,28 @@ struct svm_backend_ops {
 
 	/**
 	 * @flush_wait: wait until the device acknowledged @token: after that it makes no
-	 * access through what it forgot. A device that does not answer is to be cut off from
-	 * memory
-	 * before this returns; there is no way to report failure, since the CPU's side goes on.
+	 * access through what it forgot. A device that does not answer is to be cut off
+	 * from memory before this returns; there is no way to report failure, since the
+	 * CPU's side goes on.
 	 * Context: @may_sleep false: as @flush_begin.
 	 */
 	void (*flush_wait)(void *backend, u64 token, bool may_sleep);
 
 	/**
-	 * @publish: order all earlier writes to tables before everything that this CPU writes
-	 *	next, for the
-	 * device and for other CPUs: drain write-combining buffers.
-	 * Context: any; a table lock may be held. NULL: tables lie in ordinary memory, where
-	 * locks and the
-	 * driver's own message to the device order them.
+	 * @publish: order all earlier writes to tables before everything that this CPU
+	 * writes next, for the device and for other CPUs: drain write-combining buffers.
+	 * Context: any; a table lock may be held. NULL: tables lie in ordinary memory,
+	 * where locks and the driver's own message to the device order them.
 	 */
 	void (*publish)(void *backend);
 
 	/**
-	 * @lost: does table memory still hold what was written to it? True once the device was
-	 *	reset or
-	 * pulled out and took its memory with it, and from then on. It is asked after entries
-	 * were read and
-	 * before they are believed, so whatever scribbles on tables must show here first. What
-	 * the tables
-	 * said is then gone: no page is given back or marked dirty by them, and nothing is
-	 * flushed, so the device must
-	 * have been cut off from memory before this says true.
+	 * @lost: is what was written to table memory gone? True once the device was reset
+	 * or pulled out and took its memory with it, and from then on. It is asked after
+	 * entries were read and before they are believed, so whatever scribbles on tables
+	 * must show here first. No page is then given back or marked dirty by what they
+	 * say; a flush may still be asked for. The device must have been cut off from
+	 * memory before this says true.
 	 * Context: any; a table lock may be held. NULL: tables cannot be lost (they lie in
 	 * system memory).
 	 */

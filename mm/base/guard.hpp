@@ -13,7 +13,6 @@
 #define SVM_REQUIRES(x) __attribute__((requires_capability(x)))
 #define SVM_ACQUIRE(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define SVM_RELEASE(...) __attribute__((release_capability(__VA_ARGS__)))
-#define SVM_TRY_ACQUIRE(...) __attribute__((try_acquire_capability(__VA_ARGS__)))
 #else
 #define SVM_CAPABILITY(x)
 #define SVM_SCOPED
@@ -21,7 +20,6 @@
 #define SVM_REQUIRES(x)
 #define SVM_ACQUIRE(...)
 #define SVM_RELEASE(...)
-#define SVM_TRY_ACQUIRE(...)
 #endif
 
 namespace svm {

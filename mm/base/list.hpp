@@ -34,8 +34,6 @@ public:
 		}
 	}
 
-	bool empty() const { return !head.load_relaxed(); }
-
 private:
 	atomic<T *> head;
 };

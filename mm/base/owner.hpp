@@ -23,14 +23,7 @@ public:
 	owner() = default;
 	explicit owner(T *p) : held(p) {}
 	owner(owner &&o) : held(o.release()) {}
-	owner &operator=(owner &&o)
-	{
-		if (this != &o) {
-			destroy(held);
-			held = o.release();
-		}
-		return *this;
-	}
+	owner &operator=(owner &&) = delete;
 	~owner() { destroy(held); }
 
 	T *release()
