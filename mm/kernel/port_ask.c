@@ -92,7 +92,7 @@ static bool must_not_fault(struct vm_area_struct *vma)
 	return is_vm_hugetlb_page(vma) || userfaultfd_armed(vma);
 }
 
-/* Such a fault, under mmap_lock, which with @user may be dropped and taken again in between. */
+/* Such a fault, under mmap_lock, which with @user may be dropped and taken again. */
 static int fault_by_hand(struct mm_struct *mm, u64 cpu, bool write, bool user)
 {
 	struct vm_area_struct *vma = find_vma(mm, cpu);
@@ -104,7 +104,7 @@ static int fault_by_hand(struct mm_struct *mm, u64 cpu, bool write, bool user)
 		return -EFAULT;
 	if (write && !(vma->vm_flags & VM_WRITE))
 		return -EPERM;
-	/* Without leave to drop mmap_lock no fault waits for a manager, not even for one that comes now. */
+	/* Without leave to drop mmap_lock no fault waits for a manager, not even a new one. */
 	err = fixup_user_fault(mm, cpu,
 			       FAULT_FLAG_REMOTE | (write ? FAULT_FLAG_WRITE : 0),
 			       user ? &unlocked : NULL);
