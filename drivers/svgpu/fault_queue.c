@@ -217,7 +217,7 @@ static struct svgpu_fault_group *find_group(struct svgpu_faults *f,
 {
 	struct svgpu_fault_group *group;
 
-	/* As long as there are engines that fault at once: short. */
+	/* As many as faults under way: of engines, few, and of those that nobody answers. */
 	list_for_each_entry(group, &f->groups, link) {
 		if (group->context == context && group->table == table &&
 		    !group->passed)

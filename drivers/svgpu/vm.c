@@ -178,7 +178,10 @@ void svgpu_vm_stop(struct svgpu_vm *vm)
 	svgpu_sync_run(vm->dev, &op);
 	/* Acknowledged (or cut off): nothing is left that a flush could forget. */
 	WRITE_ONCE(vm->live, false);
-	/* No stale entry may meet the id's next owner. */
+	/*
+	 * Stale entries go before the id has its next owner. One that finds no record
+	 * now is told by its cookie, which is no job of that owner's.
+	 */
 	svgpu_faults_drain(vm->dev);
 	svgpu_vm_unuse(vm);
 }

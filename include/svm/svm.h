@@ -182,9 +182,8 @@ struct mm_struct *svm_vm_mm(const struct svm_vm *vm);
  *
  * Nothing is mapped until the device faults or svm_prefetch() is called.
  * Context: process; sleeps; killable.
- * Return: 0; -EINVAL (alignment, outside the device's or the user's address space); -EEXIST
- * (shares a table
- * with another window); -ENOMEM; -EINTR.
+ * Return: 0; -EINVAL (alignment, outside the device's or the user's address space);
+ * -EEXIST (shares a table with another window); -ENOMEM; -EINTR.
  */
 int svm_bind(struct svm_vm *vm, u64 start, u64 end, s64 offset);
 
@@ -215,16 +214,14 @@ int svm_unbind(struct svm_vm *vm, u64 start, u64 end);
  * @access: what the device wants
  * @info: out: may be NULL
  *
- * May be called for any number of addresses at a time; faults in different tables never wait
- * for each
- * other. A fault that the table allows already takes no lock.
+ * May be called for any number of addresses at a time; faults in different tables never
+ * wait for each other. A fault that the table allows already takes no lock.
  * Context: process; sleeps; takes mmap_lock for reading. Not in a section of dma-fence
  * signalling.
- * Return: 0: the device may try again. -EFAULT: nothing there. -EPERM: there, but not for this
- * access.
- * -EAGAIN: the CPU's side kept moving; the device may try again. -EIO: the device cannot
- * address the page
- * without bouncing. -ENOMEM. -EINTR: killed.
+ * Return: 0: the device may try again. -EFAULT: nothing there. -EPERM: there, but not for
+ * this access. -EAGAIN: the CPU's side kept moving; the device may try again. -EIO: the
+ * device cannot address the page without bouncing. -ENOMEM, also where the DMA API
+ * refuses the page. -EINTR: killed.
  */
 int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access, struct svm_fault_info *info);
 

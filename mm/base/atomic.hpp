@@ -25,7 +25,7 @@ public:
 	T fetch_or_acquire(T v) { return __atomic_fetch_or(&value, v, __ATOMIC_ACQUIRE); }
 	T fetch_and_release(T v) { return __atomic_fetch_and(&value, v, __ATOMIC_RELEASE); }
 
-	// A full barrier where it succeeds; an acquire of the other's value where not.
+	// Where it succeeds, release and acquire, and ordered among its like; an acquire of the other's value where not.
 	bool exchange_if(T &expected, T desired)
 	{
 		return __atomic_compare_exchange_n(&value, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
