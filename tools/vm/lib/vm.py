@@ -5,6 +5,7 @@ Whatever happens, QEMU and svgpud are gone afterwards and the RAM file with them
 the guest's exit status AND a kernel log without reports; results come as files in the run's folder.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -95,11 +96,12 @@ class _Tail:
 
 
 def _clear_stale_ram(folder):
-	"""RAM files of runners that were killed outright: their name carries the runner's pid."""
+	"""RAM files of runners that were killed outright: their name carries the runner's pid. Another user's stay."""
 	for left in folder.glob("svmirror-ram-*"):
 		pid = left.name.removeprefix("svmirror-ram-")
 		if pid.isdigit() and not pathlib.Path("/proc", pid).exists():
-			left.unlink(missing_ok=True)
+			with contextlib.suppress(FileNotFoundError, PermissionError):
+				left.unlink()
 
 
 def _sparse(path, size):
