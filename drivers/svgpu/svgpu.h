@@ -15,8 +15,8 @@
  *   queue lock    (spin) a queue's jobs, results and error
  *   fault lock    (spin) groups and pools of faults
  *   push locks    one producer for the job ring, one for the reply ring
- *   log lock      a vm's fault log
  *   VRAM lock     the allocator; never held over an allocation that reclaims
+ *   log lock      a vm's fault log; nothing is taken under it
  *   TLB-queue lock (spin) the sync ring's tail; taken under svmirror's table
  *                 locks, so nothing that allocates or sleeps happens under it
  *
