@@ -9,6 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
+#include "harness.hpp"
+
 namespace chaos {
 
 namespace {
@@ -31,12 +35,13 @@ void slot::begin(const char *kind, unsigned process, std::uint64_t seed)
 
 void slot::note(unsigned thread, const char *format, ...)
 {
-	beats_[thread].store(now_s(), std::memory_order_relaxed);
-	char *line = history_[lines_.fetch_add(1, std::memory_order_relaxed) % kept];
-	int used = snprintf(line, sizeof history_[0], "t%u ", thread);
+	std::uint64_t now = now_s();
+	beats_[thread].store(now, std::memory_order_relaxed);
+	char *line = history_[thread][lines_[thread].fetch_add(1, std::memory_order_relaxed) % kept];
+	int used = snprintf(line, line_bytes, "%4llu s: ", static_cast<unsigned long long>(now));
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(line + used, sizeof history_[0] - static_cast<unsigned>(used), format, arguments);
+	vsnprintf(line + used, line_bytes - static_cast<unsigned>(used), format, arguments);
 	va_end(arguments);
 }
 
@@ -62,6 +67,12 @@ void slot::fail(unsigned thread, const char *format, ...)
 	_exit(2);
 }
 
+void slot::fail_hung(unsigned thread, const char *what, std::chrono::seconds limit)
+{
+	fprintf(stderr, "%s hangs%s", what, harness::kernel_stacks().c_str());
+	fail(thread, "%s did not end within %lld s", what, static_cast<long long>(limit.count()));
+}
+
 void slot::complain(const std::string &text)
 {
 	write_failure((std::string(kind_) + ": " + text).c_str());
@@ -69,10 +80,14 @@ void slot::complain(const std::string &text)
 
 std::string slot::story() const
 {
-	std::string text = std::string(failure_) + "\nwhat this process did before, oldest first:";
-	std::uint64_t end = lines_.load(std::memory_order_relaxed);
-	for (std::uint64_t line = end > shown ? end - shown : 0; line < end; line++)
-		text += std::string("\n  ") + history_[line % kept];
+	std::string text = failure_;
+	for (unsigned thread = 0; thread < max_threads; thread++) {
+		std::uint64_t end = lines_[thread].load(std::memory_order_relaxed);
+		if (end)
+			text += fmt::format("\nwhat thread {} did before, oldest first, at the machine's time:", thread);
+		for (std::uint64_t line = end > shown ? end - shown : 0; line < end; line++)
+			text += std::string("\n  ") + history_[thread][line % kept];
+	}
 	return text;
 }
 

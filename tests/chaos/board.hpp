@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -41,7 +42,7 @@ inline constexpr std::array<const char *, count_kinds> count_names{
 
 class slot {
 public:
-	static constexpr unsigned kept = 64, shown = 50;
+	static constexpr unsigned kept = 40, shown = 30; // of each thread
 
 	void begin(const char *kind, unsigned process, std::uint64_t seed);
 	const char *kind() const { return kind_; }
@@ -53,6 +54,8 @@ public:
 	void note(unsigned thread, const char *format, ...) __attribute__((format(printf, 3, 4)));
 	// Ends the process. The first failure counts.
 	[[noreturn]] void fail(unsigned thread, const char *format, ...) __attribute__((format(printf, 3, 4)));
+	// As fail(); says also who sleeps where in the kernel.
+	[[noreturn]] void fail_hung(unsigned thread, const char *what, std::chrono::seconds limit);
 	// For the watcher, about a process that says nothing itself.
 	void complain(const std::string &text);
 	bool failed() const { return failed_.load(std::memory_order_acquire) == 2; }
@@ -65,6 +68,8 @@ public:
 	unsigned silence() const;
 
 private:
+	static constexpr std::size_t line_bytes = 112;
+
 	void write_failure(const char *text);
 
 	const char *kind_;
@@ -73,8 +78,8 @@ private:
 	// relaxed, all: counts, and hints for a watcher
 	std::array<std::atomic<std::uint64_t>, count_kinds> counts_;
 	std::array<std::atomic<std::uint64_t>, max_threads> beats_;
-	std::atomic<std::uint64_t> lines_;
-	char history_[kept][112];
+	std::array<std::atomic<std::uint64_t>, max_threads> lines_;
+	char history_[max_threads][kept][line_bytes];
 	std::atomic<int> failed_; // 0; 1: being written; 2: the text below is whole (release, acquire)
 	char failure_[1024];
 };

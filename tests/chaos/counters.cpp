@@ -58,7 +58,7 @@ void lay_out(field &f, random &numbers)
 libsvm::job_result result_of(slot &out, unsigned thread, const libsvm::job &job)
 {
 	if (!job.done().wait(job_limit))
-		out.fail(thread, "a job did not end within %lld s", static_cast<long long>(job_limit.count()));
+		out.fail_hung(thread, "a job", job_limit);
 	libsvm::job_result result = job.result();
 	if (result.status)
 		out.fail(thread, "a job on memory that was there all the time ended with %s at %#llx",

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "work.hpp"
 
 namespace chaos {
@@ -59,8 +61,7 @@ void worker::judge(running &done)
 {
 	me_.out.note(me_.thread, "wait for job on [%zu, %zu)", done.first, done.first + done.count);
 	if (!done.job.done().wait(job_limit))
-		me_.out.fail(me_.thread, "a job on [%zu, %zu) did not end within %lld s", done.first, done.first + done.count,
-			     static_cast<long long>(job_limit.count()));
+		me_.out.fail_hung(me_.thread, fmt::format("a job on [{}, {})", done.first, done.first + done.count).c_str(), job_limit);
 	libsvm::job_result result = done.job.result();
 	std::size_t pages = done.count;
 	if (result.status) {

@@ -91,6 +91,7 @@ bool watch(run &r)
 			ended(r, index, status);
 		slot &out = r.shared.slots[index];
 		if (r.pids[index] && out.silence() > hung_after && !out.failed()) {
+			fmt::print(stderr, "pid {} hangs{}", r.pids[index], harness::kernel_stacks());
 			out.complain(fmt::format("pid {} hangs", r.pids[index]));
 			kill(r.pids[index], SIGKILL);
 		}

@@ -79,10 +79,11 @@ private:
 			uffdio_range there{address, page_bytes};
 			if (errno == EAGAIN) // the memory is just being changed
 				continue;
-			if (errno == EEXIST) // somebody else asked, too
-				ioctl(fd_, UFFDIO_WAKE, &there);
-			else if (errno != ENOENT && errno != ESRCH) // else it is unmapped again
+			// somebody else asked, too; it is unmapped again; the process ends
+			if (errno != EEXIST && errno != ENOENT && errno != ESRCH)
 				out_.fail(0, "UFFDIO_COPY to %#llx: %s", static_cast<unsigned long long>(address), strerror(errno));
+			// not even munmap() wakes who waits here
+			ioctl(fd_, UFFDIO_WAKE, &there);
 			return;
 		}
 		out_.add(filled_by_manager);

@@ -56,7 +56,9 @@ void mapping::no_huge_pages() const
 
 libsvm::job_result finish(const libsvm::job &job)
 {
-	return job.result(job_limit);
+	if (!job.done().wait(job_limit))
+		throw std::runtime_error("a job did not end in time" + kernel_stacks());
+	return job.result();
 }
 
 read_result device_read(libsvm::queue &queue, const void *at)
@@ -153,6 +155,25 @@ std::string read_line(const std::string &path)
 	std::string line;
 	std::getline(in, line);
 	return line;
+}
+
+std::string kernel_stacks()
+{
+	std::string all;
+	std::error_code error;
+	for (const auto &process : std::filesystem::directory_iterator("/proc", error)) {
+		for (const auto &task : std::filesystem::directory_iterator(process.path() / "task", error)) {
+			std::ifstream stat(task.path() / "stat"), in(task.path() / "stack");
+			std::string head(std::istreambuf_iterator<char>(stat), {}), stack(std::istreambuf_iterator<char>(in), {});
+			std::size_t end = head.rfind(')'); // "pid (name) state …", and a name may have any letters
+			if (end == std::string::npos)
+				continue; // not a process, or gone
+			bool blocked = head.compare(end, 3, ") D") == 0;
+			if (blocked || stack.find("[svgpu]") != std::string::npos || stack.find("[svmirror]") != std::string::npos)
+				all += head.substr(0, end + 3) + '\n' + stack;
+		}
+	}
+	return all.empty() ? all : "\nasleep in the kernel:\n" + all;
 }
 
 bool write_file(const std::string &path, const std::string &text)

@@ -241,6 +241,10 @@ bool write_file(const std::string &path, const std::string &text);
 // Runs an external command; its exit status, or -1 if it did not end in time.
 int command(const std::vector<std::string> &arguments, std::chrono::seconds limit = job_limit);
 
+// Who sleeps in the driver, or where nothing but memory or a disk wakes him, and in which of the kernel's functions:
+// for the message of a test whose job or body did not end. One line per task and per function.
+std::string kernel_stacks();
+
 // "name value" lines of a file in the driver's debugfs; nothing if there is no such file.
 using numbers = std::map<std::string, std::uint64_t>;
 std::optional<numbers> driver_file(const std::string &name);

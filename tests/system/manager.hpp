@@ -56,6 +56,13 @@ public:
 		return ioctl(fd_, UFFDIO_COPY, &copy) == 0;
 	}
 
+	// Whoever waits for the page looks again.
+	bool wake(std::uint64_t where)
+	{
+		uffdio_range span{where, page};
+		return ioctl(fd_, UFFDIO_WAKE, &span) == 0;
+	}
+
 	// Nobody is asked any more: memory is as without it.
 	void close()
 	{

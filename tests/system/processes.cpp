@@ -138,9 +138,10 @@ void isolated(const std::function<void()> &body, std::chrono::seconds limit)
 		ended ? 5s : 100ms);
 	std::optional<std::string> skipped = replay(said);
 	if (!status) {
+		std::string asleep = kernel_stacks();
 		kill(pid, SIGKILL);
 		bool died = eventually([&] { return waitpid(pid, nullptr, WNOHANG) == pid; }, 10s);
-		FAIL() << "not done after " << limit.count() << " s" << (died ? "" : ", and it cannot be killed");
+		FAIL() << "not done after " << limit.count() << " s" << (died ? "" : ", and it cannot be killed") << asleep;
 	}
 	if (WIFSIGNALED(*status))
 		FAIL() << "killed by signal " << WTERMSIG(*status) << " (" << strsignal(WTERMSIG(*status)) << ")";

@@ -76,6 +76,30 @@ SVM_TEST(Row12Userfaultfd, ManagerMayUseTheDeviceInTheSameTable)
 	EXPECT_EQ(gpu.vm.counters().failed, 0u);
 }
 
+// The kernel wakes nobody whose memory goes while he waits for a manager: that is the manager's, for the device as for a CPU.
+SVM_TEST(Row12Userfaultfd, MemoryGoesWhileTheDeviceWaitsForIt)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	manager manager(memory.bytes());
+	libsvm::queue second(gpu.vm);
+	libsvm::job waits = gpu.queue.touch(memory.bytes(5, 1), page, false);
+	std::uint64_t gone = libsvm::address(&memory.at(5)), back = libsvm::address(&memory.at(300));
+	ASSERT_EQ(manager.asked(), gone);
+	libsvm::job waits_too = second.touch(memory.bytes(300, 1), page, true);
+	ASSERT_EQ(manager.asked(), back);
+	ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
+	EXPECT_FALSE(manager.fill(gone, std::byte{0x31}));
+	EXPECT_EQ(errno, ENOENT);
+	ASSERT_NE(mmap(&memory.at(300), page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), MAP_FAILED);
+	EXPECT_FALSE(waits.done().wait(100ms));
+	EXPECT_NE(kernel_stacks().find("handle_userfault"), std::string::npos) << kernel_stacks();
+	ASSERT_TRUE(manager.wake(gone));
+	ASSERT_TRUE(manager.wake(back));
+	EXPECT_EQ(finish(waits).status, -EFAULT);
+	EXPECT_EQ(finish(waits_too).status, 0);
+}
+
 SVM_TEST(Row12Userfaultfd, UnbindDoesNotWaitForTheManager)
 {
 	libsvm::device device;
