@@ -11,7 +11,7 @@ obj-m += $(if $(wildcard $(src)/tests/kunit/Makefile),tests/kunit/)
 else
 
 .DEFAULT_GOAL := help
-export LANE INPUT KSRC SECONDS SEED
+export LANE INPUT KSRC SECONDS SEED VMS
 
 # All that takes minutes reports its own progress; make's own chatter would only hide it.
 MAKEFLAGS += --no-print-directory
@@ -29,6 +29,7 @@ help: ## list these verbs
 	@echo "  INPUT=FILE  the file that the demo works on"
 	@echo "  SEED=N      what chaos does; the same number does the same again"
 	@echo "  SECONDS=N   how long chaos or fuzz go on"
+	@echo "  VMS=N       how many virtual machines check runs at a time; unset: as CPUs and memory allow"
 
 .PHONY: demo
 demo: ## show the main job on a real file: a process and a virtual GPU share memory

@@ -3,14 +3,18 @@
 
 The kernels of all chosen lanes are made in the background, at low priority, while the host's
 suites run; a lane waits for its kernel only if that was not enough.
+
+Where the machine is wide enough for several virtual machines, they run at the same time, and the
+host's suites beside them; else one thing runs at a time.
 """
 
+import concurrent.futures
 import os
 import sys
 import time
 
-from . import coverage, fuzz, guest, host, kernel, lanes, modules, preload, results, say, sim
-from .paths import OUT, TOP
+from . import coverage, fuzz, guest, host, kernel, lanes, modules, preload, results, say, sim, vm
+from .paths import JOBS, OUT, TOP
 from .results import Suite
 from .say import Failed, Skipped
 
@@ -20,8 +24,17 @@ RACES, RACES_LANE = "kcsan", "current"
 RACES_SUITES = ("kcsan-kunit", "kcsan-system")
 MUTATIONS = OUT / "mutations.json"
 GUEST_SUITES = ("kunit", "system", "demo", "chaos", "preload", *RACES_SUITES)
+GUEST_PROGRAMS = tuple(name for name in GUEST_SUITES if not name.endswith("kunit"))     # they need programs built on the host
 SUITES = ("tools", "unit", "coverage", "unit-asan", "unit-tsan", "sim", "mutations", "fuzz", "thread-safety", "model", "docs", "checkpatch",
 	*GUEST_SUITES)
+VM_KIB = 2560 << 10         # of the host's memory, for one virtual machine with all that belongs to it
+
+
+def machines():
+	"""How many virtual machines run at a time: each keeps two CPUs busy, and so do the host's suites. VMS= says otherwise."""
+	with open("/proc/meminfo") as info:
+		free = next(int(line.split()[1]) for line in info if line.startswith("MemAvailable:"))
+	return guest.number("VMS", max(1, min(JOBS // 2 - 1, free // VM_KIB)), 1)
 
 
 class Check:
@@ -32,6 +45,9 @@ class Check:
 		self.left_out = []          # (lane, reason)
 		self.programs_ready = False
 		self.coverage = None        # what coverage.suite() found
+		self.machines = machines()
+		self.pool = concurrent.futures.ThreadPoolExecutor(self.machines)
+		self.boots = []             # (suite, lane, its future)
 
 	def wants(self, name):
 		return not self.only or name in self.only
@@ -98,7 +114,21 @@ class Check:
 				self.record(self.broken("checkpatch", "host", error))
 				return
 
-	def lane_suites(self, lane, config):
+	def boot(self, suite, built, function, *arguments):
+		"""One run of a virtual machine, when it is its turn; function returns the Suite."""
+		name = guest.named(built, suite)
+		if self.wants(name):
+			self.boots.append((name, built.lane, self.pool.submit(function, built, *arguments)))
+
+	def collect(self):
+		for name, lane, future in self.boots:
+			try:
+				self.record(future.result())
+			except Failed as error:
+				self.record(self.broken(name, lane, error))
+		self.boots = []
+
+	def lane_boots(self, lane, config):
 		"""One lane's kernel; a build of ours that fails is a failed suite, a kernel that cannot be had is not."""
 		built = kernel.kernel(lane, config)
 		try:
@@ -106,37 +136,33 @@ class Check:
 		except Failed as error:
 			self.record(self.broken(guest.named(built, "modules"), lane.name, error))
 			return
-		if self.wants(guest.named(built, "kunit")):
-			self.record(guest.kunit(built, ours))
+		self.boot("kunit", built, guest.kunit, ours)
 		if not self.programs_ready:
 			return
-		if self.wants(guest.named(built, "system")):
-			# Under KCSAN the page tables lie in one place.
-			self.record(*guest.system(built, ours, guest.PLACES[:1] if config == RACES else guest.PLACES))
+		# Under KCSAN the page tables lie in one place.
+		for place in guest.PLACES[:1] if config == RACES else guest.PLACES:
+			self.boot("system", built, guest.system, ours, place)
 		if config == RACES:
 			return
 		if self.wants("demo"):
-			self.record(guest.demo_suite(built, ours, guest.demo_input()))
-		self.chaos(lane, built, ours)
-		self.preload(lane, built, ours)
+			self.boot("demo", built, guest.demo_suite, ours, guest.demo_input())
+		everywhere = os.environ.get("CI") == "true"
+		# In CI on every lane, together five minutes; otherwise a minute on the first one.
+		if everywhere or lane == self.chosen[0]:
+			self.boot("chaos", built, guest.chaos, ours, 100 if everywhere else 60)
+		if lane.name == self.preload_lane():
+			self.boot("preload", built, preload.preload, ours, kernel.source(lane).path)
+
+	def preload_lane(self):
+		"""The distribution's own, whose selftests fit the machine's headers, where it is among them."""
+		chosen = [lane.name for lane in self.chosen]
+		return lanes.default() if lanes.default() in chosen else chosen[0]
 
 	@staticmethod
 	def broken(name, lane, error):
 		suite = Suite(name, lane)
 		suite.add("build", "failed", str(error))
 		return suite
-
-	def chaos(self, lane, built, ours):
-		"""On every lane in CI, together five minutes; otherwise a minute on the first lane."""
-		everywhere = os.environ.get("CI") == "true"
-		if self.wants("chaos") and (everywhere or lane == self.chosen[0]):
-			self.record(guest.chaos(built, ours, 100 if everywhere else 60))
-
-	def preload(self, lane, built, ours):
-		"""On one lane: the distribution's own, whose selftests fit the machine's headers, where it is among them."""
-		one = lanes.default() if any(each.name == lanes.default() for each in self.chosen) else self.chosen[0].name
-		if self.wants("preload") and lane.name == one:
-			self.record(preload.preload(built, ours, kernel.source(lane).path))
 
 	def build_programs(self):
 		try:
@@ -149,7 +175,9 @@ class Check:
 	def lane(self, lane):
 		for config in self.configs(lane):
 			try:
-				self.lane_suites(lane, config)
+				self.lane_boots(lane, config)
+				if self.machines == 1:
+					self.collect()
 			except Skipped as reason:
 				self.left_out.append((lane.name, str(reason)))
 				suite = Suite("kernel", lane.name)
@@ -161,18 +189,32 @@ class Check:
 
 	def run(self):
 		MUTATIONS.unlink(missing_ok=True)   # an older run's
-		boots = any(self.wants(name) for name in GUEST_SUITES)
-		background = self.prefetch() if boots else None
+		background = self.prefetch() if any(self.wants(name) for name in GUEST_SUITES) else None
+		vm.crowded = self.machines > 1
+		parts = [self.host_part, self.guest_part]
 		try:
-			self.host_suites()
-			self.checkpatch()
-			if any(self.wants(name) for name in ("system", "demo", "chaos", "preload", "kcsan-system")):
-				self.build_programs()
-			for lane in self.chosen if boots else ():
-				self.lane(lane)
+			for part in reversed(parts) if self.machines > 1 else parts:
+				part()
+			self.collect()
 		finally:
+			# However it ends: what is under way is over, and what has not begun does not begin.
+			self.pool.shutdown(wait=False, cancel_futures=True)
 			if background:
 				say.end(background)
+			if self.boots:
+				say.end_children()
+
+	def host_part(self):
+		self.host_suites()
+		self.checkpatch()
+
+	def guest_part(self):
+		if not any(self.wants(name) for name in GUEST_SUITES):
+			return
+		if any(self.wants(name) for name in GUEST_PROGRAMS):
+			self.build_programs()
+		for lane in self.chosen:
+			self.lane(lane)
 
 	def close(self, seconds):
 		mutations = []

@@ -63,9 +63,9 @@ def kunit(kernel, modules):
 	return _closed(suite, outcome)
 
 
-def system_programs():
-	"""The programs that tests/system names, in its order, for each place of the page tables."""
-	programs = {place: [] for place in PLACES}
+def system_programs(place):
+	"""The programs that tests/system names for this place of the page tables, in its order."""
+	programs = []
 	for line in (TOP / "tests" / "system" / "suites.txt").read_text().splitlines():
 		name, *when = line.split("#")[0].split() or [""]
 		if not name:
@@ -73,33 +73,27 @@ def system_programs():
 		program = BUILD / "release" / "tests" / "system" / name
 		if not program.exists() or when not in ([], ["once"]):
 			raise Failed(f"tests/system/suites.txt: '{line}': not built, or not understood")
-		for place in PLACES[:1] if when else PLACES:
-			programs[place].append(program)
+		if not when or place == PLACES[0]:
+			programs.append(program)
 	return programs
 
 
-def system(kernel, modules, places):
-	"""Every program of tests/system, with the page tables in each of the places; one Suite per place."""
-	suites = [Suite(named(kernel, "system" if place == PLACES[0] else f"system-tables-{place}"), kernel.lane)
-		for place in places]
-	programs = system_programs()
-	names = {place: [program.name for program in programs[place]] for place in places}
-	outcome = vm.run(vm.Job(kernel=kernel, name="system", modules=modules, load=("svmirror", "svgpu"),
-		command=["system-tests"], programs=(*programs[PLACES[0]], SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),
-		settings={**{f"PROGRAMS_{place}": " ".join(names[place]) for place in places},
-			"TABLES": " ".join(places), "PROGRAM_SECONDS": PROGRAM_SECONDS},
-		timeout=2400))
-	for suite, place in zip(suites, places):
-		folder = outcome.folder / "results" / place
-		for name in names[place]:
-			if not results.read_junit(suite, folder / f"{name}.xml"):
-				status = folder / f"{name}.status"
-				ended = f"status {status.read_text().strip()}" if status.exists() else "it never ended"
-				suite.add(name, "failed", f"the program left no results: {ended}")
-		_closed(suite, outcome, status_counts=False)
-	for suite in suites:
-		suite.seconds = outcome.seconds / len(suites)
-	return suites
+def system(kernel, modules, place):
+	"""Every program of tests/system, with the page tables in this place."""
+	name = "system" if place == PLACES[0] else f"system-tables-{place}"
+	suite = Suite(named(kernel, name), kernel.lane)
+	programs = system_programs(place)
+	outcome = vm.run(vm.Job(kernel=kernel, name=name, modules=modules, load=("svmirror", f"svgpu tables={place}"),
+		command=["system-tests"], programs=(*programs, SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),
+		settings={"PROGRAMS": " ".join(program.name for program in programs), "PROGRAM_SECONDS": PROGRAM_SECONDS},
+		timeout=1800))
+	for program in programs:
+		left = outcome.folder / "results" / program.name
+		if not results.read_junit(suite, left.with_suffix(".xml")):
+			status = left.with_suffix(".status")
+			ended = f"status {status.read_text().strip()}" if status.exists() else "it never ended"
+			suite.add(program.name, "failed", f"the program left no results: {ended}")
+	return _closed(suite, outcome)
 
 
 def demo_input():

@@ -14,6 +14,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import threading
 import time
 
 from . import say
@@ -22,9 +23,12 @@ from .say import Failed
 
 BINARY = "qemu-system-x86_64"
 RAM_LIMIT_MIB = 2815
+RAM_NAME = "svmirror-ram-"  # and the runner's pid, and the run's name
 PROBE_SECONDS = 20
 TCG = ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
 KVM = ["-accel", "kvm", "-cpu", "host"]
+
+_probing = threading.Lock()
 
 
 def ram_folder(folder, mib):
@@ -32,7 +36,9 @@ def ram_folder(folder, mib):
 	shm = pathlib.Path("/dev/shm")
 	try:
 		room = os.statvfs(shm)
-		if room.f_bavail * room.f_frsize > (mib + 256) << 20:
+		# RAM files are sparse: what is there already may take all its size
+		promised = sum(max(0, file.stat().st_size - file.stat().st_blocks * 512) for file in shm.glob(f"{RAM_NAME}*"))
+		if room.f_bavail * room.f_frsize - promised > (mib + 256) << 20:
 			return shm
 	except OSError:
 		pass
@@ -64,11 +70,12 @@ def accelerator(kernel, folder):
 	if not os.access("/dev/kvm", os.R_OK | os.W_OK):
 		return "TCG", TCG
 	record = OUT / "vm" / "accelerator.json"
-	known = json.loads(record.read_text()) if record.exists() else {}
-	if known.get("boot") != _boot_id():
-		say.say("probing KVM with a boot")
-		known = {"boot": _boot_id(), "kvm": _probe(kernel, folder)}
-		record.write_text(json.dumps(known) + "\n")
+	with _probing:
+		known = json.loads(record.read_text()) if record.exists() else {}
+		if known.get("boot") != _boot_id():
+			say.say("probing KVM with a boot")
+			known = {"boot": _boot_id(), "kvm": _probe(kernel, folder)}
+			record.write_text(json.dumps(known) + "\n")
 	return ("KVM", KVM) if known["kvm"] else ("TCG", TCG)
 
 

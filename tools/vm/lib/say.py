@@ -14,11 +14,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 BEAT = 8.0
 
 _children = {}
+_children_lock = threading.Lock()
+_ending = False
 
 
 class Failed(Exception):
@@ -30,7 +33,9 @@ class Skipped(Exception):
 
 
 def say(text):
-	print(text, flush=True)
+	# one write: several threads may speak
+	sys.stdout.write(f"{text}\n")
+	sys.stdout.flush()
 
 
 def duration(seconds):
@@ -56,8 +61,11 @@ def _end_group(pid):
 
 @atexit.register
 def end_children():
-	for pid in list(_children):
-		child = _children[pid]
+	"""End all that was spawned. From then on nothing can be: a thread that only waited for a child ends, too."""
+	global _ending
+	with _children_lock:
+		_ending = True
+	for pid, child in list(_children.items()):
 		if child.poll() is None:
 			_end_group(pid)
 		_children.pop(pid, None)
@@ -81,8 +89,11 @@ def spawn(argv, **options):
 	if shutil.which("setpriv"):
 		argv = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
 	options.setdefault("stdin", subprocess.DEVNULL)
-	child = subprocess.Popen(argv, start_new_session=True, **options)
-	_children[child.pid] = child
+	with _children_lock:
+		if _ending:
+			raise Failed("ended before it was done")
+		child = subprocess.Popen(argv, start_new_session=True, **options)
+		_children[child.pid] = child
 	return child
 
 

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 
 from . import guestlog, modules, qemu, rootfs, say
@@ -21,6 +22,10 @@ from .gpu import Control, Gpu
 from .paths import OUT
 
 RESULTS_MIB = 64
+RAM = qemu.RAM_NAME
+
+crowded = False             # several run at a time: what a guest says stays in its console log
+_placing = threading.Lock()
 
 
 @dataclasses.dataclass
@@ -97,8 +102,8 @@ class _Tail:
 
 def _clear_stale_ram(folder):
 	"""RAM files of runners that were killed outright: their name carries the runner's pid. Another user's stay."""
-	for left in folder.glob("svmirror-ram-*"):
-		pid = left.name.removeprefix("svmirror-ram-")
+	for left in folder.glob(f"{RAM}*"):
+		pid = left.name.removeprefix(RAM).split("-")[0]
 		if pid.isdigit() and not pathlib.Path("/proc", pid).exists():
 			with contextlib.suppress(FileNotFoundError, PermissionError):
 				left.unlink()
@@ -111,10 +116,18 @@ def _sparse(path, size):
 	return path
 
 
+def _ram(folder, mib):
+	"""The guest's RAM, a sparse file."""
+	with _placing:
+		home = qemu.ram_folder(folder, mib)
+		_clear_stale_ram(home)
+		return _sparse(home / f"{RAM}{os.getpid()}-{folder.name}", mib << 20)
+
+
 def _watch(child, console, job, accel):
 	"""Wait for QEMU to end; returns what went wrong, or an empty string."""
 	started = time.monotonic()
-	tail = _Tail(console, job.quiet)
+	tail = _Tail(console, job.quiet or crowded)
 	while True:
 		try:
 			child.wait(timeout=0.2)
@@ -170,9 +183,7 @@ def _shell(command):
 
 
 def _boot(job, folder, image, accel, accel_args):
-	ram_home = qemu.ram_folder(folder, job.ram_mib)
-	_clear_stale_ram(ram_home)
-	ram = _sparse(ram_home / f"svmirror-ram-{os.getpid()}", job.ram_mib << 20)
+	ram = _ram(folder, job.ram_mib)
 	files = {"ram": ram, "root": image, "console": folder / "console.log",
 		"results": _sparse(folder / "results.img", RESULTS_MIB << 20)}
 	gpu = control = child = None

@@ -4,14 +4,16 @@
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from vm.lib import coverage, guestlog, kernel, lanes, results
+from vm.lib import check, coverage, guestlog, kernel, lanes, qemu, results, vm
 from vm.lib.say import Failed
 
 
@@ -272,6 +274,50 @@ class Config(unittest.TestCase):
 			(build / ".config").write_text(text.replace("# CONFIG_WERROR is not set", "CONFIG_WERROR=y"))
 			with self.assertRaisesRegex(Failed, "CONFIG_DRM=y.*CONFIG_WERROR is not set"):
 				kernel._verify(lane, "base", build)
+
+
+class Machines(unittest.TestCase):
+	"""Several virtual machines at a time."""
+
+	def number(self, text):
+		before = os.environ.get("VMS")
+		os.environ["VMS"] = text
+		try:
+			return check.machines()
+		finally:
+			del os.environ["VMS"]
+			if before is not None:
+				os.environ["VMS"] = before
+
+	def test_the_number_is_what_vms_says(self):
+		self.assertEqual(self.number("3"), 3)
+		self.assertGreaterEqual(self.number(""), 1)
+		for text in ("0", "-1", "many"):
+			with self.subTest(text), self.assertRaises(Failed):
+				self.number(text)
+
+	def test_ram_of_dead_runners_goes_and_of_living_ones_stays(self):
+		dead = subprocess.Popen(["true"])
+		dead.wait()
+		with tempfile.TemporaryDirectory() as home:
+			home = pathlib.Path(home)
+			for name in (f"{dead.pid}-debian-12-debug-kunit", f"{dead.pid}", f"{os.getpid()}-debian-12-debug-kunit", "other"):
+				(home / f"{qemu.RAM_NAME}{name}").touch()
+			vm._clear_stale_ram(home)
+			self.assertEqual(sorted(left.name.removeprefix(qemu.RAM_NAME) for left in home.iterdir()),
+				sorted([f"{os.getpid()}-debian-12-debug-kunit", "other"]))
+
+	def test_who_waits_for_a_child_ends_when_the_tool_does(self):
+		tools = pathlib.Path(__file__).resolve().parents[2]
+		script = (f"import concurrent.futures, pathlib, sys, time; sys.path.insert(0, {str(tools)!r})\n"
+			"from vm.lib import say\n"
+			"pool = concurrent.futures.ThreadPoolExecutor(2)\n"
+			"for _ in range(4): pool.submit(say.run, 'sleep', ['sleep', '60'], pathlib.Path('/dev/null'))\n"
+			"time.sleep(0.5)\n"
+			"say.end_children()\n")
+		began = time.monotonic()
+		subprocess.run([sys.executable, "-B", "-c", script], check=True, timeout=50)
+		self.assertLess(time.monotonic() - began, 30)
 
 
 if __name__ == "__main__":
