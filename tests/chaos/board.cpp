@@ -38,7 +38,7 @@ void slot::note(unsigned thread, const char *format, ...)
 	std::uint64_t now = now_s();
 	beats_[thread].store(now, std::memory_order_relaxed);
 	char *line = history_[thread][lines_[thread].fetch_add(1, std::memory_order_relaxed) % kept];
-	int used = snprintf(line, line_bytes, "%4llu s: ", static_cast<unsigned long long>(now));
+	int used = snprintf(line, line_bytes, "%4llu s: ", static_cast<unsigned long long>(now - 1));
 	va_list arguments;
 	va_start(arguments, format);
 	vsnprintf(line + used, line_bytes - static_cast<unsigned>(used), format, arguments);

@@ -61,7 +61,8 @@ void worker::judge(running &done)
 {
 	me_.out.note(me_.thread, "wait for job on [%zu, %zu)", done.first, done.first + done.count);
 	if (!done.job.done().wait(job_limit))
-		me_.out.fail_hung(me_.thread, fmt::format("a job on [{}, {})", done.first, done.first + done.count).c_str(), job_limit);
+		me_.out.fail_hung(me_.thread, fmt::format("a job on [{}, {})", done.first, done.first + done.count).c_str(),
+				  job_limit);
 	libsvm::job_result result = done.job.result();
 	std::size_t pages = done.count;
 	if (result.status) {

@@ -91,8 +91,8 @@ bool watch(run &r)
 			ended(r, index, status);
 		slot &out = r.shared.slots[index];
 		if (r.pids[index] && out.silence() > hung_after && !out.failed()) {
-			fmt::print(stderr, "pid {} hangs{}", r.pids[index], harness::kernel_stacks());
 			out.complain(fmt::format("pid {} hangs", r.pids[index]));
+			fmt::print(stderr, "pid {} hangs{}", r.pids[index], harness::kernel_stacks());
 			kill(r.pids[index], SIGKILL);
 		}
 		any |= r.pids[index] != 0;

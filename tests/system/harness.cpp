@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <memory>
+#include <mutex>
 #include <unistd.h>
 
 namespace harness {
@@ -57,7 +60,7 @@ void mapping::no_huge_pages() const
 libsvm::job_result finish(const libsvm::job &job)
 {
 	if (!job.done().wait(job_limit))
-		throw std::runtime_error("a job did not end in time" + kernel_stacks());
+		throw std::system_error(ETIME, std::generic_category(), "a job did not end in time" + kernel_stacks());
 	return job.result();
 }
 
@@ -157,23 +160,58 @@ std::string read_line(const std::string &path)
 	return line;
 }
 
+namespace {
+
+bool is_number(const std::string &text)
+{
+	return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// "pid (name) state" and the stack of a task that sleeps in the driver or in state D; of others nothing.
+std::string stack_of(const std::filesystem::path &task)
+{
+	std::ifstream stat(task / "stat"), in(task / "stack");
+	std::string head, stack;
+	std::getline(stat, head, '\0');
+	std::getline(in, stack, '\0');
+	std::size_t end = head.rfind(')'); // a name may have any letters
+	if (end == std::string::npos)
+		return {};
+	bool ours = stack.find("[svgpu]") != std::string::npos || stack.find("[svmirror]") != std::string::npos;
+	return ours || head.compare(end, 3, ") D") == 0 ? head.substr(0, end + 3) + '\n' + stack : "";
+}
+
+struct stacks {
+	std::mutex lock;
+	std::string found;
+	std::promise<void> done;
+
+	void collect()
+	{
+		std::error_code error;
+		for (const auto &process : std::filesystem::directory_iterator("/proc", error)) {
+			if (!is_number(process.path().filename()))
+				continue;
+			for (const auto &task : std::filesystem::directory_iterator(process.path() / "task", error)) {
+				std::string one = stack_of(task.path());
+				std::lock_guard guard(lock);
+				found += one;
+			}
+		}
+		done.set_value();
+	}
+};
+
+} // namespace
+
 std::string kernel_stacks()
 {
-	std::string all;
-	std::error_code error;
-	for (const auto &process : std::filesystem::directory_iterator("/proc", error)) {
-		for (const auto &task : std::filesystem::directory_iterator(process.path() / "task", error)) {
-			std::ifstream stat(task.path() / "stat"), in(task.path() / "stack");
-			std::string head(std::istreambuf_iterator<char>(stat), {}), stack(std::istreambuf_iterator<char>(in), {});
-			std::size_t end = head.rfind(')'); // "pid (name) state …", and a name may have any letters
-			if (end == std::string::npos)
-				continue; // not a process, or gone
-			bool blocked = head.compare(end, 3, ") D") == 0;
-			if (blocked || stack.find("[svgpu]") != std::string::npos || stack.find("[svmirror]") != std::string::npos)
-				all += head.substr(0, end + 3) + '\n' + stack;
-		}
-	}
-	return all.empty() ? all : "\nasleep in the kernel:\n" + all;
+	// in a thread: the kernel makes the reader wait for a process that is in the middle of exec
+	auto all = std::make_shared<stacks>();
+	std::thread([all] { all->collect(); }).detach();
+	bool whole = all->done.get_future().wait_for(10s) == std::future_status::ready;
+	std::lock_guard guard(all->lock);
+	return "\nasleep in the kernel:\n" + all->found + (whole ? "" : "and one whose stack cannot be had\n");
 }
 
 bool write_file(const std::string &path, const std::string &text)

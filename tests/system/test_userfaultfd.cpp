@@ -76,7 +76,7 @@ SVM_TEST(Row12Userfaultfd, ManagerMayUseTheDeviceInTheSameTable)
 	EXPECT_EQ(gpu.vm.counters().failed, 0u);
 }
 
-// The kernel wakes nobody whose memory goes while he waits for a manager: that is the manager's, for the device as for a CPU.
+// The kernel wakes nobody whose memory goes while he waits for a manager: that is for the manager to do, as it is for a CPU.
 SVM_TEST(Row12Userfaultfd, MemoryGoesWhileTheDeviceWaitsForIt)
 {
 	gpu gpu;
@@ -91,7 +91,8 @@ SVM_TEST(Row12Userfaultfd, MemoryGoesWhileTheDeviceWaitsForIt)
 	ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
 	EXPECT_FALSE(manager.fill(gone, std::byte{0x31}));
 	EXPECT_EQ(errno, ENOENT);
-	ASSERT_NE(mmap(&memory.at(300), page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), MAP_FAILED);
+	constexpr int fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+	ASSERT_NE(mmap(&memory.at(300), page, PROT_READ | PROT_WRITE, fixed, -1, 0), MAP_FAILED);
 	EXPECT_FALSE(waits.done().wait(100ms));
 	EXPECT_NE(kernel_stacks().find("handle_userfault"), std::string::npos) << kernel_stacks();
 	ASSERT_TRUE(manager.wake(gone));

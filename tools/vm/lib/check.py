@@ -5,7 +5,7 @@ The kernels of all chosen lanes are made in the background, at low priority, whi
 suites run; a lane waits for its kernel only if that was not enough.
 
 Where the machine is wide enough for several virtual machines, they run at the same time, and the
-host's suites beside them; else one thing runs at a time.
+host's suites beside them, at low priority too; else one thing runs at a time.
 """
 
 import concurrent.futures
@@ -27,14 +27,15 @@ GUEST_SUITES = ("kunit", "system", "demo", "chaos", "preload", *RACES_SUITES)
 GUEST_PROGRAMS = tuple(name for name in GUEST_SUITES if not name.endswith("kunit"))     # they need programs built on the host
 SUITES = ("tools", "unit", "coverage", "unit-asan", "unit-tsan", "sim", "mutations", "fuzz", "thread-safety", "model", "docs", "checkpatch",
 	*GUEST_SUITES)
-VM_KIB = 2560 << 10         # of the host's memory, for one virtual machine with all that belongs to it
+# What one virtual machine takes with all that belongs to it; as much is for the host's suites.
+VM_CPUS, VM_KIB = 2, 2560 << 10
 
 
 def machines():
-	"""How many virtual machines run at a time: each keeps two CPUs busy, and so do the host's suites. VMS= says otherwise."""
+	"""How many virtual machines run at a time; VMS= says otherwise."""
 	with open("/proc/meminfo") as info:
 		free = next(int(line.split()[1]) for line in info if line.startswith("MemAvailable:"))
-	return guest.number("VMS", max(1, min(JOBS // 2 - 1, free // VM_KIB)), 1)
+	return guest.number("VMS", max(1, min(JOBS // VM_CPUS, free // VM_KIB) - 1), 1)
 
 
 class Check:
@@ -116,9 +117,7 @@ class Check:
 
 	def boot(self, suite, built, function, *arguments):
 		"""One run of a virtual machine, when it is its turn; function returns the Suite."""
-		name = guest.named(built, suite)
-		if self.wants(name):
-			self.boots.append((name, built.lane, self.pool.submit(function, built, *arguments)))
+		self.boots.append((guest.named(built, suite), built.lane, self.pool.submit(function, built, *arguments)))
 
 	def collect(self):
 		for name, lane, future in self.boots:
@@ -136,21 +135,23 @@ class Check:
 		except Failed as error:
 			self.record(self.broken(guest.named(built, "modules"), lane.name, error))
 			return
-		self.boot("kunit", built, guest.kunit, ours)
+		if self.wants(guest.named(built, "kunit")):
+			self.boot("kunit", built, guest.kunit, ours)
 		if not self.programs_ready:
 			return
-		# Under KCSAN the page tables lie in one place.
-		for place in guest.PLACES[:1] if config == RACES else guest.PLACES:
-			self.boot("system", built, guest.system, ours, place)
+		if self.wants(guest.named(built, "system")):
+			# Under KCSAN the page tables lie in one place.
+			for place in guest.PLACES[:1] if config == RACES else guest.PLACES:
+				self.boot(guest.system_name(place), built, guest.system, ours, place)
 		if config == RACES:
 			return
 		if self.wants("demo"):
 			self.boot("demo", built, guest.demo_suite, ours, guest.demo_input())
 		everywhere = os.environ.get("CI") == "true"
 		# In CI on every lane, together five minutes; otherwise a minute on the first one.
-		if everywhere or lane == self.chosen[0]:
+		if self.wants("chaos") and (everywhere or lane == self.chosen[0]):
 			self.boot("chaos", built, guest.chaos, ours, 100 if everywhere else 60)
-		if lane.name == self.preload_lane():
+		if self.wants("preload") and lane.name == self.preload_lane():
 			self.boot("preload", built, preload.preload, ours, kernel.source(lane).path)
 
 	def preload_lane(self):
@@ -165,6 +166,8 @@ class Check:
 		return suite
 
 	def build_programs(self):
+		if not any(self.wants(name) for name in GUEST_PROGRAMS):
+			return
 		try:
 			guest.build_host(with_tests=self.wants("system") or self.wants("kcsan-system"),
 				more=[target for suite, target in (("chaos", "svm_chaos"), ("preload", "svm_mirror")) if self.wants(suite)])
@@ -190,31 +193,39 @@ class Check:
 	def run(self):
 		MUTATIONS.unlink(missing_ok=True)   # an older run's
 		background = self.prefetch() if any(self.wants(name) for name in GUEST_SUITES) else None
-		vm.crowded = self.machines > 1
-		parts = [self.host_part, self.guest_part]
 		try:
-			for part in reversed(parts) if self.machines > 1 else parts:
-				part()
+			if self.machines > 1:
+				self.side_by_side()
+			else:
+				self.host_part()
+				self.build_programs()
+				self.guest_part()
 			self.collect()
-		finally:
-			# However it ends: what is under way is over, and what has not begun does not begin.
+		except BaseException:
+			# What is under way ends, and what has not begun does not begin.
 			self.pool.shutdown(wait=False, cancel_futures=True)
+			say.end_children()
+			raise
+		finally:
 			if background:
 				say.end(background)
-			if self.boots:
-				say.end_children()
+
+	def side_by_side(self):
+		vm.crowded = True
+		self.build_programs()       # first: the host's suites build in the same folders
+		begun = concurrent.futures.ThreadPoolExecutor(1).submit(self.guest_part)
+		os.nice(10)                 # of this thread, and of what it starts
+		self.host_part()
+		begun.result()
 
 	def host_part(self):
 		self.host_suites()
 		self.checkpatch()
 
 	def guest_part(self):
-		if not any(self.wants(name) for name in GUEST_SUITES):
-			return
-		if any(self.wants(name) for name in GUEST_PROGRAMS):
-			self.build_programs()
-		for lane in self.chosen:
-			self.lane(lane)
+		if any(self.wants(name) for name in GUEST_SUITES):
+			for lane in self.chosen:
+				self.lane(lane)
 
 	def close(self, seconds):
 		mutations = []

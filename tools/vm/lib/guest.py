@@ -30,9 +30,9 @@ def _judge_log(suite, outcome):
 		suite.add("kernel log", "passed")
 
 
-def _closed(suite, outcome, status_counts=True):
+def _closed(suite, outcome):
 	"""Account for what no single test shows: the log, and a status that no failure explains."""
-	if status_counts and outcome.status > 0 and not suite.failed:
+	if outcome.status > 0 and not suite.failed:
 		suite.add("guest status", "failed", outcome.problems())
 	suite.require_results(outcome.folder)
 	_judge_log(suite, outcome)
@@ -78,9 +78,13 @@ def system_programs(place):
 	return programs
 
 
+def system_name(place):
+	return "system" if place == PLACES[0] else f"system-tables-{place}"
+
+
 def system(kernel, modules, place):
 	"""Every program of tests/system, with the page tables in this place."""
-	name = "system" if place == PLACES[0] else f"system-tables-{place}"
+	name = system_name(place)
 	suite = Suite(named(kernel, name), kernel.lane)
 	programs = system_programs(place)
 	outcome = vm.run(vm.Job(kernel=kernel, name=name, modules=modules, load=("svmirror", f"svgpu tables={place}"),

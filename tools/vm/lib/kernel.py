@@ -77,6 +77,7 @@ def locked(path, label, progress=None):
 				break
 			except BlockingIOError:
 				time.sleep(0.2)
+				say.go_on()
 			if time.monotonic() - spoken > say.BEAT:
 				spoken = time.monotonic()
 				more = progress() if progress else ""

@@ -53,7 +53,7 @@ def chosen(text=None):
 		text = "all" if os.environ.get("CI") == "true" else default()
 	if text == "all":
 		return list(LANES.values())
-	return [one(name) for name in re.split(r"[,\s]+", text)]
+	return [one(name) for name in dict.fromkeys(re.split(r"[,\s]+", text))]
 
 
 def config(name):

@@ -23,6 +23,7 @@ from .say import Failed
 
 BINARY = "qemu-system-x86_64"
 RAM_LIMIT_MIB = 2815
+SHM = pathlib.Path("/dev/shm")
 RAM_NAME = "svmirror-ram-"  # and the runner's pid, and the run's name
 PROBE_SECONDS = 20
 TCG = ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
@@ -31,15 +32,22 @@ KVM = ["-accel", "kvm", "-cpu", "host"]
 _probing = threading.Lock()
 
 
+def _promised(file):
+	"""Bytes that a RAM file, which is sparse, may still take; none if it goes meanwhile."""
+	try:
+		stat = file.stat()
+	except OSError:
+		return 0
+	return max(0, stat.st_size - stat.st_blocks * 512)
+
+
 def ram_folder(folder, mib):
 	"""Where the RAM file goes: into memory if there is room, else to the run's own folder."""
-	shm = pathlib.Path("/dev/shm")
 	try:
-		room = os.statvfs(shm)
-		# RAM files are sparse: what is there already may take all its size
-		promised = sum(max(0, file.stat().st_size - file.stat().st_blocks * 512) for file in shm.glob(f"{RAM_NAME}*"))
+		room = os.statvfs(SHM)
+		promised = sum(_promised(file) for file in SHM.glob(f"{RAM_NAME}*"))
 		if room.f_bavail * room.f_frsize - promised > (mib + 256) << 20:
-			return shm
+			return SHM
 	except OSError:
 		pass
 	return folder

@@ -71,7 +71,15 @@ def end_children():
 		_children.pop(pid, None)
 
 
+def go_on():
+	"""For those that wait in a thread of their own, which no signal reaches: Failed if the tool is ending."""
+	if _ending:
+		raise Failed("ended before it was done")
+
+
 def _on_signal(number, _frame):
+	global _ending
+	_ending = True
 	# SystemExit unwinds every `finally`; a second signal must not interrupt them.
 	for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
 		signal.signal(other, signal.SIG_IGN)
@@ -90,8 +98,7 @@ def spawn(argv, **options):
 		argv = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
 	options.setdefault("stdin", subprocess.DEVNULL)
 	with _children_lock:
-		if _ending:
-			raise Failed("ended before it was done")
+		go_on()
 		child = subprocess.Popen(argv, start_new_session=True, **options)
 		_children[child.pid] = child
 	return child
@@ -135,6 +142,7 @@ def run(label, argv, log, estimate=None, cwd=None, env=None, append=False, check
 				status = child.wait(timeout=BEAT)
 				break
 			except subprocess.TimeoutExpired:
+				go_on()
 				elapsed = time.monotonic() - started
 				more = estimate(log, elapsed) if estimate else ""
 				say(f"  {label}: {duration(elapsed)}{', ' + more if more else ''}")

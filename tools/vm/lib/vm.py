@@ -119,8 +119,8 @@ def _sparse(path, size):
 def _ram(folder, mib):
 	"""The guest's RAM, a sparse file."""
 	with _placing:
+		_clear_stale_ram(qemu.SHM)
 		home = qemu.ram_folder(folder, mib)
-		_clear_stale_ram(home)
 		return _sparse(home / f"{RAM}{os.getpid()}-{folder.name}", mib << 20)
 
 
@@ -133,6 +133,7 @@ def _watch(child, console, job, accel):
 			child.wait(timeout=0.2)
 		except subprocess.TimeoutExpired:
 			pass
+		say.go_on()
 		tail.show(last=child.poll() is not None)
 		elapsed = time.monotonic() - started
 		if child.poll() is not None:

@@ -240,6 +240,9 @@ class Lanes(unittest.TestCase):
 		self.assertEqual(self.chosen("all"), ["debian-12", "debian-13", "current"])
 		self.assertEqual(self.chosen("current, debian-12"), ["current", "debian-12"])
 
+	def test_none_is_taken_twice(self):
+		self.assertEqual(self.chosen("debian-13,debian-12 debian-13"), ["debian-13", "debian-12"])
+
 	def test_default_follows_ci(self):
 		before = os.environ.pop("CI", None)
 		try:
