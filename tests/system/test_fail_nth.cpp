@@ -131,17 +131,20 @@ void fail_each_allocation(switches &on, const call &what)
 	fail_nth self("/proc/thread-self");
 	ASSERT_TRUE(self.there()) << "/proc/thread-self/fail-nth";
 	for (kind which : {kind::slab, kind::pages}) {
-		unsigned n = 1, failed = 0, patience = which == kind::slab ? 1 : 3;
+		unsigned n = 1, failed = 0, patience = which == kind::slab ? 1 : 3, wanted = which == kind::slab ? what.at_least : 0;
 		on.count(which);
-		for (unsigned silent = 0; silent < patience && n < limit;) {
-			bool hit = fail_one(what, self, n, failed);
-			n += hit;
-			silent = hit ? 0 : silent + 1;
+		// one more now and then (an object of the kernel's own checks) moves those behind it: such a round is done again
+		for (unsigned round = 0; round < 4 && (!round || failed < wanted); round++) {
+			n = 1;
+			failed = 0;
+			for (unsigned silent = 0; silent < patience && n < limit;) {
+				bool hit = fail_one(what, self, n, failed);
+				n += hit;
+				silent = hit ? 0 : silent + 1;
+			}
 		}
 		EXPECT_LT(n, limit) << what.name;
-		if (which == kind::slab) {
-			EXPECT_GE(failed, what.at_least) << what.name << ": of " << n - 1 << " allocations";
-		}
+		EXPECT_GE(failed, wanted) << what.name << ": of " << n - 1 << " allocations";
 		std::fprintf(stderr, "fail-nth: %s: %u allocations of %s, %u of them mattered\n", what.name, n - 1,
 			     which == kind::slab ? "slabs" : "pages", failed);
 	}
