@@ -251,22 +251,38 @@ SVM_TEST(BadInput, MoreEndlessJobsThanTheDeviceTakes)
 	EXPECT_EQ(device_write(other.queue, memory.data(), std::byte{1}), 0);
 }
 
-SVM_TEST(BadInput, RunOutOfQueues)
+namespace {
+
+// As many as the hardware has, then -ENOSPC, and one that ends makes room for one.
+template <typename owner, typename maker>
+void run_out(const maker &of, unsigned limit)
 {
-	libsvm::device device;
-	libsvm::vm vm(device);
-	unsigned limit = device.gpu().queues;
-	std::vector<libsvm::queue> queues;
+	std::vector<owner> made;
 	int error = 0;
-	while (queues.size() <= limit && !error) {
+	while (made.size() <= limit && !error) {
 		try {
-			queues.emplace_back(vm);
+			made.emplace_back(of);
 		} catch (const std::system_error &failed) {
 			error = failed.code().value();
 		}
 	}
-	EXPECT_EQ(error, ENOSPC) << queues.size() << " queues of " << limit;
-	ASSERT_FALSE(queues.empty());
-	queues.pop_back();
-	EXPECT_NO_THROW(queues.emplace_back(vm));
+	EXPECT_EQ(error, ENOSPC) << made.size() << " of " << limit;
+	ASSERT_FALSE(made.empty());
+	made.pop_back();
+	EXPECT_NO_THROW(made.emplace_back(of));
+}
+
+} // namespace
+
+SVM_TEST(BadInput, RunOutOfQueues)
+{
+	libsvm::device device;
+	libsvm::vm vm(device);
+	run_out<libsvm::queue>(vm, device.gpu().queues);
+}
+
+SVM_TEST(BadInput, RunOutOfVms)
+{
+	libsvm::device device;
+	run_out<libsvm::vm>(device, device.gpu().contexts);
 }
