@@ -32,7 +32,7 @@ RACE = "BUG: KCSAN:"
 RACE_END = "Reported by Kernel Concurrency Sanitizer"
 RACE_LINES = 120    # more than two stacks have; a report whose end is missing is cut there
 OURS = re.compile(r"\[(?:svmirror|svgpu|svm_kunit)\]")
-# Two functions that race on their own: a wait that looks without the lock that whoever ends it holds.
+# Two functions that race on their own: one looks, in the way that they have agreed upon, without the other's lock.
 ITS_OWN = tuple(tuple(map(re.compile, pair)) for pair in (
 	# DRM's sync objects: a wait's fence. Every wait comes by our ioctl.
 	(r"(?:drm_)?syncobj_\w+", r"(?:drm_)?syncobj_\w+"),
@@ -40,6 +40,9 @@ ITS_OWN = tuple(tuple(map(re.compile, pair)) for pair in (
 	# invalidation write it (plain, under the spinlock). Each fault that meets an invalidation comes there.
 	(r"mmu_interval_(?:read_begin|notifier_remove)",
 		r"mn_itree_inv_\w+|__mmu_notifier_invalidate_range_(?:start|end)|__mmu_interval_notifier_insert"),
+	# The flag of a DRM device that goes, drm_drv.c: both plain; who has not seen it set is waited for (SRCU).
+	# Each ioctl looks at it, and our removal sets it.
+	(r"drm_dev_(?:enter|is_unplugged)", r"drm_dev_(?:synchronize_)?unplug"),
 ))
 ON_PURPOSE = "svm_race_on_purpose"      # tests/kunit/oracle_test.c
 # Whose a report is.

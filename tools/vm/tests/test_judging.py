@@ -92,6 +92,13 @@ class GuestLog(unittest.TestCase):
 		self.assertEqual(guestlog.races_of_others(log), 3)
 		self.assertEqual(len(guestlog.reports(log)), 3)
 
+	def test_races_on_a_drm_devices_end_are_drms(self):
+		remove, ioctl = " svgpu_remove+0x4c/0x110 [svgpu]", " svgpu_ioctl+0x6e/0xd0 [svgpu]"
+		log = "\n".join((*self.race("drm_dev_unplug", remove, "drm_dev_enter"), *self.race("drm_dev_enter", ioctl, "drm_dev_unplug"),
+			*self.race("drm_dev_unplug", remove, "drm_dev_unplug"), *self.race("drm_dev_unplug", remove, "drm_open_helper")))
+		self.assertEqual(guestlog.races_of_others(log), 2)
+		self.assertEqual(len(guestlog.reports(log)), 2)
+
 	def test_against_an_unknown_the_function_must_be_ours(self):
 		stack = [f"[    1.00000{i}]  {line}" for i, line in enumerate((
 			"race at unknown origin, with read to 0xffffea00000dfc40 of 8 bytes by task 240 on cpu 1:",
