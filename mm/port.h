@@ -4,7 +4,7 @@
  *
  * Two sides implement it: mm/kernel/port_*.c over Linux, and the tests' host port
  * over a simulated mm. Nothing here names a kernel type but by opaque pointer, and
- * nothing calls back except the svm_port_* hooks at the end.
+ * nothing calls back except port_parallel() and the svm_port_* hooks at the end.
  *
  * CPU addresses are `cpu`, device addresses `va`. Errors are negative errno.
  */
@@ -114,7 +114,7 @@ int port_fault(struct port_domain *d, struct port_fault *f);
 int port_wait(struct port_domain *d, u64 cpu, bool write, bool user);
 /*
  * The first mapping that ends above `cpu` and allows the access (no VM_IO or VM_PFNMAP): false if there is none
- * (or the mm is gone). *start may lie below cpu. Sleeps; takes mmap_lock for reading.
+ * (or the mm is gone, or the caller is killed). *start may lie below cpu. Sleeps; takes mmap_lock for reading.
  */
 bool port_next_mapping(struct port_domain *d, u64 cpu, bool write, u64 *start, u64 *end);
 /* Undo one DMA mapping of 2^lg2 bytes; dirty: the device may have written, mark its pages. Any context; never sleeps. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Freeing tables. A table goes: unlinked under its lock, flushed (the device may hold a pointer to it), taken out
-// of the tree, and freed when all readers that may stand on it have left.
+// Freeing tables. A table goes: unlinked under its lock, flushed (the device may hold a pointer to it), before or
+// after that taken out of the tree, and freed when all readers that may stand on it have left.
 #include "mm/reclaim.hpp"
 
 #include "mm/pt/gather.hpp"

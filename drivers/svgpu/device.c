@@ -4,14 +4,14 @@
  * given up.
  *
  * @error tells the state. It is -ENODEV until the device acknowledged an epoch,
- * 0 while it works, -EIO once it is wedged and -ENODEV again after it was
- * stopped. It leaves 0 only once, in svgpu_device_wedge() or _stop(), and whoever
+ * 0 while it works, -EIO once it is wedged, and -ENODEV again if it was stopped
+ * in good order. It leaves 0 only once, in svgpu_device_wedge() or _stop(), and whoever
  * does so has cut the device off from memory before anybody can see it.
  *
  * Wedging happens for one of these reasons only: a sync operation or a ring's
  * room took longer than flush_timeout_ms; a ring index or an acknowledge was
  * impossible; the heartbeat stood still; the device was started again and so
- * lost its state, or says so.
+ * lost its state, or says so, or drops its epoch.
  *
  * The device may lie about all of this, also about having stopped. Cut off is
  * what its bus interface says it is (svgpu_regs.h), never what it says itself.
@@ -134,8 +134,8 @@ static void wedge_work(struct work_struct *work)
  * @dev: the device
  * @why: for the log
  *
- * Cuts it off from memory, ends its jobs with -EIO and makes every later use
- * -EIO. Only the first call does anything.
+ * Cuts it off from memory, ends its jobs with -EIO and makes every later use that
+ * would need it -EIO. Only the first call does anything.
  * Context: any; may be called under a table lock and the TLB-queue lock.
  */
 void svgpu_device_wedge(struct svgpu_device *dev, const char *why)

@@ -9,7 +9,7 @@
  *
  * Locks, outermost first; all but the named spinlocks may sleep:
  *   drain locks   one consumer for the fault ring, one for the done ring
- *   xa_lock       of a handle or hardware id table: from looking up to the
+ *   xa_lock       (spin) of a handle or hardware id table: from looking up to the
  *                 reference that keeps what was found; that of the device's queues
  *                 also places on the device
  *   queue lock    (spin) a queue's jobs, results and error

@@ -19,7 +19,10 @@ static char *tables = "vram";
 module_param(tables, charp, 0444);
 MODULE_PARM_DESC(tables, "where page tables lie: vram (default) or system");
 
-/* Longer than this would look like a lock-up: some wait without sleeping. */
+/*
+ * Some wait without sleeping: for room, for the answer, and then for the bus to be off.
+ * Longer than this would look like a lock-up.
+ */
 static int set_timeout(const char *text, const struct kernel_param *param)
 {
 	return param_set_uint_minmax(text, param, 100, 15000);

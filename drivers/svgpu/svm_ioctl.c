@@ -2,7 +2,7 @@
 /*
  * The ioctls that every driver with shared virtual memory has (svm_drm.h). They
  * check what the uAPI promises to check and hand the rest to svmirror. All run
- * inside a drm_dev section (svgpu_drv.c): the device is not removed meanwhile.
+ * inside a drm_dev section (svgpu_drm.c): the device is not removed meanwhile.
  *
  * A wedged device refuses what would need it; taking down and asking go on.
  */

@@ -105,7 +105,8 @@ bool svgpu_sync_done(struct svgpu_device *dev, u64 seq)
  *
  * On return the operation is done, or the device is wedged and has been cut off
  * from memory.
- * Context: as svgpu_sync_begin(), unless @may_sleep. Takes flush_timeout_ms at most.
+ * Context: as svgpu_sync_begin(), unless @may_sleep. Takes flush_timeout_ms at most, and
+ * then what wedging takes.
  */
 void svgpu_sync_wait(struct svgpu_device *dev, u64 seq, bool may_sleep)
 {

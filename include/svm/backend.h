@@ -49,8 +49,10 @@ struct svm_backend_ops {
 	int (*table_alloc)(void *backend, u32 bytes, struct svm_table_mem *mem);
 
 	/**
-	 * @table_free: give it back. The device's TLB has forgotten it.
-	 * Context: process (a worker or teardown); may sleep.
+	 * @table_free: give it back. The device has forgotten it by a flush, or never knew
+	 * of it; root and directories go in svm_vm_destroy(), which says what must be so.
+	 * Context: process (a worker, teardown, or a fault or prefetch that lost a race);
+	 * may sleep.
 	 */
 	void (*table_free)(void *backend, const struct svm_table_mem *mem);
 
@@ -67,7 +69,9 @@ struct svm_backend_ops {
 	 * access through what it forgot. A device that does not answer is to be cut off
 	 * from memory before this returns; there is no way to report failure, since the
 	 * CPU's side goes on.
-	 * Context: @may_sleep false: as @flush_begin.
+	 * Context: @may_sleep false: as @flush_begin. True: it may sleep, but core mm may
+	 * be in reclaim or hold its locks: no allocation that reclaims, no mmap_lock, and no
+	 * lock that is held over either.
 	 */
 	void (*flush_wait)(void *backend, u64 token, bool may_sleep);
 

@@ -144,7 +144,7 @@ const struct svm_format_info *svm_format_describe(const struct svm_format *forma
  * @out: the vm
  *
  * Context: process; sleeps.
- * Return: 0, -EINVAL (sizes), -ENOMEM.
+ * Return: 0, -EINVAL (sizes; no ops, format or mm), -ENOMEM.
  */
 int svm_vm_create(const struct svm_vm_params *params, struct svm_vm **out);
 
@@ -152,7 +152,9 @@ int svm_vm_create(const struct svm_vm_params *params, struct svm_vm **out);
  * svm_vm_destroy() - end it: unbind everything and free all tables
  * @vm: the vm
  *
- * The device must not use the root any more. No call on @vm may be under way or follow.
+ * The device must not use the root any more, and must have forgotten every pointer that it
+ * found by it (a TLB invalidation of the whole context): directories are freed without a
+ * flush. No call on @vm may be under way or follow.
  * Context: process; sleeps; not under mmap_lock.
  */
 void svm_vm_destroy(struct svm_vm *vm);
@@ -181,15 +183,17 @@ struct mm_struct *svm_vm_mm(const struct svm_vm *vm);
  * @offset: device minus CPU address, a multiple of a table's span
  *
  * Nothing is mapped until the device faults or svm_prefetch() is called.
- * Context: process; sleeps; killable.
+ * Context: process; sleeps; killable; not under mmap_lock.
  * Return: 0; -EINVAL (alignment, outside the device's or the user's address space);
- * -EEXIST (shares a table with another window); -ENOMEM; -EINTR.
+ * -EEXIST (shares a table with another window); -ENOMEM (also for the 4097th window); -EINTR.
  */
 int svm_bind(struct svm_vm *vm, u64 start, u64 end, s64 offset);
 
 /**
  * svm_bind_all() - mirror the whole user address space at the same addresses
  * @vm: the vm
+ *
+ * As far as the device's addresses reach.
  * Context: as svm_bind().
  * Return: as svm_bind().
  */
@@ -214,14 +218,16 @@ int svm_unbind(struct svm_vm *vm, u64 start, u64 end);
  * @access: what the device wants
  * @info: out: may be NULL
  *
- * May be called for any number of addresses at a time; faults in different tables never
- * wait for each other. A fault that the table allows already takes no lock.
- * Context: process; sleeps; takes mmap_lock for reading. Not in a section of dma-fence
- * signalling.
- * Return: 0: the device may try again. -EFAULT: nothing there. -EPERM: there, but not for
- * this access. -EAGAIN: the CPU's side kept moving; the device may try again. -EIO: the
- * device cannot address the page without bouncing. -ENOMEM, also where the DMA API
- * refuses the page. -EINTR: killed.
+ * May be called for any number of addresses at a time; faults in different tables do not
+ * wait for each other, but for the first ones of an interval, which is made under the vm's
+ * window lock. A fault that the table allows already takes no lock.
+ * Context: process; sleeps; not under mmap_lock, which it takes for reading, and the first
+ * time in an mm for writing. Not in a section of dma-fence signalling.
+ * Return: 0: the device may try again. -EFAULT: nothing there that can be read, or that a
+ * device may reach, or core mm could not bring it (its lack of memory included). -EPERM: can
+ * be read, but not written. -EAGAIN: the CPU's side kept moving; the device may try again.
+ * -EIO: the device cannot address the page without bouncing, or is not cache-coherent.
+ * -ENOMEM, also where the DMA API refuses the page. -EINTR: killed.
  */
 int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access, struct svm_fault_info *info);
 
@@ -233,7 +239,7 @@ int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access, struct svm_faul
  * @access: SVM_READ or SVM_WRITE
  * @pages: out: pages of 4 KiB of the span that the device can reach now
  *
- * Context: process; sleeps; killable. Tables are filled in parallel.
+ * Context: process; sleeps; killable; not under mmap_lock. Tables are filled in parallel.
  * Return: 0; -EINVAL (alignment, span not inside windows); -EINTR; -ENOMEM.
  */
 int svm_prefetch(struct svm_vm *vm, u64 start, u64 end, enum svm_access access, u64 *pages);

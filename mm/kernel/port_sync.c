@@ -2,8 +2,8 @@
 /*
  * Locks, reader sections, deferred frees and threads.
  *
- * Order, outermost first: window lock, mmap_lock, core mm's own, table lock,
- * what the backend's flush takes. All table locks are one lockdep class,
+ * Order, outermost first: window lock, mmap_lock, core mm's own, the list of vms
+ * (tried), table lock, what the backend's flush takes. All table locks are one lockdep class,
  * "svm_table"; svm_prime_lockdep() shows lockdep at load time that reclaim takes
  * it (by way of the notifier), so that an allocation below it is reported at once
  * and not only when memory is short.

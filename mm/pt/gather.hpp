@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // One batch of taking away: retire leaves, flush the device's TLB once, then give the pages back.
 //
-// The list of what was taken is the tables themselves (retired leaves), so a gather is two addresses. It must be
+// The list of what was taken is the tables themselves (retired leaves), so a gather is two spans. It must be
 // finished before it goes out of scope. Two gathers may overlap: each that meets a retired leaf flushes for
 // itself before it returns, and one of them gives the page back, under the table's lock.
 #pragma once

@@ -2,7 +2,8 @@
 /**
  * DOC: Ioctls of the virtual GPU
  *
- * Beside the ioctls of svm_drm.h: queues, and jobs that run on them in order.
+ * Beside the ioctls of svm_drm.h, whose rules hold here too: queues, and jobs
+ * that run on them in order.
  *
  * Completion is a syncobj, but of one kind only: it is replaced by a *signalled*
  * fence when the job has ended. No fence is ever published for work that may
@@ -41,7 +42,7 @@ extern "C" {
  * @queue_id: out: its id, never 0
  * @pad: 0
  *
- * No hardware queue is free: -ENOSPC. The device is gone or wedged: -EIO.
+ * No hardware queue is free: -ENOSPC.
  */
 struct drm_svgpu_queue_create {
 	__u32 vm_id;
@@ -64,8 +65,10 @@ struct drm_svgpu_queue_destroy {
 
 /**
  * struct drm_svgpu_job_result - what became of a job: DRM_SVGPU_INFO_JOB
- * @status: 0, or a negative errno: -EFAULT, -EPERM, -EIO, -ECANCELED, -EINVAL, -E2BIG (a
- *	kernel's own limit)
+ * @status: 0, or a negative errno: -EFAULT and -EPERM as in &drm_svm_fault_record, -ENOMEM,
+ *	-EBUSY (the CPU's side kept moving), -EIO (wedged), -ENODEV (removed), -ECANCELED (its
+ *	queue ended), -EINVAL, -E2BIG (a kernel's own limit); or the error of an in-syncobj's
+ *	fence, and then it did not run
  * @access: DRM_SVM_ACCESS_* of the fault that ended it
  * @va: address of the fault that ended it
  * @bytes: bytes read and written through the device's MMU
@@ -95,7 +98,8 @@ struct drm_svgpu_job_result {
  * @args: the kernel's arguments
  * @result: token under which DRM_SVGPU_INFO_JOB finds the result; 0: none is kept
  *
- * The queue has 256 jobs waiting: -EAGAIN. The queue's process is another: -EPERM.
+ * The queue has 256 jobs waiting: -EAGAIN. No such queue or sync object: -ENOENT. Handles
+ * that cannot be read: -EFAULT. The queue has just ended: -ECANCELED.
  * If @result is not 0, the result is kept under this token until read, at most the last 256 of
  * a queue.
  */
@@ -118,8 +122,8 @@ struct drm_svgpu_submit {
 /**
  * struct drm_svgpu_info - ask
  * @info: DRM_SVGPU_INFO_*
- * @queue_id: for INFO_JOB
- * @token: for INFO_JOB
+ * @queue_id: for INFO_JOB; else 0
+ * @token: for INFO_JOB; else 0
  * @size: in: bytes at @data, out: bytes written (at 0: bytes needed)
  * @data: where to
  */
@@ -136,7 +140,7 @@ struct drm_svgpu_info {
  * @engines: jobs that run at the same time
  * @contexts: address spaces that it can hold
  * @queues: hardware queues
- * @wedged: 1 after it stopped answering; everything then is -EIO
+ * @wedged: 1 after it stopped answering or was found to lie
  * @vram_bytes: size of VRAM
  * @kernels: bit n: enum svgpu_kernel n is there
  * @tables_in_vram: page tables lie in VRAM

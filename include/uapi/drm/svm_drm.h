@@ -12,7 +12,11 @@
  * Rules for all of them: unknown flags and non-zero padding are -EINVAL; ids
  * that do not exist are -ENOENT; a vm used from another process than its maker
  * (a child after fork too, and after exec) is -EPERM; spans are page-aligned,
- * not empty and do not wrap, else -EINVAL. What a kernel can do beyond this
+ * not empty and do not wrap, else -EINVAL. What is said to be out is 0 on input,
+ * else -EINVAL, but for the size of an answer. A device that was removed is
+ * -ENODEV; one that is wedged refuses with -EIO what would need it (to make vms
+ * and queues, bind, prefetch, submit), while taking down and asking go on. A lack
+ * of memory is -ENOMEM, a fatal signal -EINTR. What a kernel can do beyond this
  * version shows in &drm_svm_device_info.capabilities.
  */
 #ifndef _UAPI_SVM_DRM_H_
@@ -56,6 +60,8 @@ extern "C" {
  *	that it hit, 12 (that page alone) to a table's span; 0: 16 (64 KiB).
  *	What is present already in the same table is mapped too, whatever this is.
  * @reserved: 0
+ *
+ * Sizes out of range: -EINVAL. The device has no context left: -ENOSPC.
  */
 struct drm_svm_vm_create {
 	__u32 flags;
@@ -80,13 +86,15 @@ struct drm_svm_vm_destroy {
  * @vm_id: the vm
  * @flags: none are defined: 0
  * @start: first device address
- * @length: bytes. start 0 and length 0 together: all of the user address space.
+ * @length: bytes. start 0 and length 0 together: all of the user address space that
+ *	the device's addresses reach; then offset is 0, too.
  * @offset: device address minus CPU address, a multiple of a table's span, else
  *	-EINVAL (two's complement: it may be negative)
  * @reserved: 0
  *
  * The window must lie in the device's address space and its CPU side in the
- * user's: -EINVAL. One that shares a table with another window: -EEXIST.
+ * user's: -EINVAL. One that shares a table with another window: -EEXIST. A vm has
+ * 4096 windows at most: -ENOMEM.
  */
 struct drm_svm_bind {
 	__u32 vm_id;
@@ -179,7 +187,7 @@ struct drm_svm_device_info {
  * @faults: faults taken in, duplicates among them
  * @duplicates: faults that the table allowed already
  * @retries: times that a fault went again because the CPU's side had moved
- * @failed: faults answered with an error
+ * @failed: faults that ended with an error, also with one for which they are tried again
  * @ptes_written: last-level entries made valid
  * @huge_leaves: leaves above the last level made valid
  * @invalidations: notifier callbacks
@@ -192,8 +200,9 @@ struct drm_svm_device_info {
  * @tables_freed: tables freed
  * @directories: directories that exist now (a gauge)
  * @intervals: interval notifiers that exist now (a gauge)
- * @prefetched: pages asked for by prefetch
- * @host_bytes: bytes of kernel memory held now for tables, directories and intervals (a gauge)
+ * @prefetched: pages of 4 KiB that the device could reach when a prefetch of them ended
+ * @host_bytes: bytes of kernel memory held now for tables, directories and intervals (a gauge);
+ *	the notifiers themselves and the index of intervals come on top
  * @device_bytes: bytes of device-visible page tables held now (a gauge)
  * @present: pages of 4 KiB that the device can reach now (a gauge)
  */
@@ -228,10 +237,10 @@ struct drm_svm_counters {
  * struct drm_svm_fault_record - a fault that could not be served
  * @va: device address
  * @time_ns: CLOCK_MONOTONIC
- * @queue_id: the queue whose job it ended
+ * @queue_id: the queue whose job it ended; 0: none, the report made no sense (-EINVAL)
  * @access: DRM_SVM_ACCESS_*
- * @error: negative errno: -EFAULT nothing there, -EPERM not allowed, -EIO the device met a bus
- *	error or is gone, …
+ * @error: negative errno: -EFAULT nothing there that can be read, -EPERM not to be written, -EIO
+ *	the device met a bus error or is gone, -ENOMEM, -EBUSY the CPU's side kept moving, …
  * @lost: records dropped before this one because the log was full
  */
 struct drm_svm_fault_record {

@@ -5,7 +5,8 @@
  * A thin, stateless layer above the ioctls: everything is named by the file
  * descriptor of a render node and the ids that the kernel gave out. Functions
  * return 0 or a negative errno and never set errno as their result; structs of
- * the uAPI are used as they are. Any function may be called from any thread.
+ * the uAPI are used as they are. Any function may be called from any thread. After
+ * the device was removed each of them says -ENODEV.
  *
  * ::
  *
@@ -78,7 +79,7 @@ struct libsvm_vm_options {
  * @fd: render node
  * @options: NULL: the kernel's choice
  * @vm: out: its id
- * Return: 0; -EINVAL: sizes; -ENOMEM; -EIO: the device is gone.
+ * Return: 0; -EINVAL: sizes; -ENOSPC: the device has no context left; -ENOMEM; -EIO: it is wedged.
  */
 int libsvm_vm_create(int fd, const struct libsvm_vm_options *options, uint32_t *vm);
 
@@ -97,7 +98,8 @@ int libsvm_vm_destroy(int fd, uint32_t vm);
  * @start: first device address
  * @length: bytes
  * @offset: device address minus CPU address
- * Return: 0; -EINVAL: span, offset or address space; -EEXIST: overlaps a window; -ENOENT; -EPERM.
+ * Return: 0; -EINVAL: span, offset or address space; -EEXIST: shares a table with another window; -ENOENT; -EPERM;
+ * -ENOMEM; -EIO: the device is wedged.
  */
 int libsvm_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t offset);
 
@@ -127,7 +129,7 @@ int libsvm_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length);
  * @length: bytes
  * @flags: 0 or DRM_SVM_PREFETCH_WRITE
  * @pages: out: pages of 4 KiB that the device can reach now; may be NULL
- * Return: 0; -EINVAL: span, or outside the windows; -ENOENT; -EPERM; -EINTR; -ENOMEM.
+ * Return: 0; -EINVAL: span, or outside the windows; -ENOENT; -EPERM; -ENOMEM; -EIO: the device is wedged.
  */
 int libsvm_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages);
 
@@ -135,7 +137,7 @@ int libsvm_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32
  * libsvm_device_info() - geometry of the device's address spaces
  * @fd: render node
  * @info: out
- * Return: 0 or a negative errno.
+ * Return: 0.
  */
 int libsvm_device_info(int fd, struct drm_svm_device_info *info);
 
@@ -143,7 +145,7 @@ int libsvm_device_info(int fd, struct drm_svm_device_info *info);
  * libsvm_gpu_info() - the virtual GPU
  * @fd: render node
  * @info: out
- * Return: 0 or a negative errno.
+ * Return: 0.
  */
 int libsvm_gpu_info(int fd, struct drm_svgpu_device *info);
 
@@ -163,7 +165,7 @@ int libsvm_counters(int fd, uint32_t vm, struct drm_svm_counters *counters);
  * @records: out: oldest first
  * @capacity: how many fit
  * @count: out: how many came
- * Return: 0; -ENOENT; -EPERM.
+ * Return: 0; -EINVAL: @capacity is 0; -ENOENT; -EPERM; -ENOMEM.
  */
 int libsvm_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, size_t capacity, size_t *count);
 
@@ -172,7 +174,7 @@ int libsvm_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, 
  * @fd: render node
  * @vm: address space of its jobs
  * @queue: out: its id
- * Return: 0; -ENOENT; -EPERM; -ENOSPC: the device has no more; -EIO: it is gone.
+ * Return: 0; -ENOENT; -EPERM; -ENOSPC: the device has no more; -ENOMEM; -EIO: it is wedged.
  */
 int libsvm_queue_create(int fd, uint32_t vm, uint32_t *queue);
 
@@ -188,7 +190,7 @@ int libsvm_queue_destroy(int fd, uint32_t queue);
  * libsvm_syncobj_create() - make a sync object
  * @fd: render node
  * @handle: out
- * Return: 0 or a negative errno.
+ * Return: 0; -ENOMEM.
  */
 int libsvm_syncobj_create(int fd, uint32_t *handle);
 
@@ -196,7 +198,7 @@ int libsvm_syncobj_create(int fd, uint32_t *handle);
  * libsvm_syncobj_destroy() - drop a sync object
  * @fd: render node
  * @handle: of it
- * Return: 0 or a negative errno.
+ * Return: 0; -EINVAL: there is none of this handle.
  */
 int libsvm_syncobj_destroy(int fd, uint32_t handle);
 
@@ -224,8 +226,9 @@ struct libsvm_job {
  * libsvm_submit() - put a job on its queue
  * @fd: render node
  * @job: copied
- * Return: 0; -EINVAL: no such kernel; -ENOENT: no such queue or sync object; -EAGAIN: the queue is full;
- * -EPERM: another process's queue; -EIO: the device is gone.
+ * Return: 0; -EINVAL: no such kernel, or more than 64 in-syncobjs; -ENOENT: no such queue or sync object; -EAGAIN: the
+ * queue is full; -EPERM: another process's queue; -EFAULT: handles that cannot be read; -ECANCELED: the queue has just
+ * ended; -ENOMEM; -EIO: the device is wedged.
  */
 int libsvm_submit(int fd, const struct libsvm_job *job);
 

@@ -10,7 +10,8 @@
  *	queue.saxpy(2.0f, x, y).wait();		// x, y: std::vector<float>
  *
  * What a job reads and writes must outlive it, as with any thread. An owner
- * holds a pointer to nothing but the device, which must outlive it.
+ * holds a pointer to nothing but the device, which must outlive it; a queue must
+ * end before its vm, or the vm stays until the device is closed.
  */
 #ifndef LIBSVM_HPP
 #define LIBSVM_HPP
