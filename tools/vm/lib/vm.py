@@ -22,7 +22,6 @@ from .gpu import Control, Gpu
 from .paths import OUT
 
 RESULTS_MIB = 64
-RAM = qemu.RAM_NAME
 
 crowded = False             # several run at a time: what a guest says stays in its console log
 _placing = threading.Lock()
@@ -102,8 +101,8 @@ class _Tail:
 
 def _clear_stale_ram(folder):
 	"""RAM files of runners that were killed outright: their name carries the runner's pid. Another user's stay."""
-	for left in folder.glob(f"{RAM}*"):
-		pid = left.name.removeprefix(RAM).split("-")[0]
+	for left in folder.glob(f"{qemu.RAM_NAME}*"):
+		pid = left.name.removeprefix(qemu.RAM_NAME).split("-")[0]
 		if pid.isdigit() and not pathlib.Path("/proc", pid).exists():
 			with contextlib.suppress(FileNotFoundError, PermissionError):
 				left.unlink()
@@ -121,7 +120,7 @@ def _ram(folder, mib):
 	with _placing:
 		_clear_stale_ram(qemu.SHM)
 		home = qemu.ram_folder(folder, mib)
-		return _sparse(home / f"{RAM}{os.getpid()}-{folder.name}", mib << 20)
+		return _sparse(home / f"{qemu.RAM_NAME}{os.getpid()}-{folder.name}", mib << 20)
 
 
 def _watch(child, console, job, accel):
