@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -161,8 +162,21 @@ std::optional<std::uint64_t> value_in(const std::string &path, const std::string
 
 void page_out(std::span<std::byte> memory)
 {
-	if (madvise(memory.data(), memory.size(), MADV_PAGEOUT))
-		fail("madvise(MADV_PAGEOUT)");
+	// From each CPU: a page that one of them has just brought in waits in a batch of its own for the LRU, and is passed
+	// over unless that CPU asks.
+	cpu_set_t before;
+	if (sched_getaffinity(0, sizeof before, &before))
+		fail("sched_getaffinity");
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		cpu_set_t one;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		if (CPU_ISSET(cpu, &before) &&
+		    (sched_setaffinity(0, sizeof one, &one) || madvise(memory.data(), memory.size(), MADV_PAGEOUT)))
+			fail("madvise(MADV_PAGEOUT)");
+	}
+	if (sched_setaffinity(0, sizeof before, &before))
+		fail("sched_setaffinity");
 }
 
 bool swapped_out(const void *at)

@@ -80,7 +80,7 @@ SVM_TEST(Row20Move, MlockedPagesStayForTheDevice)
 	EXPECT_EQ(other.at(100), std::byte{0x5a});
 }
 
-SVM_TEST_WITHIN(Row20Move, CompactionUnderTheDevice, 150)
+SVM_TEST_WITHIN(Row20Move, CompactionUnderTheDevice, 400)
 {
 	gpu gpu;
 	mapping plenty(96 * mib);

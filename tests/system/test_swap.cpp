@@ -95,7 +95,8 @@ SVM_TEST(Row15Memcg, DevicePagesAreChargedAndGivenBack)
 			std::uint64_t before = group.charged();
 			if (device_fill(gpu.queue, memory.bytes(), std::byte{1}))
 				return 1;
-			if (group.charged() < before + 8 * mib)
+			// each CPU may have had some charged in advance
+			if (group.charged() + mib < before + 8 * mib)
 				return 2;
 			if (munmap(memory.data(), memory.size()))
 				return 3;
