@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
@@ -251,15 +252,11 @@ class Lanes(unittest.TestCase):
 		self.assertEqual(self.chosen("debian-13,debian-12 debian-13"), ["debian-13", "debian-12"])
 
 	def test_default_follows_ci(self):
-		before = os.environ.pop("CI", None)
-		try:
+		with mock.patch.dict(os.environ):       # as it was afterwards
+			os.environ.pop("CI", None)
 			self.assertEqual(len(self.chosen("")), 1)
 			os.environ["CI"] = "true"
 			self.assertEqual(len(self.chosen("")), 3)
-		finally:
-			os.environ.pop("CI", None)
-			if before is not None:
-				os.environ["CI"] = before
 
 	def test_an_unknown_lane_is_an_error(self):
 		with self.assertRaisesRegex(Failed, "no lane 'debian-11'"):
@@ -290,14 +287,8 @@ class Machines(unittest.TestCase):
 	"""Several virtual machines at a time."""
 
 	def number(self, text):
-		before = os.environ.get("VMS")
-		os.environ["VMS"] = text
-		try:
+		with mock.patch.dict(os.environ, VMS=text):
 			return check.machines()
-		finally:
-			del os.environ["VMS"]
-			if before is not None:
-				os.environ["VMS"] = before
 
 	def test_the_number_is_what_vms_says(self):
 		self.assertEqual(self.number("3"), 3)
