@@ -100,13 +100,13 @@
 #define SVGPU_SYNC_RING		0x01000	/* driver to device: struct svgpu_sync */
 #define SVGPU_SYNC_ENTRIES	256
 #define SVGPU_JOB_RING		0x08000	/* driver to device: struct svgpu_job */
-#define SVGPU_JOB_ENTRIES	256
-#define SVGPU_FAULT_RING	0x18000	/* device to driver: struct svgpu_fault */
-#define SVGPU_FAULT_ENTRIES	256
-#define SVGPU_REPLY_RING	0x20000	/* driver to device: struct svgpu_reply */
-#define SVGPU_REPLY_ENTRIES	256
-#define SVGPU_DONE_RING		0x28000	/* device to driver: struct svgpu_done */
-#define SVGPU_DONE_ENTRIES	256
+#define SVGPU_JOB_ENTRIES	1024
+#define SVGPU_FAULT_RING	0x2a000	/* device to driver: struct svgpu_fault */
+#define SVGPU_FAULT_ENTRIES	1024
+#define SVGPU_REPLY_RING	0x3c000	/* driver to device: struct svgpu_reply */
+#define SVGPU_REPLY_ENTRIES	1024
+#define SVGPU_DONE_RING		0x42000	/* device to driver: struct svgpu_done */
+#define SVGPU_DONE_ENTRIES	2048
 
 /*
  * Sync operations are done in order, one after the other, and acknowledged by
