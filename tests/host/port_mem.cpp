@@ -3,6 +3,8 @@
 #include "tests/host/check.hpp"
 #include "tests/host/domain.hpp"
 
+#include <svm/svm.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -255,17 +257,75 @@ void port_relax(void)
 bool port_killed(void)
 {
 	point();
-	return current().killed.load(std::memory_order_relaxed);
+	const task &t = current();
+
+	return t.killed.load(std::memory_order_relaxed) || t.session_cancelled.load(std::memory_order_relaxed);
 }
 
-void port_parallel(port_domain *, u32 threads, void (*fn)(void *arg), void *arg)
+/* ---- sessions ---- */
+
+/* opaque[0]: the task, or null where the thread had the process's context already. */
+int port_session_begin(port_domain *d, svm_session *s)
+{
+	point();
+	task &t = current();
+
+	might_sleep("port_session_begin");
+	s->opaque[0] = nullptr;
+	if (t.session == d)
+		return 0;
+	if (t.session)
+		return -EPERM;
+	if (!d->mm().get_user())
+		return -EFAULT;
+	t.session = d;
+	s->opaque[0] = &t;
+	return 0;
+}
+
+void port_session_end(svm_session *s)
+{
+	point();
+	task *t = static_cast<task *>(s->opaque[0]);
+
+	if (!t)
+		return;
+	if (t != &current())
+		complain("a session is ended by another thread");
+	t->session->mm().put_user_async();
+	t->session = nullptr;
+	t->session_cancelled.store(false, std::memory_order_relaxed);
+}
+
+void port_session_cancel(svm_session *s)
+{
+	point();
+	if (task *t = static_cast<task *>(s->opaque[0]))
+		t->session_cancelled.store(true, std::memory_order_relaxed);
+}
+
+void svm_host::in_session(const port_domain *d, const char *where)
+{
+	if (current().session != d)
+		complain(std::string(where) + " outside of a session: it would act for another process");
+}
+
+void port_parallel(port_domain *d, u32 threads, void (*fn)(void *arg), void *arg)
 {
 	point();
 	std::vector<thread> others;
 
 	might_sleep("port_parallel");
+	in_session(d, "port_parallel");
 	for (u32 i = 1; i < threads; i++)
-		others.emplace_back([=] { fn(arg); });
+		others.emplace_back([=] {
+			svm_session own;
+
+			if (port_session_begin(d, &own))
+				return;
+			fn(arg);
+			port_session_end(&own);
+		});
 	fn(arg);
 	for (auto &t : others)
 		t.join();
