@@ -163,16 +163,15 @@ bool device::serve_sync_entry()
 		return false;
 	if (state == ring_state::malformed) {
 		sync_.refuse(op, "the ring's tail is too far ahead, entries are lost");
+	} else if (refuses(op, message)) {
+		sync_.refuse(op, "that is a lie");
 	} else {
 		drain_jobs_of(op);
 		status = sync_.execute(op, liar_.tells(lie::false_ack, stream::sync, message));
 	}
-	// Rarer than elsewhere: most operations of this kind are not even begun again.
-	if (liar_.tells(lie::malformed, stream::sync, message) && liar_.word(stream::sync, message, 4) % 8 == 0)
-		status = static_cast<svgpu_sync_status>(liar_.word(stream::sync, message, 0) | 2);
 	if (liar_.tells(lie::late_ack, stream::sync, message))
 		std::this_thread::sleep_for(1ms * (liar_.word(stream::sync, message, 1) % 400));
-	acknowledge(op, status);
+	acknowledge(op, answer(op, status, message));
 	syncs_.pop();
 	if (liar_.tells(lie::index, stream::sync, message))
 		syncs_.garble(static_cast<std::uint32_t>(liar_.word(stream::sync, message, 2)));

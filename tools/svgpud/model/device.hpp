@@ -72,6 +72,8 @@ private:
 	bool serve_sync_entry();
 	void acknowledge(const svgpu_sync &op, unsigned status);
 	bool breaks_off(const svgpu_sync &op, std::uint64_t message);
+	bool refuses(const svgpu_sync &op, std::uint64_t message) const;
+	unsigned answer(const svgpu_sync &op, unsigned status, std::uint64_t message) const;
 	void drain_jobs_of(const svgpu_sync &op);
 
 	void serve_jobs();
