@@ -6,6 +6,9 @@
 // Why not a reader-writer lock: readers may starve the writer, and the driver polls for the writer's end inside a
 // notifier. Here a closer waits for at most one access per engine.
 //
+// A slot is an engine, which one job at a time has. The next one to have it is ordered behind leave() of the one before
+// by the lock under which engines are handed over.
+//
 // Proof that both cannot be inside: enter() stores inside_[slot] and then loads closed_; close() stores closed_ and
 // then loads inside_[slot]; all four are sequentially consistent, so at least one side sees the other's store. If the
 // engine does, it steps back out; if the closer does, it waits.
