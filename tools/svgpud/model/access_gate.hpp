@@ -22,9 +22,10 @@
 
 namespace svgpu {
 
-class access_gate {
+// `Atomic`: std::atomic, or one of a test that lets weaker orders do their worst.
+template <template <class> class Atomic> class basic_access_gate {
 public:
-	explicit access_gate(unsigned slots)
+	explicit basic_access_gate(unsigned slots)
 		: slots_(slots)
 		, inside_(std::make_unique<slot[]>(slots))
 	{
@@ -69,7 +70,7 @@ public:
 
 private:
 	struct alignas(64) slot {
-		std::atomic<bool> busy{ false };
+		Atomic<bool> busy{ false };
 	};
 
 	static void await(const slot &s)
@@ -85,9 +86,11 @@ private:
 
 	unsigned slots_;
 	std::unique_ptr<slot[]> inside_;
-	std::atomic<bool> closed_{ false };
+	Atomic<bool> closed_{ false };
 	std::uint64_t generation_ = 1; // written while closed, read inside
 };
+
+using access_gate = basic_access_gate<std::atomic>;
 
 // Holds one engine inside the gate.
 class inside_gate {
