@@ -6,7 +6,7 @@ ifneq ($(KERNELRELEASE),)
 
 obj-m := mm/
 obj-m += $(if $(wildcard $(src)/drivers/svgpu/Makefile),drivers/svgpu/)
-obj-m += $(if $(wildcard $(src)/tests/kunit/Makefile),tests/kunit/)
+obj-m += $(if $(CONFIG_KUNIT),$(if $(wildcard $(src)/tests/kunit/Makefile),tests/kunit/))
 
 else
 
@@ -24,7 +24,7 @@ help: ## list these verbs
 	@sed -n 's/^\([a-z_]*\):.*## \(.*\)/  make \1|\2/p' $(CURDIR)/Makefile | \
 		while IFS='|' read -r verb text; do printf '%-22s %s\n' "$$verb" "$$text"; done
 	@echo
-	@echo "  LANE=NAME   debian-12, debian-13, current, or all; unset: the distribution's own kernel"
+	@echo "  LANE=NAME   debian-12, debian-13, current, stock (the distribution's prebuilt kernel), or all; unset: the distribution's own kernel"
 	@echo "  KSRC=DIR    build that kernel source tree instead of the lane's"
 	@echo "  INPUT=FILE  the file that the demo works on"
 	@echo "  SEED=N      what chaos does; the same number does the same again"

@@ -245,7 +245,7 @@ class Lanes(unittest.TestCase):
 		return [lane.name for lane in lanes.chosen(text)]
 
 	def test_names_and_all(self):
-		self.assertEqual(self.chosen("all"), ["debian-12", "debian-13", "current"])
+		self.assertEqual(self.chosen("all"), ["debian-12", "debian-13", "current", "stock"])
 		self.assertEqual(self.chosen("current, debian-12"), ["current", "debian-12"])
 
 	def test_none_is_taken_twice(self):
@@ -256,7 +256,7 @@ class Lanes(unittest.TestCase):
 			os.environ.pop("CI", None)
 			self.assertEqual(len(self.chosen("")), 1)
 			os.environ["CI"] = "true"
-			self.assertEqual(len(self.chosen("")), 3)
+			self.assertEqual(len(self.chosen("")), 4)
 
 	def test_an_unknown_lane_is_an_error(self):
 		with self.assertRaisesRegex(Failed, "no lane 'debian-11'"):
