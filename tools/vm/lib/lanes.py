@@ -59,11 +59,11 @@ def one(name):
 	return LANES[name]
 
 
-def chosen(text=None):
-	"""The lanes that LANE= asks for: a name, several (comma or space), `all`, or the default."""
+def chosen(text=None, otherwise=None):
+	"""The lanes that LANE= asks for: a name, several (comma or space), `all`; else all in CI, or this one, or the default."""
 	text = (os.environ.get("LANE", "") if text is None else text).strip()
 	if not text:
-		text = "all" if os.environ.get("CI") == "true" else default()
+		text = "all" if os.environ.get("CI") == "true" else otherwise or default()
 	if text == "all":
 		return list(LANES.values())
 	return [one(name) for name in dict.fromkeys(re.split(r"[,\s]+", text))]
