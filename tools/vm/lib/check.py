@@ -234,7 +234,7 @@ class Check:
 		except Failed as error:
 			self.record(self.broken("mutations", "host", error))
 		results.write_json(self.suites, OUT / "check.json", coverage=self.coverage, mutations=mutations)
-		passed, failed, skipped = results.totals(self.suites)
+		passed, failed, _ = results.runs(self.suites)
 		say.say("")
 		say.say(results.table(self.suites))
 		if mutations:
@@ -246,7 +246,8 @@ class Check:
 		say.say(f"\nresults in {OUT / 'check.json'}, done in {say.duration(seconds)}")
 		for name, reason in self.left_out:
 			say.say(f"SKIPPED lane {name}: {reason}")
-		say.say(f"{passed} passed, {failed} failed, {skipped} skipped")
+		for line in results.count_lines(self.suites):
+			say.say(line)
 		sys.stdout.flush()
 		return 1 if failed or not passed else 0
 

@@ -54,8 +54,7 @@ def kunit(kernel, modules):
 		return suite
 	outcome = vm.run(vm.Job(kernel=kernel, name="kunit", gpu=False, load=("svmirror", "svm_kunit"),
 		modules=modules, command=["cat /sys/kernel/debug/kunit/*/results"], timeout=1200))
-	for path in sorted((outcome.folder / "results" / "kunit").glob("*.ktap")):
-		results.read_ktap(suite, path, path.stem)
+	results.read_kunit(suite, outcome.folder / "results" / "kunit")
 	suite.require_results(outcome.folder)
 	if kernel.config == "kcsan":
 		found = outcome.race_on_purpose

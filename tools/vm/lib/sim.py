@@ -19,8 +19,9 @@ def _suite(name, what, argv):
 	try:
 		host.build(PRESET, ["svm_sim"])
 		log.unlink(missing_ok=True)
-		say.run(what, argv, log, check=False, estimate=lambda path, _elapsed: f"{path.read_text().count('ok ')} done")
+		status = say.run(what, argv, log, check=False, estimate=lambda path, _elapsed: f"{path.read_text().count('ok ')} done")
 		results.read_ktap(suite, log, name)
+		suite.require_status(status, log)
 	except Failed as error:
 		suite.add("build", "failed", str(error))
 	suite.seconds = time.monotonic() - started
