@@ -3,7 +3,6 @@
  * A fault of the device is served in the name of its process: what it brings is charged, placed and limited as if a
  * thread of the process had touched it, and it ends with the process.
  */
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -18,6 +17,7 @@
 #include "files.hpp"
 #include "machine.hpp"
 #include "manager.hpp"
+#include "nodes.hpp"
 
 using namespace harness;
 using namespace machine;
@@ -86,19 +86,6 @@ long set_policy(int mode, unsigned long nodes)
 	return syscall(SYS_set_mempolicy, mode, mode == MPOL_DEFAULT ? nullptr : &nodes, 8 * sizeof nodes);
 }
 
-// How many pages of the memory are present on a node.
-std::size_t on_node(std::span<std::byte> memory, int node)
-{
-	std::size_t pages = memory.size() / page;
-	std::vector<void *> at(pages);
-	std::vector<int> nodes(pages, -1);
-	for (std::size_t i = 0; i < pages; i++)
-		at[i] = &memory[i * page];
-	if (syscall(SYS_move_pages, 0, pages, at.data(), nullptr, nodes.data(), 0))
-		return 0;
-	return static_cast<std::size_t>(std::count(nodes.begin(), nodes.end(), node));
-}
-
 // First and last address of the main thread's stack as it is mapped now.
 std::pair<std::uint64_t, std::uint64_t> stack_span()
 {
@@ -115,7 +102,7 @@ std::pair<std::uint64_t, std::uint64_t> stack_span()
 
 SVM_TEST_WITHIN(Process, PageCacheIsChargedToItsGroup, 240)
 {
-	constexpr std::size_t size = 16 * mib;
+	constexpr std::size_t size = 8 * mib;
 	charge cpu = charge_of(toucher::cpu, size, page, true);
 	charge device = charge_of(toucher::device, size, page, true);
 	ASSERT_GE(cpu.file, size * 95 / 100) << "the CPU's reading did not fill the page cache";
@@ -145,8 +132,8 @@ SVM_TEST(Process, MemoryPolicyPlacesItsPages)
 		EXPECT_EQ(device_fill(gpu.queue, touched.bytes(), std::byte{1}), 0);
 		gpu.vm.prefetch(prefetched.bytes(), true);
 		EXPECT_EQ(set_policy(MPOL_DEFAULT, 0), 0);
-		EXPECT_EQ(on_node(touched.bytes(), node), touched.pages()) << "touched by the device, node " << node;
-		EXPECT_EQ(on_node(prefetched.bytes(), node), prefetched.pages()) << "prefetched, node " << node;
+		EXPECT_EQ(pages_on_node(touched.bytes(), node), touched.pages()) << "touched by the device, node " << node;
+		EXPECT_EQ(pages_on_node(prefetched.bytes(), node), prefetched.pages()) << "prefetched, node " << node;
 	}
 }
 
