@@ -266,7 +266,7 @@ static void leave(struct svgpu_fault_group *group)
 	svm_session_end(&group->session);
 }
 
-/* The group's session: in the process's name, and not cancelled. Return: 0, or the process is gone. */
+/* A session that is not cancelled. Return: 0, or the process is gone. */
 static int enter(struct svgpu_fault_group *group)
 {
 	int error;

@@ -281,7 +281,7 @@ bool svgpu_fault_next(struct svgpu_fault_group *group)
 	return true;
 }
 
-/* For the worker: the next of group->same that is to be answered, no more among the vm's faults; or NULL. */
+/* For the worker: takes the next that is to be answered out of group->same; NULL: there is none. */
 struct svgpu_fault_rec *svgpu_fault_finish(struct svgpu_fault_group *group)
 {
 	struct svgpu_fault_rec *rec;

@@ -82,7 +82,7 @@ struct svgpu_faults {
 	struct svgpu_fault_stats stats;
 };
 
-/* One entry of the fault ring, until it is answered: a queue's, or made for one that is injected. */
+/* One entry of the fault ring until it is answered: a queue's own, or an injected one. */
 struct svgpu_fault_rec {
 	struct list_head link;	/* a group's list, or the vm's @waiting */
 	struct svgpu_vm *vm;	/* used and referenced; NULL: idle. Under the vm's fault lock */

@@ -19,7 +19,7 @@ static_assert(PAGE_SHIFT == PORT_PAGE_LG2);
 
 #define RUN_PAGES	32	/* of neighbours, between two looks at signals */
 #define SNAPSHOT_PAGES	512	/* a 2 MiB table; longer spans take several turns */
-#define BRING_TURNS	3	/* a page that goes away so often at once is asked for by another pass */
+#define BRING_TURNS	3	/* a page that goes so often is for another pass */
 
 /* hmm's words for [@start, @end), as the CPU's tables stand. 0 or -EFAULT. */
 static int look(struct pass *p, u64 start, u64 end, unsigned long *pfns)

@@ -64,7 +64,7 @@ static int ask_all(struct pass *p)
 	return err ?: svm_snapshot(p);
 }
 
-/* Turns one of hmm's words, of a page that is mappable, into one of ours, mapped; 0: leave it out. */
+/* Turns hmm's word of a mappable page into one of ours, mapped for DMA; 0: leave it out. */
 static int map_page(struct port_domain *d, u64 *word)
 {
 	unsigned long pfn = *word;

@@ -132,6 +132,7 @@ static void leave_mems(struct session *s)
 {
 	set_mems_allowed(s->outer_mems);
 }
+
 #define mems_of(task)	((task)->mems_allowed)
 #else
 static void take_mems(struct session *s, nodemask_t mems)
@@ -141,11 +142,12 @@ static void take_mems(struct session *s, nodemask_t mems)
 static void leave_mems(struct session *s)
 {
 }
+
 #define mems_of(task)	NODE_MASK_ALL
 #endif
 
 #ifdef CONFIG_NUMA
-/* Under task_lock(@owner), which keeps its policy: a copy, which may not outlive the session. */
+/* Under task_lock(@owner), which keeps its policy: a copy, in use until the session ends. */
 static void copy_policy(struct session *s, struct task_struct *owner)
 {
 	s->has_policy = owner->mempolicy;

@@ -79,6 +79,8 @@ SVM_TEST(Row10Dax, PrivateCopyHasTheFilesContent)
 		};
 		child one(busy), two(busy), three(busy), four(busy);
 		std::this_thread::sleep_for(300ms);
+		// read first: the write then finds the file's page and copies it
+		ASSERT_EQ(finish(gpu.queue.touch(file.bytes(), page, false)).status, 0);
 		for (std::size_t i = 0; i < file.pages(); i++)
 			ASSERT_EQ(device_write(gpu.queue, &file.at(i), std::byte{0x33}), 0);
 		for (std::size_t i = 0; i < file.pages(); i++) {
