@@ -31,6 +31,7 @@ static void give_back(void *p)
 {
 	static std::deque<void *> freed;
 
+	forget(p, malloc_usable_size(p));
 	freed.push_back(p);
 	if (freed.size() > 4096) {
 		std::free(freed.front());
@@ -72,6 +73,7 @@ void port_lock(struct port_lock *lock)
 		complain("a second table lock is taken");
 	while (word.exchange(1, std::memory_order_acquire))
 		give_way();
+	acquired(lock);
 	t.table_locks++;
 	t.lock_count++;
 }
@@ -81,7 +83,7 @@ void port_unlock(struct port_lock *lock)
 	point();
 	std::atomic_ref<unsigned> word(lock->opaque[0]);
 
-	publish_stores();
+	released(lock);
 	current().table_locks--;
 	if (!word.exchange(0, std::memory_order_release))
 		complain("a table lock is released that nobody holds");

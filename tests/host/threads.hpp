@@ -53,8 +53,17 @@ inline void wait_turn(unsigned turn)
 		sleep_for(std::chrono::milliseconds(1));
 }
 
-/* Makes the calling thread's relaxed stores visible to all; real machines do it by themselves. */
-inline void publish_stores()
+/* What the simulated machine's own atomics order, for a scheduler that delays stores; real machines know it by themselves. */
+inline void released([[maybe_unused]] const void *what)
+{
+}
+
+inline void acquired([[maybe_unused]] const void *what)
+{
+}
+
+/* The calling thread's stores to page tables have reached memory. */
+inline void publish_entries()
 {
 }
 

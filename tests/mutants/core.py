@@ -25,6 +25,10 @@ EARLY_FLUSH = """	if (!hit.empty())
 SIM = {
 	"no barrier between an interval's sequence and the walk (B1)": [
 		(MIRROR, "	svm::full_barrier(); // B1 of mirror.hpp, with B2 in make_ready()", "")],
+	"no barrier between a new table and its interval's sequence (B2)": [
+		(MIRROR, "	full_barrier(); // B2 of mirror.hpp, with B1 in svm_port_invalidate()", "")],
+	"emptied leaves are not published": [
+		(LEAVES, "		settle(t, tb);\n		@{walk<F>::publish(t);}@\n	}\n\n	// Nothing is mapped", "")],
 	"no sequence for an empty table": [
 		(MIRROR, "tb.seq.store_relaxed(i->seq);", "if (tb.live || tb.retired) tb.seq.store_relaxed(i->seq);")],
 	"no retry: the sequence is not looked at again": [
