@@ -181,7 +181,7 @@ TEST(svmctl_test, no_device)
 TEST(svmctl_test, the_driver_refuses)
 {
 	for (const arguments &args : {arguments{"run", "copy", "--size", "64"}, arguments{"stat"}, arguments{"faults"},
-				      arguments{"faults", "--at", "0", "--write"}, arguments{"demo", "--input", "/proc/self/exe"}}) {
+				      arguments{"faults", "--at", "0", "--write"}}) {
 		arguments with_json = args;
 
 		with_json.push_back("--json");
@@ -194,6 +194,29 @@ TEST(svmctl_test, the_driver_refuses)
 		EXPECT_EQ(o.status, 1) << args[0];
 		EXPECT_NE(o.err.find("create vm"), std::string::npos) << o.err;
 	}
+}
+
+/* Each job of the demo says for itself what became of it, and the whole is not ok. */
+TEST(svmctl_test, the_driver_refuses_the_demo)
+{
+	char path[] = "/tmp/svmctl_testXXXXXX";
+	int fd = mkstemp(path);
+	outcome o = run({"demo", "--input", "/proc/self/exe", "--json", "--json-out", path});
+	json report = json::parse(o.out, nullptr, false);
+
+	EXPECT_EQ(o.status, 1);
+	ASSERT_TRUE(report.is_object()) << o.out;
+	EXPECT_EQ(report["ok"], false);
+	EXPECT_EQ(report["jobs"].size(), 5u);
+	for (const json &job : report["jobs"]) {
+		EXPECT_EQ(job["ok"], false);
+		EXPECT_NE(job["checked"].get<std::string>().find("create vm"), std::string::npos);
+	}
+	EXPECT_EQ(json::parse(contents(fdopen(fd, "r")), nullptr, false), report);
+	unlink(path);
+	o = run({"demo", "--input", "/proc/self/exe", "--json-out", "/nowhere/report"});
+	EXPECT_EQ(o.status, 1);
+	EXPECT_NE(o.err.find("cannot write /nowhere/report"), std::string::npos) << o.err;
 }
 
 /* What cannot be written was not done. */
