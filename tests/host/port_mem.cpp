@@ -19,7 +19,11 @@ void *port_alloc(unsigned long bytes)
 	if (alloc_step("port_alloc"))
 		return nullptr;
 	live.heap.fetch_add(1, std::memory_order_relaxed);
-	return std::calloc(1, bytes);
+
+	void *p = std::calloc(1, bytes);
+
+	forget(p, bytes);
+	return p;
 }
 
 #ifdef SVM_THREADS_HEADER
@@ -31,7 +35,6 @@ static void give_back(void *p)
 {
 	static std::deque<void *> freed;
 
-	forget(p, malloc_usable_size(p));
 	freed.push_back(p);
 	if (freed.size() > 4096) {
 		std::free(freed.front());
@@ -52,6 +55,7 @@ void port_free(void *p)
 		return;
 	live.heap.fetch_sub(1, std::memory_order_relaxed);
 	std::memset(p, 0x6b, malloc_usable_size(p));
+	forget(p, malloc_usable_size(p));
 	give_back(p);
 }
 
@@ -233,18 +237,7 @@ void svm_host::reclaim_on_alloc(bool on)
 u32 port_cpu(void)
 {
 	point();
-	struct number {
-		u32 value;
-
-		number()
-		{
-			static std::atomic<u32> next{0};
-
-			value = next.fetch_add(1, std::memory_order_relaxed);
-		}
-	};
-
-	return own<number>().value;
+	return thread_number();
 }
 
 void port_relax(void)

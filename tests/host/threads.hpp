@@ -13,6 +13,7 @@
 #include SVM_THREADS_HEADER
 #else
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -62,6 +63,11 @@ inline void acquired([[maybe_unused]] const void *what)
 {
 }
 
+/* Memory is given out or given back: what was stored there before says nothing about what is there next. */
+inline void forget([[maybe_unused]] const void *at, [[maybe_unused]] unsigned long bytes)
+{
+}
+
 /* The calling thread's stores to page tables have reached memory. */
 inline void publish_entries()
 {
@@ -72,6 +78,15 @@ template <typename T>
 T &own()
 {
 	static thread_local T mine;
+
+	return mine;
+}
+
+/* Another one for each thread. */
+inline unsigned thread_number()
+{
+	static std::atomic<unsigned> next{0};
+	static thread_local unsigned mine = next.fetch_add(1, std::memory_order_relaxed);
 
 	return mine;
 }

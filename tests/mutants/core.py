@@ -128,5 +128,9 @@ UNIT = {
 		(WINDOW, "w->span == span && !w->dying.load_relaxed()", "w->span == span")],
 }
 
-MUTANTS = [{"name": name, "program": program, "edits": edits}
+# Those that only the simulation's making of new tables shows soon.
+OF_NEW_TABLES = ("no barrier between an interval's sequence and the walk (B1)", "no barrier between a new table and its interval's sequence (B2)",
+	"a new table does not take over its interval's sequence")
+
+MUTANTS = [{"name": name, "program": program, "edits": edits, "scenario": "tables_are_new" if name in OF_NEW_TABLES else ""}
 	for program, table in (("svm_sim_mutants", SIM), ("svm_unit_mutants", UNIT)) for name, edits in table.items()]

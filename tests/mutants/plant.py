@@ -124,7 +124,7 @@ def plant(out):
 			path.unlink()
 	write(out / "svm_mutant.hpp", SWITCH)
 	write(out / "svm_mutant.cpp", CHOICE)
-	write(out / "mutants.json", json.dumps([{"name": m["name"], "program": m["program"]} for m in mutants], indent=1) + "\n")
+	write(out / "mutants.json", json.dumps([{key: m[key] for key in ("name", "program", "scenario")} for m in mutants], indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,4 +11,4 @@ SVGPUD = {
 			"")],
 }
 
-MUTANTS = [{"name": name, "program": "svgpud_mutants", "edits": edits} for name, edits in SVGPUD.items()]
+MUTANTS = [{"name": name, "program": "svgpud_mutants", "edits": edits, "scenario": ""} for name, edits in SVGPUD.items()]

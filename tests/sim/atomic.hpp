@@ -9,6 +9,7 @@
 #include "tests/sim/scheduler.hpp"
 
 #include <cstring>
+#include <type_traits>
 
 namespace svm
 {
@@ -17,18 +18,22 @@ template <typename T>
 class atomic
 {
 public:
-	constexpr atomic() = default;
+	constexpr atomic()
+		: atomic(T{})
+	{
+	}
 	constexpr explicit atomic(T v)
 		: value(v)
 	{
+		if (!std::is_constant_evaluated())
+			forget();
 	}
 	atomic(const atomic &) = delete;
 	atomic &operator=(const atomic &) = delete;
 
 	~atomic()
 	{
-		if (svm_sim::scheduler *s = svm_sim::scheduler::here())
-			s->forget(&value, sizeof(T));
+		forget();
 	}
 
 	T load_relaxed() const
@@ -83,6 +88,13 @@ public:
 	}
 
 private:
+	/* The place was something else before, or will be. */
+	void forget()
+	{
+		if (svm_sim::scheduler *s = svm_sim::scheduler::here())
+			s->forget(&value, sizeof(T));
+	}
+
 	static u64 bits(T v)
 	{
 		u64 all = 0;
@@ -139,7 +151,7 @@ private:
 		}));
 	}
 
-	T value{};
+	T value;
 };
 
 inline void full_barrier()

@@ -542,6 +542,11 @@ void scheduler::publish()
 	running_->entries.clear();
 }
 
+unsigned scheduler::number() const
+{
+	return unsigned(running_->number);
+}
+
 std::shared_ptr<void> &scheduler::own(unsigned kind)
 {
 	auto &slots = running_->own;

@@ -112,6 +112,8 @@ public:
 	void store_entry(u64 *at, u64 value);
 	void publish();
 
+	/* The running fiber's: the same in each run of a seed. */
+	unsigned number() const;
 	/* The running fiber's own data, by kind. */
 	std::shared_ptr<void> &own(unsigned kind);
 

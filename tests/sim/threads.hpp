@@ -57,8 +57,7 @@ inline void publish_entries()
 		s->publish();
 }
 
-/* Memory that is given back: what was stored there says nothing about what comes there next. */
-inline void forget(const void *at, size_t bytes)
+inline void forget(const void *at, unsigned long bytes)
 {
 	if (scheduler *s = scheduler::here())
 		s->forget(at, bytes);
@@ -178,6 +177,13 @@ T &own()
 	if (!mine)
 		mine = std::make_shared<T>();
 	return *static_cast<T *>(mine.get());
+}
+
+inline unsigned thread_number()
+{
+	scheduler *s = scheduler::here();
+
+	return s ? s->number() : 0;
 }
 
 } // namespace svm_host
