@@ -21,7 +21,11 @@ void *port_alloc(unsigned long bytes)
 	if (alloc_step("port_alloc"))
 		return nullptr;
 	live.heap.fetch_add(1, std::memory_order_relaxed);
-	return std::calloc(1, bytes);
+
+	void *p = std::calloc(1, bytes);
+
+	forget(p, bytes);
+	return p;
 }
 
 #ifdef SVM_THREADS_HEADER
@@ -53,6 +57,7 @@ void port_free(void *p)
 		return;
 	live.heap.fetch_sub(1, std::memory_order_relaxed);
 	std::memset(p, 0x6b, malloc_usable_size(p));
+	forget(p, malloc_usable_size(p));
 	give_back(p);
 }
 
@@ -74,6 +79,7 @@ void port_lock(struct port_lock *lock)
 		complain("a second table lock is taken");
 	while (word.exchange(1, std::memory_order_acquire))
 		give_way();
+	acquired(lock);
 	t.table_locks++;
 	t.lock_count++;
 }
@@ -83,7 +89,7 @@ void port_unlock(struct port_lock *lock)
 	point();
 	std::atomic_ref<unsigned> word(lock->opaque[0]);
 
-	publish_stores();
+	released(lock);
 	current().table_locks--;
 	if (!word.exchange(0, std::memory_order_release))
 		complain("a table lock is released that nobody holds");
@@ -233,18 +239,7 @@ void svm_host::reclaim_on_alloc(bool on)
 u32 port_cpu(void)
 {
 	point();
-	struct number {
-		u32 value;
-
-		number()
-		{
-			static std::atomic<u32> next{0};
-
-			value = next.fetch_add(1, std::memory_order_relaxed);
-		}
-	};
-
-	return own<number>().value;
+	return thread_number();
 }
 
 void port_relax(void)

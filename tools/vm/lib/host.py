@@ -17,7 +17,7 @@ from .results import Suite
 from .say import Failed
 
 TEST_SECONDS = 600
-UNIT_TARGETS = ("tests/unit/all", "tests/svgpud/all")      # what ctest runs, and what that needs
+UNIT_TARGETS = ("tests/unit/all", "tests/svgpud/all", "tests/libsvm/all")      # what ctest runs, and what that needs
 CHECKED = ("include", "mm/kernel", "drivers/svgpu", "drivers/dmirror", "tests/kunit")
 
 
