@@ -168,7 +168,7 @@ TEST(engines, every_queue_can_have_a_stalled_job)
 		rig.add_queue(q);
 	// One is left over, and works while all others stall.
 	for (unsigned q = 0; q < queues - 1; ++q)
-		rig.submit(SVGPU_KERNEL_FILL, { va, 1, 1 }, q);
+		rig.submit(SVGPU_KERNEL_FILL, { va + q, 1, 1 }, q);
 	for (unsigned q = 0; q < queues - 1; ++q) {
 		svgpu_fault fault = rig.wait_fault();
 
