@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from . import coverage, results, say
+from . import coverage, plan, results, say
 from .kernel import clean_env
 from .paths import BUILD, JOBS, OUT, TOP
 from .results import Suite
@@ -42,8 +42,8 @@ def _ninja_step(log, _elapsed):
 	return lines[-1].split("]")[0].strip("[") + " steps" if lines else ""
 
 
-def unit(preset):
-	"""All of ctest in one preset."""
+def unit(preset, soak=False):
+	"""All of ctest in one preset; a soak gives the stress of each scenario more time."""
 	suite = Suite("unit" if preset == "debug" else f"unit-{preset}", "host")
 	started = time.monotonic()
 	junit = OUT / "junit" / f"{suite.suite}.xml"
@@ -56,7 +56,8 @@ def unit(preset):
 		log = OUT / "log" / f"test-{preset}.log"
 		status = say.run(f"testing {preset}", _wrapped(preset, ["ctest", "--test-dir", str(BUILD / preset), f"-j{JOBS}",
 			"--no-tests=error", "--timeout", str(TEST_SECONDS), "--output-junit", str(junit)]),
-			log, cwd=TOP, env=clean_env(), check=False, estimate=ctest_step)
+			log, cwd=TOP, env=dict(clean_env(), **({"SVM_STRESS_SECONDS": plan.SOAK_STRESS} if soak else {})), check=False,
+			estimate=ctest_step)
 		results.read_junit(suite, junit)
 		suite.require_status(status, log)
 		if preset == coverage.PRESET:
