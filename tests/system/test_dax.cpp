@@ -18,8 +18,9 @@ class dax_folder {
 public:
 	dax_folder()
 	{
+		mkdir("/tmp", 0777);
 		mkdir(path, 0755);
-		if (command({"/sbin/mke2fs", "-q", "-F", "-b", "4096", "/dev/pmem0"}) ||
+		if (command({"mke2fs", "-q", "-F", "-b", "4096", "/dev/pmem0"}) ||
 		    mount("/dev/pmem0", path, "ext4", 0, "dax"))
 			throw std::system_error(errno, std::generic_category(), "a DAX file system on /dev/pmem0");
 	}

@@ -83,6 +83,7 @@ SVM_TEST(Row10Fuse, KilledWhileTheServerIsSilent)
 		int fd = server.open_file();
 		gpu gpu;
 		mapping file(fuse_server::file_bytes, PROT_READ, MAP_SHARED, fd);
+		close(fd); // waits for the server, also when killed
 		finish(gpu.queue.touch(file.bytes(3, 1), page, false));
 		return 1;
 	});
