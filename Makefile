@@ -44,6 +44,10 @@ quick: ## the first answer after a change: unit tests on the host, 20 s after a 
 check: ## run every test; the last line counts them
 	@$(vm)/setup && $(vm)/check
 
+.PHONY: soak
+soak: ## for a night: every suite on every lane, long chaos, simulation, stress and fuzzing
+	@$(vm)/setup && $(vm)/check --soak
+
 .PHONY: chaos
 chaos: ## random memory operations against random GPU jobs, for SECONDS= (300), from SEED=
 	@$(vm)/setup && $(vm)/chaos
@@ -59,8 +63,9 @@ fuzz: ## run the fuzzers until they are ended, or for SECONDS=
 	@$(vm)/setup && $(vm)/fuzz
 
 .PHONY: host
-host: ## build the host programs (build/release) and nothing else
-	@cd $(CURDIR) && cmake --preset release && cmake --build --preset release
+host: ## build the host programs and those that run in the virtual machine (build/release) and nothing else
+	@cd $(CURDIR) && cmake --preset release && \
+		cmake --build --preset release --target all tests/system/all tests/chaos/all tools/preload/all
 
 .PHONY: docs
 docs: ## build Documentation/ into out/docs

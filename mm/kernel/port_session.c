@@ -153,7 +153,7 @@ static void copy_policy(struct session *s, struct task_struct *owner)
 	s->has_policy = owner->mempolicy;
 	if (!s->has_policy)
 		return;
-	/* Core mm rebinds a policy in place when a cpuset changes; half of it is as good as none. */
+	/* Core mm rebinds a policy in place when a cpuset changes: the copy may be a mixture. */
 	data_race(s->policy = *owner->mempolicy);
 	atomic_set(&s->policy.refcnt, 1);
 }

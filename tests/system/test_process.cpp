@@ -26,15 +26,16 @@ namespace {
 
 enum class toucher { cpu, device };
 
-// What a group's memory.stat says of two kinds of memory, in bytes.
+// What a group's memory.stat says of two kinds of memory, in bytes. Signed, for differences.
 struct charge {
-	std::uint64_t file, kernel;
+	std::int64_t file, kernel;
 };
 
 charge charged_to(const memory_group &group)
 {
 	std::string stat = group.path("memory.stat");
-	return {value_in(stat, "file").value_or(0), value_in(stat, "kernel").value_or(0)};
+	return {static_cast<std::int64_t>(value_in(stat, "file").value_or(0)),
+		static_cast<std::int64_t>(value_in(stat, "kernel").value_or(0))};
 }
 
 // A read of the first byte of each @stride, by the CPU or the device. 0 or an errno.
@@ -102,7 +103,7 @@ std::pair<std::uint64_t, std::uint64_t> stack_span()
 
 SVM_TEST_WITHIN(Process, PageCacheIsChargedToItsGroup, 240)
 {
-	constexpr std::size_t size = 8 * mib;
+	constexpr std::int64_t size = 8 * mib;
 	charge cpu = charge_of(toucher::cpu, size, page, true);
 	charge device = charge_of(toucher::device, size, page, true);
 	ASSERT_GE(cpu.file, size * 95 / 100) << "the CPU's reading did not fill the page cache";
@@ -113,10 +114,10 @@ SVM_TEST_WITHIN(Process, PageCacheIsChargedToItsGroup, 240)
 SVM_TEST_WITHIN(Process, KernelMemoryIsChargedToItsGroup, 240)
 {
 	// a page table of the CPU's for each page, and a table of ours
-	constexpr std::size_t tables = 512;
+	constexpr std::int64_t tables = 512, kernel_page = page;
 	charge cpu = charge_of(toucher::cpu, tables * table_span, table_span, false);
 	charge device = charge_of(toucher::device, tables * table_span, table_span, false);
-	ASSERT_GE(cpu.kernel, tables * page * 95 / 100) << "the CPU's page tables were not seen";
+	ASSERT_GE(cpu.kernel, tables * kernel_page * 95 / 100) << "the CPU's page tables were not seen";
 	// what the mirror keeps for itself: a node of 128 bytes for each table, at least
 	EXPECT_GE(device.kernel, cpu.kernel * 95 / 100 + tables * 128 * 90 / 100);
 }

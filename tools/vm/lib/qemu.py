@@ -123,10 +123,11 @@ def command(kernel, accel, files, ram_mib, extra):
 	# comes in time, and the kernel panics.
 	# Measured here: on a busy machine the guest's own measurement is off, by up to 7 times, and with it each of its seconds.
 	clock = f"tsc_early_khz={tsc_khz()} " if tsc_khz() else ""
-	# Persistent memory for a file system with DAX: /dev/pmem0. Only prebuilt kernels have its drivers.
-	pmem = f"memmap={PMEM} " if kernel.packages else ""
+	# Persistent memory for a file system with DAX, /dev/pmem0: only prebuilt kernels have its drivers. And they keep
+	# programs from mapping registers that a driver has (IO_STRICT_DEVMEM), which one test does.
+	prebuilt = f"memmap={PMEM} iomem=relaxed " if kernel.packages else ""
 	# Two nodes of the one RAM file; their balancing is switched on by the test that wants it.
-	append = (clock + pmem + "numa=fake=2 numa_balancing=disable secretmem.enable=1 "
+	append = (clock + prebuilt + "numa=fake=2 numa_balancing=disable secretmem.enable=1 "
 		"root=/dev/vda rw init=/bin/init console=ttyS0 loglevel=5 nokaslr tsc=reliable no_timer_check oops=panic "
 		"panic=-1 page_poison=1 kmemleak=on watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
 		+ extra).strip()

@@ -3,7 +3,7 @@
 
 import time
 
-from . import host, results, say
+from . import host, plan, results, say
 from .paths import BUILD, JOBS, OUT, TOP
 from .results import Suite
 from .say import Failed
@@ -29,9 +29,10 @@ def _suite(name, target, what, argv):
 	return suite.require_results(log)
 
 
-def simulation():
+def simulation(soak=False):
 	"""All scenarios, from the same seeds each time; a failure's lines say how to repeat it."""
-	return _suite("sim", "svm_sim", "simulation", [str(ROOM / "svm_sim")])
+	return _suite("sim", "svm_sim", "simulation",
+		[str(ROOM / "svm_sim"), *(["--steps", plan.SOAK_STEPS] if soak else [])])
 
 
 def mutations():

@@ -2,7 +2,9 @@
 """The distribution's own kernel: which packages, what is done to them, and what a machine must have for it."""
 
 import lzma
+import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import types
@@ -13,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
 from vm.lib import debian, lanes, qemu, stock
+from vm.lib.paths import TOP
 from vm.lib.say import Failed
 
 SHOWN = {
@@ -84,6 +87,18 @@ class Tree(unittest.TestCase):
 		self.assertEqual(stock.copy(self.tree / "b.ko", self.tree / "to" / "b.ko").read_bytes(), b"plain")
 
 
+class Modules(unittest.TestCase):
+	def listed(self, kunit):
+		text = f"KERNELRELEASE := x\nsrc := {TOP}\nCONFIG_KUNIT := {kunit}\ninclude {TOP}/Makefile\nall:;@echo $(obj-m)\n"
+		return subprocess.run(["make", "-s", "-f", "-", "all"], input=text, capture_output=True, text=True, check=True,
+			env={key: value for key, value in os.environ.items() if not key.startswith("MAKE")}).stdout.split()
+
+	def test_a_kernel_without_kunit_gets_the_modules_without_its_tests(self):
+		self.assertEqual(self.listed(""), ["mm/", "drivers/svgpu/"])
+		self.assertEqual(self.listed("y"), ["mm/", "drivers/svgpu/", "tests/kunit/"])
+		self.assertEqual(self.listed("m"), ["mm/", "drivers/svgpu/", "tests/kunit/"])
+
+
 class CommandLine(unittest.TestCase):
 	def line(self, packages):
 		kernel = types.SimpleNamespace(image="/boot/vmlinuz", packages=packages)
@@ -93,6 +108,9 @@ class CommandLine(unittest.TestCase):
 
 	def test_a_busy_host_does_not_make_the_guest_panic_at_its_timer(self):
 		self.assertIn("no_timer_check", self.line(None))
+
+	def test_registers_may_be_mapped_on_a_prebuilt_kernel(self):
+		self.assertIn("iomem=relaxed", self.line("/cache/there"))
 
 	def test_only_a_prebuilt_kernel_has_persistent_memory(self):
 		self.assertIn(f"memmap={qemu.PMEM}", self.line("/cache/there"))

@@ -64,6 +64,10 @@ class Status(Folder):
 		self.runs(self.GOOD, 1)
 		self.assertEqual([name for name, _ in host.model().failures], ["exit status"])
 
+	def test_every_folder_whose_tests_ctest_knows_is_built(self):
+		self.assertLessEqual({"tests/unit/all", "tests/svgpud/all"}, set(host.unit_targets()))
+		self.assertFalse({"tests/system/all", "tests/host/all"} & set(host.unit_targets()))
+
 	def test_ctests_status_counts(self):
 		self.patch(host, "build", lambda *_: None)
 		junit = self.folder / "junit" / "unit-asan.xml"
