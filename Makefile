@@ -41,7 +41,7 @@ quick: ## the first answer after a change: unit tests on the host, 20 s after a 
 	@$(vm)/quick
 
 .PHONY: check
-check: ## run every test; the last line counts them
+check: ## run the tests, on the host and in virtual machines; the last line counts them
 	@$(vm)/setup && $(vm)/check
 
 .PHONY: soak
