@@ -21,6 +21,7 @@ static void queue_free(struct kref *ref)
 
 	list_for_each_entry_safe(kept, next, &queue->kept, link)
 		kfree(kept);
+	svgpu_vm_faults_shrink(queue->vm);
 	svgpu_vm_put(queue->vm);
 	kfree(queue);
 }
@@ -35,8 +36,10 @@ static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
 	struct svgpu_queue *queue =
 		kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
 
-	if (!queue)
+	if (!queue || svgpu_vm_faults_grow(vm)) {
+		kfree(queue);
 		return NULL;
+	}
 	kref_init(&queue->ref);
 	queue->dev = vm->dev;
 	queue->vm = vm;
@@ -201,6 +204,7 @@ static void stop_one(struct svgpu_queue *queue, int error)
 {
 	struct svgpu_device *dev = queue->dev;
 
+	svgpu_fault_cancel(queue);
 	queue_end_tasks(queue, svgpu_error(dev) ?: error);
 	wait_event(queue->idle, !atomic_read(&queue->jobs));
 	xa_erase(&dev->queues, queue->hw);
@@ -277,6 +281,7 @@ void svgpu_queues_fail_all(struct svgpu_device *dev, int error)
 
 	for (hw = 0; (queue = next_queue(dev, &hw)); hw++) {
 		queue_close(queue, error);
+		svgpu_fault_cancel(queue);
 		queue_end_tasks(queue, error);
 		svgpu_queue_put(queue);
 	}

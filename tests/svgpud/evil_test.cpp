@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The lies: each is told, the same ones for the same seed, and behind them the device does what it should not.
-#include "driver_rig.hpp"
-
-#include <gtest/gtest.h>
+#include "lying_rig.hpp"
 
 #include <algorithm>
-#include <set>
 
 using namespace svgpu;
 using namespace svgpu::test;
 
 namespace {
 
-constexpr u64 va = 0x2'0000'0000;
+constexpr u64 va = lying_rig::va;
 
 std::string refusal(const std::string &text)
 {
@@ -87,70 +84,6 @@ TEST(evil, an_honest_device_never_lies)
 			EXPECT_FALSE(l.tells(static_cast<lie>(what), stream::done, n));
 	}
 }
-
-device_options telling(const std::string &what)
-{
-	device_options o;
-
-	o.evil = parse_evil(what);
-	o.die = [] { FAIL() << "was not to die"; };
-	return o;
-}
-
-// A rig that has a context and a queue, and jobs in it.
-struct lying_rig : driver_rig {
-	explicit lying_rig(const std::string &what)
-		: lying_rig(telling(what))
-	{
-	}
-	explicit lying_rig(device_options o)
-		: driver_rig(std::move(o))
-	{
-		set_up();
-	}
-
-	// The cookies that the device reports for so many jobs of one queue, garbage included.
-	std::vector<u64> cookies(unsigned jobs)
-	{
-		std::set<u64> waited;
-		std::vector<u64> said;
-
-		for (unsigned i = 0; i < jobs; ++i)
-			waited.insert(submit(SVGPU_KERNEL_NOP));
-		wait_until("the ends of all jobs", [&] {
-			for (svgpu_done done; try_done(done);) {
-				said.push_back(done.cookie);
-				statuses.insert(done.status);
-				waited.erase(done.cookie);
-			}
-			return waited.empty();
-		});
-		return said;
-	}
-
-	// The ids that it reports for faults of so many jobs.
-	std::vector<svgpu_fault> faults(unsigned jobs)
-	{
-		std::vector<svgpu_fault> said;
-
-		for (unsigned i = 0; i < jobs; ++i) {
-			u64 mine = submit(SVGPU_KERNEL_FILL, { va + i * page, 1, 1 });
-			svgpu_done done{};
-
-			wait_until("the end of a faulting job", [&] {
-				for (svgpu_fault fault; try_fault(fault);) {
-					said.push_back(fault);
-					reply(fault.id, SVGPU_REPLY_FAIL);
-				}
-				return try_done(done) && done.cookie == mine;
-			});
-			statuses.insert(done.status);
-		}
-		return said;
-	}
-
-	std::set<unsigned> statuses;
-};
 
 TEST(evil, garbage_among_faults)
 {
@@ -325,68 +258,6 @@ TEST_P(evil_deaf, writes_on_by_what_it_should_have_forgotten)
 }
 
 INSTANTIATE_TEST_SUITE_P(lies, evil_deaf, testing::Values("no-ack", "wild-ack", "epoch", "generation"));
-
-// Posts an operation that the device must refuse, and expects it to write to the page all the same.
-void expect_refused_and_written_to(driver_rig &rig, const svgpu_sync &op, u64 at)
-{
-	EXPECT_EQ(rig.sync(op), unsigned{ SVGPU_SYNC_BAD });
-	for (unsigned round = 0; round < 3; ++round) {
-		rig.memory.put(at, SVGPU_SYSTEM, 0);
-		wait_until("a write by a job that goes on", [&] { return rig.memory.get(at, SVGPU_SYSTEM) != 0; });
-	}
-}
-
-struct refusal_case {
-	const char *name;
-	svgpu_sync op;
-};
-
-class evil_refusing : public testing::TestWithParam<refusal_case> {};
-
-TEST_P(evil_refusing, does_not_do_it_and_goes_on)
-{
-	lying_rig rig(std::string("1:") + GetParam().name);
-	u64 at = rig.memory.take(page);
-	svgpu_done done;
-
-	rig.pages.map(va, at);
-	rig.submit(SVGPU_KERNEL_CAS_ADD, { va, ~u64{ 0 } });
-	wait_until("the job", [&] { return rig.memory.get(at, SVGPU_SYSTEM) != 0; });
-	rig.pages.unmap(va);
-	expect_refused_and_written_to(rig, GetParam().op, at);
-	// Each time that it is asked; the device listens, and does the other operations.
-	expect_refused_and_written_to(rig, GetParam().op, at);
-	EXPECT_FALSE(rig.try_done(done));
-	rig.must({ .op = SVGPU_SYNC_QUEUE_SET, .context = rig.context, .queue = rig.queue + 1 });
-	rig.begin_epoch(0x2002);
-}
-
-constexpr refusal_case refusals[] = {
-	{ "bad-invalidate",
-	  { .op = SVGPU_SYNC_INVALIDATE, .context = driver_rig::context, .start = va, .end = va + page } },
-	{ "bad-clear", { .op = SVGPU_SYNC_CONTEXT_CLEAR, .context = driver_rig::context } },
-	{ "bad-queue-clear", { .op = SVGPU_SYNC_QUEUE_CLEAR, .queue = driver_rig::queue } },
-};
-
-INSTANTIATE_TEST_SUITE_P(lies, evil_refusing, testing::ValuesIn(refusals), [](const auto &info) {
-	std::string name = info.param.name;
-
-	std::replace(name.begin(), name.end(), '-', '_');
-	return name;
-});
-
-TEST(evil, a_wrong_status_is_never_that_of_a_flush_or_a_clear)
-{
-	lying_rig rig("1:malformed");
-	unsigned wrong = 0;
-
-	for (unsigned i = 0; i < 200; ++i) {
-		rig.must({ .op = SVGPU_SYNC_INVALIDATE, .context = rig.context, .start = 0, .end = page });
-		wrong += rig.sync({ .op = SVGPU_SYNC_QUEUE_SET, .context = rig.context, .queue = 9 }) != SVGPU_SYNC_OK;
-		rig.must({ .op = SVGPU_SYNC_QUEUE_CLEAR, .queue = 9 });
-	}
-	EXPECT_GT(wrong, 0u);
-}
 
 TEST(evil, heart_stands_still)
 {

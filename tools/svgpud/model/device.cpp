@@ -18,7 +18,7 @@ static_assert(SVGPU_SYNC_RING + SVGPU_RING_SLOTS + SVGPU_SYNC_ENTRIES * sizeof(s
 static_assert(SVGPU_JOB_RING + SVGPU_RING_SLOTS + SVGPU_JOB_ENTRIES * sizeof(svgpu_job) <= SVGPU_FAULT_RING);
 static_assert(SVGPU_FAULT_RING + SVGPU_RING_SLOTS + SVGPU_FAULT_ENTRIES * sizeof(svgpu_fault) <= SVGPU_REPLY_RING);
 static_assert(SVGPU_REPLY_RING + SVGPU_RING_SLOTS + SVGPU_REPLY_ENTRIES * sizeof(svgpu_reply) <= SVGPU_DONE_RING);
-static_assert(SVGPU_DONE_RING + SVGPU_RING_SLOTS + SVGPU_DONE_ENTRIES * sizeof(svgpu_done) <= SVGPU_VRAM_OFFSET);
+static_assert(SVGPU_DONE_RING + SVGPU_RING_SLOTS + SVGPU_DONE_ENTRIES * sizeof(svgpu_done) <= SVGPU_BUS_PAGE);
 
 } // namespace
 
@@ -48,7 +48,7 @@ device::device(transport &machine, const log &log, device_options options)
 	, replies_(bar_.data() + SVGPU_REPLY_RING)
 	, dones_(bar_.data() + SVGPU_DONE_RING, liar_, stream::done)
 	, faults_(machine, log, options.duplicate_faults ? 2 : 1, liar_)
-	, scheduler_(options.engines, options.queues, options.programs, faults_, log,
+	, scheduler_(options.engines, options.queues, options.slice, options.programs, faults_, log,
 		     [this](const svgpu_done &done) { report_done(done); })
 	, sync_(memory_, vram_, options.contexts, options.engines, scheduler_, violated_, log)
 {
