@@ -5,8 +5,7 @@
  *
  * Checked, since the device may report nonsense: an id out of range, an access
  * that does not exist, a context or queue that does not exist, a job of another
- * queue, a second fault of a job that stalls on one is *garbage*, which is counted,
- * logged and answered FAIL. A context or queue that is just ending is not garbage but
+ * queue is *garbage*, which is counted, logged and answered FAIL. A context or queue that is just ending is not garbage but
  * *stale*: its entry was in the ring before the device acknowledged the end.
  *
  * svmirror says -EAGAIN where the CPU's side kept moving. We go again, with
@@ -87,13 +86,18 @@ static void answer(struct svgpu_fault_rec *rec, int error)
 	struct svgpu_vm *vm = rec->vm;
 	struct svgpu_device *dev = vm->dev;
 	u32 id = rec->entry.id;
+	/* Before the reply: the next fault of the queue's job may come right behind it. */
+	bool more = svgpu_fault_release(rec);
 
 	count_answer(dev, error);
-	atomic_dec(&dev->fault_total);
-	/* Before the reply: the next fault of the queue's job may come right behind it. */
-	svgpu_fault_release(rec);
-	if (queue) {
+	if (queue)
 		reply(dev, id, error);
+	if (more) {
+		svgpu_fault_enqueue(rec);
+		return;
+	}
+	atomic_dec(&dev->fault_total);
+	if (queue) {
 		svgpu_queue_put(queue);
 	} else {
 		atomic_dec(&dev->faults.injected);
@@ -194,29 +198,30 @@ void svgpu_fault_take(struct svgpu_device *dev, const struct svgpu_fault *entry,
 	int error = check(dev, entry, injected, &vm, &queue);
 
 	atomic64_inc(&dev->faults.stats.taken);
-	if (!error && !injected)
-		rec = &queue->fault;
-	if (!error && !svgpu_fault_claim(rec, vm))
-		error = -EINVAL;
 	if (error) {
 		refuse(dev, entry, vm, injected, error);
 		if (injected) {
 			atomic_dec(&dev->faults.injected);
 			kfree(injected);
 		}
-		if (queue)
-			svgpu_queue_put(queue);
 		if (vm)
 			put_vm(vm);
 		return;
 	}
-	rec->entry = *entry;
+	if (!injected) {
+		rec = &queue->fault;
+		svgpu_task_count_fault(dev, entry->cookie);
+	}
+	if (!svgpu_fault_claim(rec, vm, entry)) {
+		atomic64_inc(&dev->faults.stats.duplicates);
+		svgpu_queue_put(queue);
+		put_vm(vm);
+		return;
+	}
 	rec->queue_id = queue->id;
 	rec->queue = injected ? NULL : queue;
 	if (injected)
 		svgpu_queue_put(queue);
-	else
-		svgpu_task_count_fault(dev, entry->cookie);
 	atomic_inc(&dev->fault_total);
 	svgpu_fault_enqueue(rec);
 }

@@ -32,8 +32,9 @@ bool svgpu_fault_next(struct svgpu_fault_group *group);
 void svgpu_fault_in_session(struct svgpu_fault_group *group, bool in);
 bool svgpu_fault_all_cancelled(const struct svgpu_fault_group *group);
 struct svgpu_fault_rec *svgpu_fault_finish(struct svgpu_fault_group *group);
-bool svgpu_fault_claim(struct svgpu_fault_rec *rec, struct svgpu_vm *vm);
-void svgpu_fault_release(struct svgpu_fault_rec *rec);
+bool svgpu_fault_claim(struct svgpu_fault_rec *rec, struct svgpu_vm *vm,
+		       const struct svgpu_fault *entry);
+bool svgpu_fault_release(struct svgpu_fault_rec *rec);
 
 /* fault.c */
 void svgpu_fault_take(struct svgpu_device *dev, const struct svgpu_fault *entry,

@@ -209,10 +209,13 @@ static void pass_overdue(struct work_struct *work)
 }
 
 /*
- * Takes a record for a fault of @vm, whose use and reference become the record's. False: it
- * is taken, so its queue's job stalls on another fault already.
+ * Puts @entry into its queue's record, whose job stalls on it. True: the record was idle; the
+ * use and the reference of @vm are the record's now. False: another fault is being served, and
+ * the caller keeps them: @entry comes after that one, in place of any that came before; or it
+ * is the same fault, reported twice.
  */
-bool svgpu_fault_claim(struct svgpu_fault_rec *rec, struct svgpu_vm *vm)
+bool svgpu_fault_claim(struct svgpu_fault_rec *rec, struct svgpu_vm *vm,
+		       const struct svgpu_fault *entry)
 {
 	bool idle;
 
@@ -221,20 +224,35 @@ bool svgpu_fault_claim(struct svgpu_fault_rec *rec, struct svgpu_vm *vm)
 	if (idle) {
 		rec->vm = vm;
 		rec->cancelled = false;
+		rec->more = false;
+		rec->entry = *entry;
 		INIT_LIST_HEAD(&rec->link);
+	} else if (entry->id != rec->entry.id) {
+		rec->next = *entry;
+		rec->more = true;
 	}
 	spin_unlock(&vm->faults.lock);
 	return idle;
 }
 
-/* The record is its queue's again. The caller drops what it held. */
-void svgpu_fault_release(struct svgpu_fault_rec *rec)
+/*
+ * The record's fault has its answer. True: another one has come, and is in the record now. False:
+ * the record is its queue's again, and the caller drops what it held.
+ */
+bool svgpu_fault_release(struct svgpu_fault_rec *rec)
 {
 	struct svgpu_vm *vm = rec->vm;
+	bool more;
 
 	spin_lock(&vm->faults.lock);
-	rec->vm = NULL;
+	more = rec->more && !rec->cancelled;
+	if (more)
+		rec->entry = rec->next;
+	else
+		rec->vm = NULL;
+	rec->more = false;
 	spin_unlock(&vm->faults.lock);
+	return more;
 }
 
 /* Hands a claimed record to the vm's workers. */

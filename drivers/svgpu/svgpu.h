@@ -99,7 +99,9 @@ struct svgpu_fault_rec {
 	struct svgpu_queue *queue; /* a reference; NULL: injected */
 	u32 queue_id;		/* handle, for the log */
 	bool cancelled;		/* nobody wants the answer */
+	bool more;		/* @next is to be served after @entry */
 	struct svgpu_fault entry;
+	struct svgpu_fault next; /* an honest device has none: its job stalls on one fault */
 };
 
 /* See fault_queue.c. */
