@@ -3,6 +3,7 @@
 #include "mm/mirror.hpp"
 
 #include "mm/pt/gather.hpp"
+#include "mm/room.hpp"
 
 namespace svm {
 
@@ -24,6 +25,7 @@ result<table *> table_at(svm_vm &vm, u64 va)
 	result<interval *> in = interval_at(vm, *w, va);
 	if (!in.ok())
 		return result<table *>::from(in.error());
+	trim(vm);
 	return vm.format->make_table(vm.tree, va, in.value());
 }
 
@@ -41,7 +43,7 @@ void make_ready(table &tb)
 
 bool moved(const table &tb, u64 seq) SVM_REQUIRES(tb.lock)
 {
-	return tb.state.load_relaxed() == table_state::dead || tb.seq.load_relaxed() != seq;
+	return tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq;
 }
 
 // The page words of one fault, and what is to become of the pages in them.
@@ -130,7 +132,7 @@ struct filling {
 
 		if (!tb.entries.load_acquire() && // with the release in give_memory()
 		    vm.tree.ops->table_alloc(vm.tree.backend, vm.format->table_bytes, &fresh))
-			return err::nomem;
+			return err::room;
 		status done = write_pages_with(fresh);
 		if (fresh.cpu)
 			vm.tree.ops->table_free(vm.tree.backend, &fresh);
@@ -143,10 +145,11 @@ struct filling {
 		mirrored_pages pages(room.words, first);
 		table_guard lock(tb.lock);
 
-		if (tb.state.load_relaxed() == table_state::dead) // written under the lock
+		if (tb.state.load_relaxed() != table_state::ready) // written under the lock
 			return err::busy;
 		// Kept also where we go again: to allocate it may have reclaimed what we are about to map.
 		if (fresh.cpu && vm.format->give_memory(tb, fresh)) {
+			vm.tree.clock.fetch_add_relaxed(1);
 			vm.tree.stat.add(stat::device_bytes, fresh.bytes);
 			fresh.cpu = nullptr;
 		}
@@ -178,15 +181,18 @@ status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
 {
 	for (unsigned attempt = 0; attempt < max_attempts; attempt++) {
 		result<table *> found = table_at(vm, va);
-		if (!found.ok())
-			return status::from(found.error());
-		table &tb = *found.value();
-		const window &w = *tb.interval->of;
-		if (!w.span.holds(va) || w.dying.load_acquire()) // with the release in condemn()
-			return err::fault;
-		tb.used.store_relaxed(true);
-		make_ready(tb);
-		status done = populate(vm, tb, va, want, access, attempt);
+		status done = status::from(found.error());
+		if (found.ok()) {
+			table &tb = *found.value();
+			const window &w = *tb.interval->of;
+			if (!w.span.holds(va) || w.dying.load_acquire()) // with the release in condemn()
+				return err::fault;
+			tb.touch(vm.tree);
+			make_ready(tb);
+			// One that is leaving is not worth the pages: with the release in departure::take().
+			done = tb.state.load_acquire() == table_state::ready ? populate(vm, tb, va, want, access, attempt) :
+									       status(err::busy);
+		}
 		if (!done.is(err::busy))
 			return done;
 		vm.tree.stat.add(stat::retries);
@@ -216,7 +222,8 @@ bool invalidate_table(table &tb, va_span part, void *arg)
 	if (tb.state.load_relaxed() == table_state::dead)
 		return true;
 	tb.seq.store_relaxed(i->seq); // also where there is nothing to take: a fault may be on its way
-	tb.state.store_release(table_state::ready); // with the acquire in make_ready()
+	if (tb.state.load_relaxed() == table_state::fresh) // one that is leaving stays so
+		tb.state.store_release(table_state::ready); // with the acquire in make_ready()
 	i->batch.retire(tb, part);
 	return true;
 }
@@ -280,7 +287,7 @@ extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access, svm_fault_info *
 
 	vm->tree.stat.add(svm::stat::faults);
 	for (unsigned turn = 0; vm->all().holds(va) && turn < svm::max_waits; turn++) {
-		done = svm::serve(*vm, va, access, info, cpu);
+		done = svm::with_room(vm->dma, [&] { return svm::serve(*vm, va, access, info, cpu); });
 		if (!done.is(svm::err::wait))
 			break;
 		done = svm::status::from(port_wait(vm->domain(), cpu, access != SVM_READ, true));

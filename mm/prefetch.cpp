@@ -4,6 +4,7 @@
 // Threads take tables from one shared cursor; mappings are asked for first, so that holes of any size cost nothing.
 // The thread that asked can be killed: it stops the others at their next table.
 #include "mm/mirror.hpp"
+#include "mm/room.hpp"
 
 namespace svm {
 
@@ -84,7 +85,7 @@ status fill(prefetching &p, va_span part)
 			// Nobody in userspace is waited for: what needs that is left out.
 			if (done.is(err::wait) && port_wait(p.vm.domain(), w->to_cpu(va), p.access != SVM_READ, false) == 0)
 				done = fault_in(p.vm, va, { va, m.end }, p.access);
-			if (done.is(err::nomem) || done.is(err::intr))
+			if (done.is(err::nomem) || done.is(err::room) || done.is(err::intr))
 				return done;
 		}
 	}
@@ -93,6 +94,7 @@ status fill(prefetching &p, va_span part)
 
 void count(prefetching &p, va_span part)
 {
+	reader section(p.vm.domain());
 	table *tb = p.vm.format->find(p.vm.tree, part.start);
 
 	if (!tb)
@@ -109,12 +111,16 @@ void work(void *arg)
 	for (;;) {
 		if (port_killed()) // only the thread that asked can be; it looks also when the others left it nothing
 			p.stop(static_cast<int>(err::intr));
-		reader section(p.vm.domain()); // one for each table, so that an unbind gets its turn
-		va_span part = take(p);
+		va_span part{};
+		status done = with_room(p.vm.dma, [&p, &part] {
+			reader section(p.vm.domain()); // one for each table, so that an unbind gets its turn
+			if (part.empty())
+				part = take(p);
+			return part.empty() ? status() : fill(p, part);
+		});
 
 		if (part.empty())
 			return;
-		status done = fill(p, part);
 		count(p, part);
 		if (!done.ok())
 			p.stop(done.error());

@@ -10,6 +10,8 @@
 
 using namespace svm_host;
 
+std::atomic<u64> svm_host::frees{0};
+
 /* Orders what comes before against what comes after, for the machine but not in ThreadSanitizer's model. */
 static void fence()
 {
@@ -17,9 +19,10 @@ static void fence()
 	std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
-port_domain::port_domain(void *owner, mm_struct *mm)
+port_domain::port_domain(void *owner, mm_struct *mm, device *dma)
 	: owner_(owner)
 	, mm_(mm)
+	, dma_(dma)
 	, worker_([this] { work(); })
 {
 	live.domains++;
@@ -132,6 +135,7 @@ void port_domain::work()
 		synchronize();
 		for (void *node : nodes)
 			svm_port_deferred(node);
+		frees.fetch_add(1, std::memory_order_release); /* with the acquire in port_frees() */
 		for (table *t : indexes)
 			delete t;
 		hold.lock();

@@ -18,13 +18,13 @@ MUTANTS = {
 	"no sequence for an empty table": [
 		(RETRY, "	tb.seq.store_relaxed(i->seq); //", "	if (tb.live || tb.retired)\n		tb.seq.store_relaxed(i->seq); //")],
 	"no retry: the sequence is not looked at again": [
-		(RETRY, "	return tb.state.load_relaxed() == table_state::dead || tb.seq.load_relaxed() != seq;",
+		(RETRY, "	return tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq;",
 			"	return seq && tb.state.load_relaxed() == table_state::dead;")],
 	"a new table does not take over its interval's sequence": [
 		(RETRY, "	tb.seq.store_relaxed(port_interval_seq(tb.interval->port));\n", "")],
 	"a dead table is written": [
-		(RETRY, "		if (tb.state.load_relaxed() == table_state::dead) // written under the lock\n			return err::busy;\n", ""),
-		(RETRY, "	return tb.state.load_relaxed() == table_state::dead || tb.seq.load_relaxed() != seq;",
+		(RETRY, "		if (tb.state.load_relaxed() != table_state::ready) // written under the lock\n			return err::busy;\n", ""),
+		(RETRY, "	return tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq;",
 			"	return tb.seq.load_relaxed() != seq;")],
 	"faults go on in a window that dies": [
 		(RETRY, "!w.span.holds(va) || w.dying.load_acquire()", "!w.span.holds(va)"),
@@ -62,10 +62,11 @@ MUTANTS = {
 	"every page may be written": [
 		("mm/pt/source.hpp", "		bool write = word[i - first] & PORT_PAGE_WRITE;", "		bool write = word[i - first] & PORT_PAGE_VALID;")],
 	"a table is freed without a grace period": [
-		(RECLAIM, "	port_defer(s->vm.domain(), &tb.link, &tb);\n	s->freed++;", "	svm_port_deferred(&tb);\n	s->freed++;")],
+		(RECLAIM, "	port_defer(vm.domain(), &n.link, &n);\n", "	svm_port_deferred(&n);\n")],
 	"the shrinker does not flush the way to a table": [
-		(RECLAIM, "	s->vm.tree.ops->flush_wait(s->vm.tree.backend, s->vm.tree.ops->flush_begin(s->vm.tree.backend, part.start, part.end),\n				   true);\n", "")],
+		(RECLAIM, "	vm.tree.ops->flush_wait(vm.tree.backend, vm.tree.ops->flush_begin(vm.tree.backend, owed.start, owed.end), true);\n", "")],
 	"the shrinker takes tables that are in use": [
+		(RECLAIM, "	if (!idle)\n		return ++", "	if (false)\n		return ++"),
 		(RECLAIM, "	if (tb.state.load_relaxed() != table_state::ready || !vm.format->idle(tb))", "	if (tb.state.load_relaxed() != table_state::ready)"),
 		(WALK, "		SVM_ASSERT(tb.counted_idle && tb.top == table_top::none);\n", "")],
 	"an unbind does not wait for faults under way": [
