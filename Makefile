@@ -6,7 +6,7 @@ ifneq ($(KERNELRELEASE),)
 
 obj-m := mm/
 obj-m += $(if $(wildcard $(src)/drivers/svgpu/Makefile),drivers/svgpu/)
-obj-m += $(if $(wildcard $(src)/tests/kunit/Makefile),tests/kunit/)
+obj-m += $(if $(CONFIG_KUNIT),$(if $(wildcard $(src)/tests/kunit/Makefile),tests/kunit/))
 
 else
 
@@ -24,7 +24,8 @@ help: ## list these verbs
 	@sed -n 's/^\([a-z_]*\):.*## \(.*\)/  make \1|\2/p' $(CURDIR)/Makefile | \
 		while IFS='|' read -r verb text; do printf '%-22s %s\n' "$$verb" "$$text"; done
 	@echo
-	@echo "  LANE=NAME   debian-12, debian-13, current, or all; unset: the distribution's own kernel"
+	@echo "  LANE=NAME   debian-12, debian-13, current, stock (the distribution's prebuilt kernel), or all;"
+	@echo "              unset: the distribution's own kernel, for the demo prebuilt, else with our checks"
 	@echo "  KSRC=DIR    build that kernel source tree instead of the lane's"
 	@echo "  INPUT=FILE  the file that the demo works on"
 	@echo "  SEED=N      what chaos does; the same number does the same again"
@@ -33,11 +34,19 @@ help: ## list these verbs
 
 .PHONY: demo
 demo: ## show the main job on a real file: a process and a virtual GPU share memory
-	@$(vm)/setup && $(vm)/demo
+	@$(vm)/setup $(if $(filter-out stock,$(LANE)),,--demo) && $(vm)/demo
+
+.PHONY: quick
+quick: ## the first answer after a change: unit tests on the host, 20 s after a line in mm/pt/leaves.hpp
+	@$(vm)/quick
 
 .PHONY: check
-check: ## run every test; the last line counts them
+check: ## run the tests, on the host and in virtual machines; the last line counts them
 	@$(vm)/setup && $(vm)/check
+
+.PHONY: soak
+soak: ## for a night: every suite on every lane, long chaos, simulation, stress and fuzzing
+	@$(vm)/setup && $(vm)/check --soak
 
 .PHONY: chaos
 chaos: ## random memory operations against random GPU jobs, for SECONDS= (300), from SEED=
@@ -54,8 +63,9 @@ fuzz: ## run the fuzzers until they are ended, or for SECONDS=
 	@$(vm)/setup && $(vm)/fuzz
 
 .PHONY: host
-host: ## build the host programs (build/release) and nothing else
-	@cd $(CURDIR) && cmake --preset release && cmake --build --preset release
+host: ## build the host programs and those that run in the virtual machine (build/release) and nothing else
+	@cd $(CURDIR) && cmake --preset release && \
+		cmake --build --preset release --target all tests/system/all tests/chaos/all tools/preload/all
 
 .PHONY: docs
 docs: ## build Documentation/ into out/docs
@@ -67,7 +77,8 @@ modules: ## build the kernel modules for KDIR=, a configured kernel (default: th
 modules_install: ## install them below INSTALL_MOD_PATH
 modules modules_install:
 	@test -e "$(KDIR)/Makefile" || { \
-		echo "error: KDIR=$(KDIR) is no kernel build tree; tools/vm/kernel LANE CONFIG makes one" >&2; exit 2; }
+		echo "error: KDIR=$(KDIR) is no kernel build tree. For the running kernel install its headers package" \
+			"(linux-headers-$$(uname -r)); tools/vm/kernel LANE CONFIG makes another kernel's" >&2; exit 2; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build

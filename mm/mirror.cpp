@@ -19,8 +19,7 @@ result<table *> table_at(svm_vm &vm, u64 va)
 	if (!w)
 		return err::fault;
 	// A wild address makes no table: it could be any number of them.
-	cpu_span there;
-	if (!port_next_mapping(vm.domain(), w->to_cpu(va), false, &there.start, &there.end) || !there.holds(w->to_cpu(va)))
+	if (!port_mapped(vm.domain(), w->to_cpu(va)))
 		return err::fault;
 	result<interval *> in = interval_at(vm, *w, va);
 	if (!in.ok())
@@ -253,25 +252,45 @@ namespace svm {
 
 namespace {
 
-constexpr unsigned max_waits = 64; // for somebody in userspace, who may take the page away again each time
+constexpr unsigned max_waits = 64; // for a manager in userspace or for storage, which may take the page away again each time
 
-// One try, in a reader section of its own. err::wait: for cpu.
-status serve(svm_vm &vm, u64 va, svm_access access, svm_fault_info &info, u64 &cpu)
+// Does the table allow the access already? Then the thread that wrote the leaf ordered it before its own reply to the
+// device, and this thread has seen it before its own.
+bool allowed(svm_vm &vm, u64 va, svm_access access)
 {
 	reader section(vm.domain());
 	table *tb = vm.format->find(vm.tree, va);
 
-	if (tb && vm.format->allows(*tb, va, access)) {
-		info.duplicate = true;
-		return {}; // whoever wrote the leaf orders it before its own reply, and we saw it before ours
-	}
+	return tb && vm.format->allows(*tb, va, access);
+}
+
+// One try, in a reader section of its own. err::wait: for cpu.
+status serve(svm_vm &vm, u64 va, svm_access access, u64 &cpu)
+{
+	reader section(vm.domain());
 	status done = fault_in(vm, va, va_span::around(va, vm.granule_lg2), access);
 	const window *w = done.is(err::wait) ? window_at(vm, va) : nullptr;
+
 	if (w)
 		cpu = w->to_cpu(align_down(va, PORT_PAGE_LG2));
 	else if (done.is(err::wait))
 		return err::fault; // unbound just now
 	return done;
+}
+
+status fault(svm_vm &vm, u64 va, svm_access access)
+{
+	session process(vm.domain());
+	status done = process.held();
+	u64 cpu = 0;
+
+	for (unsigned turn = 0; done.ok() && turn < max_waits; turn++) {
+		done = with_room(vm.dma, [&] { return serve(vm, va, access, cpu); });
+		if (!done.is(err::wait))
+			return done;
+		done = status::from(port_wait(vm.domain(), cpu, access != SVM_READ, true));
+	}
+	return done.ok() ? status(err::again) : done;
 }
 
 } // namespace
@@ -283,17 +302,11 @@ extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access, svm_fault_info *
 	svm::va_span block = vm->table_span(va);
 	svm_fault_info info{ block.start, block.end, false };
 	svm::status done = svm::err::fault;
-	u64 cpu = 0;
 
 	vm->tree.stat.add(svm::stat::faults);
-	for (unsigned turn = 0; vm->all().holds(va) && turn < svm::max_waits; turn++) {
-		done = svm::with_room(vm->dma, [&] { return svm::serve(*vm, va, access, info, cpu); });
-		if (!done.is(svm::err::wait))
-			break;
-		done = svm::status::from(port_wait(vm->domain(), cpu, access != SVM_READ, true));
-		if (!done.ok())
-			break;
-		done = svm::err::again;
+	if (vm->all().holds(va)) {
+		info.duplicate = svm::allowed(*vm, va, access);
+		done = info.duplicate ? svm::status() : svm::fault(*vm, va, access);
 	}
 	if (info.duplicate)
 		vm->tree.stat.add(svm::stat::duplicates);
@@ -302,4 +315,19 @@ extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access, svm_fault_info *
 	if (out)
 		*out = info;
 	return done.error();
+}
+
+extern "C" int svm_session_begin(svm_vm *vm, svm_session *s)
+{
+	return port_session_begin(vm->domain(), s);
+}
+
+extern "C" void svm_session_end(svm_session *s)
+{
+	port_session_end(s);
+}
+
+extern "C" void svm_session_cancel(svm_session *s)
+{
+	port_session_cancel(s);
 }

@@ -19,6 +19,7 @@ extern "C" {
 
 struct mm_struct;
 struct device;
+struct svm_session;
 struct port_domain;	/* one vm's: its mm reference, window lock, reader sections, deferred frees, index */
 struct port_interval;	/* an inserted mmu_interval_notifier */
 
@@ -72,8 +73,20 @@ void port_wait_frees(u64 seen);
 void *port_index_get(struct port_domain *d, u64 key);
 int port_index_put(struct port_domain *d, u64 key, void *value);
 
+/* ---- sessions: in the process's name ------------------------------------------- */
+/*
+ * From begin to end this thread has what the process's own threads have: its memory, its memory cgroup and
+ * nodes, its death. Nothing changes for one that has them already. 0; -EFAULT: the process's memory is gone;
+ * -EPERM: the thread is another process's. What makes pages present, and what allocates for that, is called in a
+ * session only: port_interval_create(), port_fault(), port_wait(), port_mapped(), port_next_mapping(), port_parallel().
+ */
+int port_session_begin(struct port_domain *d, struct svm_session *s);
+void port_session_end(struct svm_session *s);
+/* Another thread's session: from now on port_killed() is true in it, and its waits end. Never sleeps. */
+void port_session_cancel(struct svm_session *s);
+
 /* ---- intervals -------------------------------------------------------------- */
-/* Inserts a notifier over CPU [start, end) that calls svm_port_invalidate(owner, …). Sleeps; takes mmap_lock the first time. -ENOMEM, -EINTR, -EFAULT (mm gone). */
+/* Inserts a notifier over CPU [start, end) that calls svm_port_invalidate(owner, …). Sleeps; takes mmap_lock the first time. -ENOMEM, -EINTR. */
 int port_interval_create(struct port_domain *d, u64 cpu_start, u64 cpu_end, void *owner, struct port_interval **out);
 /* Removes it and waits until no callback of it is running or will run. Sleeps; not under mmap_lock. */
 void port_interval_destroy(struct port_interval *i);
@@ -82,7 +95,7 @@ u64 port_interval_seq(const struct port_interval *i);
 /* Highest user address + 1. */
 u64 port_user_end(struct port_domain *d);
 
-/* ---- fault: mmget, read_begin, mmap_lock, hmm_range_fault, DMA map ----------- */
+/* ---- fault: read_begin, mmap_lock, hmm_range_fault, DMA map ------------------- */
 /*
  * page[]: one word a page of [start, end), in and out.
  *   in:  0, or PORT_PAGE_SKIP: the table has it already; do not map it for DMA.
@@ -109,22 +122,25 @@ struct port_fault {
 	bool block;		/* … then true, page[0] alone is the answer: its DMA address, aligned to the block */
 };
 /*
- * 0; -EFAULT (no mapping, mm gone); -EPERM (mapped, but not for writing); -EBUSY (the CPU's side moved: again);
+ * 0; -EFAULT (no mapping); -EPERM (mapped, but not for writing); -EBUSY (the CPU's side moved: again);
  * -ENOMEM; -EINTR (killed); -EIO (the device cannot address the page); -EINPROGRESS (only port_wait() can make it
  * present). On an error no page is mapped for DMA.
  */
 int port_fault(struct port_domain *d, struct port_fault *f);
 /*
- * Make one page present by a fault that drops mmap_lock. user: also where that means to wait for a process (the
- * manager of a userfaultfd), which may take for ever: then not in a reader section, and unbinding goes on meanwhile.
+ * Make one page present by a fault that drops mmap_lock where it waits: for storage, or a file system's server. user:
+ * also where that means to wait for a userfaultfd's manager. Either may take for ever: so not in a reader section,
+ * and unbinding goes on meanwhile. Makes the stack grow where an access of the CPU would.
  * 0: try port_fault() again; -EFAULT, -EPERM, -ENOMEM, -EINTR.
  */
 int port_wait(struct port_domain *d, u64 cpu, bool write, bool user);
+/* Has the process memory at `cpu` that a device may read, or may its stack grow to there? Sleeps; takes mmap_lock for reading. */
+bool port_mapped(struct port_domain *d, u64 cpu);
 /*
- * The first mapping that ends above `cpu` and allows the access (no VM_IO or VM_PFNMAP): false if there is none
- * (or the mm is gone, or the caller is killed). *start may lie below cpu. Sleeps; takes mmap_lock for reading.
+ * The first mapping that ends above `cpu`, begins below `limit` and allows the access (no VM_IO or VM_PFNMAP): false if
+ * there is none (or the caller is killed). *start may lie below cpu, *end above limit. Sleeps; takes mmap_lock for reading.
  */
-bool port_next_mapping(struct port_domain *d, u64 cpu, bool write, u64 *start, u64 *end);
+bool port_next_mapping(struct port_domain *d, u64 cpu, u64 limit, bool write, u64 *start, u64 *end);
 /* Undo one DMA mapping of 2^lg2 bytes; dirty: the device may have written, mark its pages. Any context; never sleeps. */
 void port_dma_release(struct port_domain *d, u64 dma, u32 lg2, bool dirty);
 /* n mappings will never be released, since the tables that knew them were lost with the device. */
@@ -133,8 +149,8 @@ void port_dma_abandon(struct port_domain *d, u64 n);
 /* ---- the rest --------------------------------------------------------------- */
 u32 port_cpu(void);		/* number of this CPU, for striping only */
 void port_relax(void);		/* in long loops, no lock held: let others run */
-bool port_killed(void);		/* this thread has a fatal signal */
-/* Calls fn(arg) on several threads at once, this one among them, and waits for all. Sleeps. */
+bool port_killed(void);		/* this thread has a fatal signal, or its session was cancelled */
+/* Calls fn(arg) on several threads at once, this one among them, each in a session, and waits for all. Sleeps. */
 void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg), void *arg);
 /* An invariant broke: say so once, with a backtrace, and go on. */
 void port_warn(const char *what);

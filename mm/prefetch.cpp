@@ -2,7 +2,8 @@
 // Prefetch: the fault path over a span, a table at a time, on several threads.
 //
 // Threads take tables from one shared cursor; mappings are asked for first, so that holes of any size cost nothing.
-// The thread that asked can be killed: it stops the others at their next table.
+// The thread that asked can be killed: it stops the others at their next table. Reader sections are short, so that an
+// unbind gets its turn, and none lasts while storage is waited for.
 #include "mm/mirror.hpp"
 #include "mm/room.hpp"
 
@@ -33,9 +34,12 @@ va_span next_mapping(const prefetching &p, const window &w, u64 va)
 {
 	cpu_span m;
 
-	if (!port_next_mapping(p.vm.domain(), w.to_cpu(va), p.access != SVM_READ, &m.start, &m.end))
+	va_span rest = va_span{ va, w.span.end }.common(p.span);
+	cpu_span all = w.to_cpu(rest);
+
+	if (!port_next_mapping(p.vm.domain(), all.start, all.end, p.access != SVM_READ, &m.start, &m.end))
 		return {};
-	cpu_span in = m.common(w.to_cpu(va_span{ va, w.span.end }));
+	cpu_span in = m.common(all);
 	if (in.empty())
 		return {};
 	return { w.to_va(in.start), w.to_va(in.end) };
@@ -44,6 +48,7 @@ va_span next_mapping(const prefetching &p, const window &w, u64 va)
 // Takes the next table that has a mapping in it. Empty: there is none left.
 va_span take(prefetching &p)
 {
+	reader section(p.vm.domain());
 	u64 at = p.next.load_relaxed();
 
 	while (at < p.span.end) { // each turn moves the shared cursor on, or finds that somebody did
@@ -69,27 +74,54 @@ bool present(const prefetching &p, u64 va)
 	return tb && p.vm.format->allows(*tb, va, p.access);
 }
 
-// Fills the part of one table, mapping by mapping. What cannot be had is left out.
-status fill(prefetching &p, va_span part)
+// A page that the thread has to wait for, outside of the reader section.
+struct waiting {
+	u64 va = ~0ull;
+	u64 cpu = 0;
+};
+
+// Fills the part of one table from `at` on, mapping by mapping. What cannot be had is left out. err::wait: for
+// `page`; go on from there.
+status fill(prefetching &p, u64 at, u64 end, waiting &page)
 {
-	for (u64 va = part.start; va < part.end;) { // one mapping on each turn
-		const window *w = window_at(p.vm, va);
-		va_span m = w ? next_mapping(p, *w, va).common(part) : va_span{};
+	reader section(p.vm.domain());
+
+	while (at < end) { // one mapping on each turn
+		const window *w = window_at(p.vm, at);
+		va_span m = w ? next_mapping(p, *w, at).common({ at, end }) : va_span{};
 
 		if (m.empty())
 			return {};
-		for (va = m.start; va < m.end; va += PORT_PAGE_SIZE) {
-			if (present(p, va)) // as most are after the first turn
+		for (at = m.start; at < m.end; at += PORT_PAGE_SIZE) {
+			if (present(p, at)) // as most are after the first turn
 				continue;
-			status done = fault_in(p.vm, va, { va, m.end }, p.access);
-			// Nobody in userspace is waited for: what needs that is left out.
-			if (done.is(err::wait) && port_wait(p.vm.domain(), w->to_cpu(va), p.access != SVM_READ, false) == 0)
-				done = fault_in(p.vm, va, { va, m.end }, p.access);
+			status done = fault_in(p.vm, at, { at, m.end }, p.access);
+			if (done.is(err::wait) && page.va != at) { // once: it may have gone again
+				page = { at, w->to_cpu(at) };
+				return done;
+			}
 			if (done.is(err::nomem) || done.is(err::room) || done.is(err::intr))
 				return done;
 		}
 	}
 	return {};
+}
+
+// The same, with the waits. No userfaultfd's manager is waited for: what needs that is left out.
+status fill_and_wait(prefetching &p, va_span part)
+{
+	waiting page;
+	u64 at = part.start;
+
+	for (;;) { // each turn goes past a page
+		status done = with_room(p.vm.dma, [&] { return fill(p, at, part.end, page); });
+		if (!done.is(err::wait))
+			return done;
+		done = status::from(port_wait(p.vm.domain(), page.cpu, p.access != SVM_READ, false));
+		if (done.is(err::nomem) || done.is(err::intr))
+			return done;
+		at = done.ok() ? page.va : page.va + PORT_PAGE_SIZE;
+	}
 }
 
 void count(prefetching &p, va_span part)
@@ -111,16 +143,11 @@ void work(void *arg)
 	for (;;) {
 		if (port_killed()) // only the thread that asked can be; it looks also when the others left it nothing
 			p.stop(static_cast<int>(err::intr));
-		va_span part{};
-		status done = with_room(p.vm.dma, [&p, &part] {
-			reader section(p.vm.domain()); // one for each table, so that an unbind gets its turn
-			if (part.empty())
-				part = take(p);
-			return part.empty() ? status() : fill(p, part);
-		});
+		va_span part = take(p);
 
 		if (part.empty())
 			return;
+		status done = fill_and_wait(p, part);
 		count(p, part);
 		if (!done.ok())
 			p.stop(done.error());
@@ -154,6 +181,9 @@ extern "C" int svm_prefetch(svm_vm *vm, u64 start, u64 end, svm_access access, u
 	*pages = 0;
 	if (span.empty() || !span.page_aligned() || !svm::inside_windows(*vm, span))
 		return static_cast<int>(svm::err::inval);
+	svm::session process(vm->domain());
+	if (!process.held().ok())
+		return process.held().error();
 	u64 tables = (span.widened(vm->format->info.table_lg2).size()) >> vm->format->info.table_lg2;
 	port_parallel(vm->domain(), tables < svm::threads ? static_cast<u32>(tables) : svm::threads, svm::work, &p);
 	*pages = p.pages.load_relaxed();

@@ -8,7 +8,7 @@ namespace svm {
 
 namespace {
 
-constexpr unsigned max_turns = 32;
+constexpr unsigned max_turns = 256, eager_turns = 4;
 constexpr u32 young_age = 16, youngest_age = 1;
 constexpr u64 max_batch = 1024;
 
@@ -182,8 +182,8 @@ status make_room(device *dma, unsigned turn)
 			if (!all.in_use)
 				return err::nomem;
 			port_each_domain(dma, grow_older, nullptr); // all are too young: not the next time
-			port_relax();
-			return {};
+			if (turn < eager_turns)
+				return {};
 		}
 	}
 	port_wait_frees(seen);

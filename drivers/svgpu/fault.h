@@ -1,47 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Faults on their way from the ring (fault_queue.c) to svmirror and back to the
- * device (fault.c).
+ * Faults on their way from the ring (fault_ring.c) by their vm's groups (fault_queue.c)
+ * to svmirror and back to the device (fault.c).
  */
 #ifndef SVGPU_FAULT_H
 #define SVGPU_FAULT_H
 
 #include "svgpu.h"
 
-/* One entry of the fault ring, until it is answered. Holds a use and a reference of @vm. */
-struct svgpu_fault_rec {
-	struct list_head link;
-	struct svgpu_vm *vm;
-	struct svgpu_fault_group *spare; /* until it is in a group */
-	u32 queue_id;		/* handle, for the log */
-	bool injected;		/* by debugfs: the device does not wait for an answer */
-	struct svgpu_fault entry;
-};
-
 /*
- * The faults of one table: served one after the other, beside those of other tables.
- * @serving, @since (jiffies), @passed: under the fault lock, see pass_overdue().
+ * A worker and the faults that it serves: those of one table, one after the other, beside
+ * those of other tables. All but @work and @session under the vm's fault lock.
  */
 struct svgpu_fault_group {
-	struct list_head link;
-	struct list_head recs;	/* under the fault lock */
-	struct svgpu_device *dev;
-	u32 context;
+	struct list_head link;	/* in the vm's idle or busy groups */
+	struct list_head recs;	/* wait for the worker */
+	struct list_head same;	/* ask the same, and are being served */
+	struct svgpu_vm *vm;
 	u64 table;		/* number of the table in the context */
-	bool serving;		/* its worker is at a fault, */
-	unsigned long since;	/* and has been since then */
+	unsigned long since;	/* when the worker took @same, in jiffies */
 	bool passed;		/* what comes for its table goes to another group */
+	bool in_session;	/* @session may be cancelled */
+	bool cancelled;		/* it was */
+	struct svm_session session;
 	struct work_struct work;
 };
 
 /* fault_queue.c */
-bool svgpu_fault_next(struct svgpu_fault_group *group, struct list_head *same);
-void svgpu_fault_done(struct svgpu_device *dev, struct svgpu_fault_rec *rec);
+void svgpu_fault_enqueue(struct svgpu_fault_rec *rec);
+bool svgpu_fault_next(struct svgpu_fault_group *group);
+void svgpu_fault_in_session(struct svgpu_fault_group *group, bool in);
+bool svgpu_fault_all_cancelled(const struct svgpu_fault_group *group);
+struct svgpu_fault_rec *svgpu_fault_finish(struct svgpu_fault_group *group);
+bool svgpu_fault_claim(struct svgpu_fault_rec *rec, struct svgpu_vm *vm);
+void svgpu_fault_release(struct svgpu_fault_rec *rec);
 
 /* fault.c */
-void svgpu_fault_take(struct svgpu_device *dev, struct svgpu_fault_rec *rec);
+void svgpu_fault_take(struct svgpu_device *dev, const struct svgpu_fault *entry,
+		      struct svgpu_fault_rec *injected);
 void svgpu_fault_work(struct work_struct *work);
-void svgpu_fault_enqueue(struct svgpu_device *dev,
-			 struct svgpu_fault_rec *rec);
 
 #endif

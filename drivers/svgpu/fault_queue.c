@@ -1,250 +1,181 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fault ring and the groups that its entries are sorted into.
+ * A vm's faults, sorted into groups.
  *
- * A group is the faults of one table of one context. It exists from the first
- * such fault until its worker finds it empty; groups are worked on in parallel.
- * Where one fault takes long, those behind it go on in a group of their own.
- * Records and groups come from pools made at probe: taking in a fault allocates
- * nothing. A record brings the group along that it may need; when either runs
- * out, the ring waits until one comes back.
+ * A group is the faults of one table and the worker that serves them. It is busy from
+ * the first such fault until its worker finds it empty; groups are worked on in
+ * parallel. Where one fault takes long, those behind it go on in a group of their own.
  *
- * drain lock (mutex): the ring. fault lock (spin): lists. Both are described in svgpu.h.
+ * Nothing here is shared between vms, and nothing runs out:
+ *
+ * - A queue has one job on the device at a time, and a job stalls on one fault at a
+ *   time. So a fault's record is part of its queue, and taking it in allocates nothing.
+ * - A vm has a group for each of its queues, made with it, and a workqueue that runs all
+ *   of them at a time. So also where each fault but one waits for a process, that one is
+ *   served: that process may itself be waiting for it.
+ *
+ * When a queue ends, nobody wants its fault's answer. svgpu_fault_cancel() ends the wait of
+ * the worker, which then lets go of vm and queue.
+ *
+ * fault lock (spin), one per vm: all of struct svgpu_vm_faults.
  */
 #include <linux/slab.h>
 
 #include "fault.h"
 
-#define FAULT_RECORDS	256
 #define PATIENCE	msecs_to_jiffies(50)	/* of faults behind another one of their table */
 
 static void pass_overdue(struct work_struct *work);
 
-static void drain_again(struct work_struct *work)
+/**
+ * svgpu_vm_faults_init() - a new vm's share; it has no group yet
+ * @vm: the vm, which has its context
+ *
+ * Context: process; sleeps.
+ * Return: 0 or -ENOMEM. svgpu_vm_faults_fini() must follow in both cases.
+ */
+int svgpu_vm_faults_init(struct svgpu_vm *vm)
 {
-	struct svgpu_device *dev =
-		container_of(work, struct svgpu_device, faults.drain_work);
+	struct svgpu_vm_faults *f = &vm->faults;
 
-	svgpu_faults_drain(dev);
-}
-
-/* Return: 0 or -ENOMEM. svgpu_faults_fini() must follow in both cases. */
-int svgpu_faults_init(struct svgpu_device *dev)
-{
-	struct svgpu_faults *f = &dev->faults;
-	struct svgpu_fault_group *group;
-	struct svgpu_fault_rec *rec;
-	int i;
-
-	mutex_init(&f->drain_lock);
-	mutex_init(&f->reply_lock);
 	spin_lock_init(&f->lock);
 	INIT_LIST_HEAD(&f->idle);
-	INIT_LIST_HEAD(&f->idle_groups);
-	INIT_LIST_HEAD(&f->groups);
-	INIT_WORK(&f->drain_work, drain_again);
+	INIT_LIST_HEAD(&f->busy);
+	INIT_LIST_HEAD(&f->waiting);
 	INIT_DELAYED_WORK(&f->overdue, pass_overdue);
-	svgpu_ring_init(&f->ring, dev->bar, SVGPU_FAULT_RING,
-			SVGPU_FAULT_ENTRIES, sizeof(struct svgpu_fault));
-	svgpu_ring_init(&f->reply, dev->bar, SVGPU_REPLY_RING,
-			SVGPU_REPLY_ENTRIES, sizeof(struct svgpu_reply));
-
-	f->records = kvcalloc(FAULT_RECORDS, sizeof(*rec), GFP_KERNEL);
-	f->group_pool = kvcalloc(FAULT_RECORDS, sizeof(*group), GFP_KERNEL);
-	if (!f->records || !f->group_pool)
-		return -ENOMEM;
-	rec = f->records;
-	group = f->group_pool;
-	for (i = 0; i < FAULT_RECORDS; i++, rec++, group++) {
-		list_add(&rec->link, &f->idle);
-		INIT_LIST_HEAD(&group->recs);
-		INIT_WORK(&group->work, svgpu_fault_work);
-		group->dev = dev;
-		list_add(&group->link, &f->idle_groups);
-	}
-	return 0;
-}
-
-/* The device has an error, which stays: nobody is looked after any more. */
-void svgpu_faults_stop(struct svgpu_device *dev)
-{
-	/* Whoever did not see the error in look_after() has armed the work before this. */
-	spin_lock(&dev->faults.lock);
-	spin_unlock(&dev->faults.lock);
-	cancel_delayed_work_sync(&dev->faults.overdue);
-}
-
-/* The workqueues are gone. */
-void svgpu_faults_fini(struct svgpu_device *dev)
-{
-	struct svgpu_faults *f = &dev->faults;
-
-	kvfree(f->records);
-	kvfree(f->group_pool);
-	mutex_destroy(&f->drain_lock);
-	mutex_destroy(&f->reply_lock);
-}
-
-/* An idle group, on no list; or NULL. Under the fault lock. */
-static struct svgpu_fault_group *group_get(struct svgpu_faults *f)
-{
-	struct svgpu_fault_group *group =
-		list_first_entry_or_null(&f->idle_groups,
-					 struct svgpu_fault_group, link);
-
-	if (group)
-		list_del(&group->link);
-	return group;
-}
-
-/* A record or a group has become idle. Under the fault lock. */
-static void feed(struct svgpu_device *dev)
-{
-	if (dev->faults.starved)
-		queue_work(dev->wq, &dev->faults.drain_work);
-	dev->faults.starved = false;
-}
-
-static void group_put(struct svgpu_fault_group *group)
-{
-	list_add(&group->link, &group->dev->faults.idle_groups);
-	feed(group->dev);
-}
-
-/* An idle record with its group, or NULL; then the ring is drained again when there are both. */
-static struct svgpu_fault_rec *rec_get(struct svgpu_device *dev)
-{
-	struct svgpu_faults *f = &dev->faults;
-	struct svgpu_fault_rec *rec;
-
-	spin_lock(&f->lock);
-	rec = list_first_entry_or_null(&f->idle, struct svgpu_fault_rec, link);
-	if (rec && !list_empty(&f->idle_groups)) {
-		list_del(&rec->link);
-		rec->spare = group_get(f);
-	} else {
-		rec = NULL;
-		f->starved = true;
-	}
-	spin_unlock(&f->lock);
-	if (!rec)
-		return NULL;
-	rec->vm = NULL;
-	rec->queue_id = 0;
-	rec->injected = false;
-	atomic_inc(&dev->fault_total);
-	return rec;
-}
-
-/* The record has been answered. */
-void svgpu_fault_done(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
-{
-	struct svgpu_faults *f = &dev->faults;
-	struct svgpu_vm *vm = rec->vm;
-
-	atomic_dec(&dev->fault_total);
-	spin_lock(&f->lock);
-	list_add(&rec->link, &f->idle);
-	if (rec->spare)
-		group_put(rec->spare);
-	feed(dev);
-	spin_unlock(&f->lock);
-	if (vm) {
-		svgpu_vm_unuse(vm);
-		svgpu_vm_put(vm);
-	}
+	f->wq = alloc_workqueue("svgpu-fault/%u", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE,
+				vm->context);
+	return f->wq ? 0 : -ENOMEM;
 }
 
 /**
- * svgpu_faults_drain() - take in all that the device has reported
- * @dev: the device
+ * svgpu_vm_faults_fini() - end of it
+ * @vm: the vm; no fault of it is left but its worker's last steps
  *
- * On return each entry that was in the ring has been answered or is in a group,
- * unless the pool was empty. A ring that fills as fast as it is emptied is left to a worker.
  * Context: process; sleeps.
  */
-void svgpu_faults_drain(struct svgpu_device *dev)
+void svgpu_vm_faults_fini(struct svgpu_vm *vm)
 {
-	struct svgpu_faults *f = &dev->faults;
-	struct svgpu_fault_rec *rec;
-	int got = 1, budget = SVGPU_FAULT_ENTRIES;
+	struct svgpu_vm_faults *f = &vm->faults;
+	struct svgpu_fault_group *group, *next;
 
-	mutex_lock(&f->drain_lock);
-	while (got > 0 && budget-- && !svgpu_error(dev)) {
-		rec = rec_get(dev);
-		if (!rec)
-			break;
-		got = svgpu_ring_pop(&f->ring, &rec->entry);
-		if (got > 0)
-			svgpu_fault_take(dev, rec);
-		else
-			svgpu_fault_done(dev, rec);
-	}
-	mutex_unlock(&f->drain_lock);
-	if (got < 0)
-		svgpu_device_wedge(dev, "impossible index of the fault ring");
-	else if (budget < 0)
-		queue_work(dev->wq, &f->drain_work);
+	cancel_delayed_work_sync(&f->overdue);
+	if (f->wq)
+		destroy_workqueue(f->wq);
+	WARN_ON_ONCE(!list_empty(&f->busy) || !list_empty(&f->waiting));
+	list_for_each_entry_safe(group, next, &f->idle, link)
+		kfree(group);
 }
 
 /**
- * svgpu_fault_inject() - as if the device had reported @entry
- * @dev: the device
- * @entry: anything
+ * svgpu_vm_faults_grow() - another queue: its fault gets a worker
+ * @vm: its vm
  *
- * The device gets no answer to it.
- * Return: 0, -EBUSY (too many under way), -EIO, -ENODEV.
+ * Context: process; sleeps.
+ * Return: 0, and svgpu_vm_faults_shrink() is to follow; or -ENOMEM.
  */
-int svgpu_fault_inject(struct svgpu_device *dev,
-		       const struct svgpu_fault *entry)
+int svgpu_vm_faults_grow(struct svgpu_vm *vm)
 {
-	struct svgpu_fault_rec *rec;
+	struct svgpu_vm_faults *f = &vm->faults;
+	struct svgpu_fault_group *group;
 
-	if (svgpu_error(dev))
-		return svgpu_error(dev);
-	rec = rec_get(dev);
-	if (!rec)
-		return -EBUSY;
-	rec->entry = *entry;
-	rec->injected = true;
-	atomic64_inc(&dev->faults.stats.injected);
-	svgpu_fault_take(dev, rec);
+	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
+	if (!group)
+		return -ENOMEM;
+	group->vm = vm;
+	INIT_LIST_HEAD(&group->recs);
+	INIT_LIST_HEAD(&group->same);
+	INIT_WORK(&group->work, svgpu_fault_work);
+	spin_lock(&f->lock);
+	if (f->groups < ++f->queues) {
+		f->groups++;
+		list_add(&group->link, &f->idle);
+		group = NULL;
+	}
+	spin_unlock(&f->lock);
+	/* There is one that an ended queue left. */
+	kfree(group);
 	return 0;
 }
 
-static struct svgpu_fault_group *find_group(struct svgpu_faults *f,
-					    u32 context, u64 table)
+/* A queue has gone, and its fault has been let go of: the next one inherits its group. */
+void svgpu_vm_faults_shrink(struct svgpu_vm *vm)
+{
+	spin_lock(&vm->faults.lock);
+	vm->faults.queues--;
+	spin_unlock(&vm->faults.lock);
+}
+
+static u64 table_of(const struct svgpu_vm *vm,
+		    const struct svgpu_fault_rec *rec)
+{
+	return rec->entry.va >> vm->dev->table_lg2;
+}
+
+/* A busy group that takes what comes for the table. Under the fault lock. */
+static struct svgpu_fault_group *find_group(struct svgpu_vm_faults *f, u64 table)
 {
 	struct svgpu_fault_group *group;
 
-	/* As many as faults under way: of engines, few, and of those that nobody answers. */
-	list_for_each_entry(group, &f->groups, link) {
-		if (group->context == context && group->table == table &&
-		    !group->passed)
+	/* No more than the vm has queues. */
+	list_for_each_entry(group, &f->busy, link) {
+		if (group->table == table && !group->passed)
 			return group;
 	}
 	return NULL;
 }
 
-/* A worker for @table's faults, which are yet to be put in. Under the fault lock. */
-static void group_start(struct svgpu_fault_group *group, u32 context, u64 table)
+/*
+ * An idle group is set to the faults of @table, which are yet to be put in; or NULL. Its worker
+ * uses the vm until it has ended its session. Under the fault lock.
+ */
+static struct svgpu_fault_group *start_group(struct svgpu_vm *vm, u64 table)
 {
-	struct svgpu_faults *f = &group->dev->faults;
+	struct svgpu_vm_faults *f = &vm->faults;
+	struct svgpu_fault_group *group =
+		list_first_entry_or_null(&f->idle, struct svgpu_fault_group, link);
 
-	group->context = context;
+	/* The fault that is about to be put in holds a use, so this is never the first. */
+	if (!group || !svgpu_vm_use(vm))
+		return NULL;
+	kref_get(&vm->ref);
 	group->table = table;
-	group->serving = false;
 	group->passed = false;
-	list_add_tail(&group->link, &f->groups);
-	queue_work(group->dev->fault_wq, &group->work);
-	atomic64_inc(&f->stats.groups);
+	list_move_tail(&group->link, &f->busy);
+	queue_work(f->wq, &group->work);
+	atomic64_inc(&vm->dev->faults.stats.groups);
+	return group;
 }
 
 /* Some fault waits behind another: not for long. Under the fault lock. */
-static void look_after(struct svgpu_device *dev)
+static void look_after(struct svgpu_vm *vm)
 {
-	if (!svgpu_error(dev))
-		queue_delayed_work(dev->wq, &dev->faults.overdue, PATIENCE);
+	queue_delayed_work(vm->dev->wq, &vm->faults.overdue, PATIENCE);
+}
+
+/* Puts a record into a group, or where it waits for one. Under the fault lock. */
+static void put_in(struct svgpu_vm *vm, struct svgpu_fault_rec *rec)
+{
+	struct svgpu_vm_faults *f = &vm->faults;
+	struct svgpu_fault_group *group = find_group(f, table_of(vm, rec));
+
+	if (group)
+		look_after(vm);
+	else
+		group = start_group(vm, table_of(vm, rec));
+	list_move_tail(&rec->link, group ? &group->recs : &f->waiting);
+}
+
+/* A worker has found its group empty. Those that had none go on. Under the fault lock. */
+static void end_group(struct svgpu_vm *vm, struct svgpu_fault_group *group)
+{
+	struct svgpu_vm_faults *f = &vm->faults;
+	struct svgpu_fault_rec *rec;
+
+	list_move(&group->link, &f->idle);
+	rec = list_first_entry_or_null(&f->waiting, struct svgpu_fault_rec, link);
+	if (rec)
+		put_in(vm, rec);
 }
 
 /*
@@ -254,84 +185,181 @@ static void look_after(struct svgpu_device *dev)
  */
 static void pass_overdue(struct work_struct *work)
 {
-	struct svgpu_device *dev = container_of(to_delayed_work(work),
-						struct svgpu_device,
-						faults.overdue);
-	struct svgpu_faults *f = &dev->faults;
+	struct svgpu_vm_faults *f = container_of(to_delayed_work(work),
+						 struct svgpu_vm_faults, overdue);
+	struct svgpu_vm *vm = container_of(f, struct svgpu_vm, faults);
 	struct svgpu_fault_group *group, *next;
 
 	spin_lock(&f->lock);
 	/* What is started in here comes last and has faults that wait. */
-	list_for_each_entry(group, &f->groups, link) {
+	list_for_each_entry(group, &f->busy, link) {
 		if (list_empty(&group->recs))
 			continue;
-		look_after(dev);
-		if (!group->serving ||
+		look_after(vm);
+		if (list_empty(&group->same) ||
 		    time_before(jiffies, group->since + PATIENCE))
 			continue;
-		next = group_get(f);
+		next = start_group(vm, group->table);
 		if (!next)
 			break;
 		group->passed = true;
-		group_start(next, group->context, group->table);
 		list_splice_tail_init(&group->recs, &next->recs);
 	}
 	spin_unlock(&f->lock);
 }
 
-/* Puts a checked record into the group of its table, which is made and started if need be. */
-void svgpu_fault_enqueue(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
+/*
+ * Takes a record for a fault of @vm, whose use and reference become the record's. False: it
+ * is taken, so its queue's job stalls on another fault already.
+ */
+bool svgpu_fault_claim(struct svgpu_fault_rec *rec, struct svgpu_vm *vm)
 {
-	struct svgpu_faults *f = &dev->faults;
-	u64 table = rec->entry.va >> dev->table_lg2;
-	struct svgpu_fault_group *group;
+	bool idle;
 
-	spin_lock(&f->lock);
-	group = find_group(f, rec->entry.context, table);
-	if (group) {
-		group_put(rec->spare);
-		look_after(dev);
-	} else {
-		group = rec->spare;
-		group_start(group, rec->entry.context, table);
+	spin_lock(&vm->faults.lock);
+	idle = !rec->vm;
+	if (idle) {
+		rec->vm = vm;
+		rec->cancelled = false;
+		INIT_LIST_HEAD(&rec->link);
 	}
-	rec->spare = NULL;
-	list_add_tail(&rec->link, &group->recs);
-	spin_unlock(&f->lock);
+	spin_unlock(&vm->faults.lock);
+	return idle;
+}
+
+/* The record is its queue's again. The caller drops what it held. */
+void svgpu_fault_release(struct svgpu_fault_rec *rec)
+{
+	struct svgpu_vm *vm = rec->vm;
+
+	spin_lock(&vm->faults.lock);
+	rec->vm = NULL;
+	spin_unlock(&vm->faults.lock);
+}
+
+/* Hands a claimed record to the vm's workers. */
+void svgpu_fault_enqueue(struct svgpu_fault_rec *rec)
+{
+	struct svgpu_vm *vm = rec->vm;
+
+	spin_lock(&vm->faults.lock);
+	put_in(vm, rec);
+	spin_unlock(&vm->faults.lock);
 }
 
 /*
- * For the worker: in @same the group's next fault and those that ask the same of the
- * same page. What asks less of it is a fault of its own: where a write fails or waits,
+ * For the worker: group->same gets the group's next fault and those that ask the same of
+ * the same page. What asks less of it is a fault of its own: where a write fails or waits,
  * a read may not. False: the group is empty and no more the worker's.
  */
-bool svgpu_fault_next(struct svgpu_fault_group *group, struct list_head *same)
+bool svgpu_fault_next(struct svgpu_fault_group *group)
 {
-	struct svgpu_faults *f = &group->dev->faults;
+	struct svgpu_vm *vm = group->vm;
 	struct svgpu_fault_rec *rec, *other, *next;
 
-	spin_lock(&f->lock);
+	spin_lock(&vm->faults.lock);
 	rec = list_first_entry_or_null(&group->recs, struct svgpu_fault_rec,
 				       link);
 	if (!rec) {
-		list_del(&group->link);
-		group_put(group);
-		spin_unlock(&f->lock);
+		end_group(vm, group);
+		spin_unlock(&vm->faults.lock);
 		return false;
 	}
-	list_move(&rec->link, same);
+	list_move(&rec->link, &group->same);
 	list_for_each_entry_safe(other, next, &group->recs, link) {
 		if (other->entry.va >> PAGE_SHIFT ==
 			    rec->entry.va >> PAGE_SHIFT &&
 		    other->entry.access == rec->entry.access) {
-			list_move_tail(&other->link, same);
-			atomic64_inc(&f->stats.duplicates);
+			list_move_tail(&other->link, &group->same);
+			atomic64_inc(&vm->dev->faults.stats.duplicates);
 		}
 	}
-	group->serving = true;
 	group->since = jiffies;
 	if (!list_empty(&group->recs))
-		look_after(group->dev);
-	spin_unlock(&f->lock);
+		look_after(vm);
+	spin_unlock(&vm->faults.lock);
 	return true;
+}
+
+/* For the worker: takes the next that is to be answered out of group->same; NULL: there is none. */
+struct svgpu_fault_rec *svgpu_fault_finish(struct svgpu_fault_group *group)
+{
+	struct svgpu_fault_rec *rec;
+
+	spin_lock(&group->vm->faults.lock);
+	rec = list_first_entry_or_null(&group->same, struct svgpu_fault_rec,
+				       link);
+	if (rec)
+		list_del_init(&rec->link);
+	spin_unlock(&group->vm->faults.lock);
+	return rec;
+}
+
+/* For the worker: its session has begun, or is about to end. */
+void svgpu_fault_in_session(struct svgpu_fault_group *group, bool in)
+{
+	spin_lock(&group->vm->faults.lock);
+	group->in_session = in;
+	group->cancelled = false;
+	spin_unlock(&group->vm->faults.lock);
+}
+
+/* Does nobody want what the group is serving? Under the fault lock, or for the group's worker. */
+bool svgpu_fault_all_cancelled(const struct svgpu_fault_group *group)
+{
+	const struct svgpu_fault_rec *rec;
+
+	list_for_each_entry(rec, &group->same, link) {
+		if (!READ_ONCE(rec->cancelled))
+			return false;
+	}
+	return !list_empty(&group->same);
+}
+
+/* Nobody wants what the group is serving. Under the fault lock. */
+static void cancel_group(struct svgpu_fault_group *group)
+{
+	group->cancelled = true;
+	if (group->in_session)
+		svm_session_cancel(&group->session);
+}
+
+/**
+ * svgpu_fault_cancel() - nobody waits for the answer to a queue's fault any more
+ * @queue: its job has ended
+ *
+ * The fault's worker is not waited for: it lets go of queue and vm when it has seen this.
+ * Context: process; never sleeps.
+ */
+void svgpu_fault_cancel(struct svgpu_queue *queue)
+{
+	struct svgpu_vm_faults *f = &queue->vm->faults;
+	struct svgpu_fault_group *group;
+
+	spin_lock(&f->lock);
+	if (queue->fault.vm && !queue->fault.cancelled) {
+		/* The worker looks without the lock; nothing but its haste depends on it. */
+		WRITE_ONCE(queue->fault.cancelled, true);
+		list_for_each_entry(group, &f->busy, link) {
+			if (!group->cancelled && svgpu_fault_all_cancelled(group))
+				cancel_group(group);
+		}
+	}
+	spin_unlock(&f->lock);
+}
+
+/**
+ * svgpu_vm_faults_cancel() - the same for all faults of a vm
+ * @vm: it is marked stopped
+ *
+ * Context: process; never sleeps.
+ */
+void svgpu_vm_faults_cancel(struct svgpu_vm *vm)
+{
+	struct svgpu_fault_group *group;
+
+	spin_lock(&vm->faults.lock);
+	list_for_each_entry(group, &vm->faults.busy, link)
+		cancel_group(group);
+	spin_unlock(&vm->faults.lock);
 }

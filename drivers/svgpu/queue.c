@@ -19,6 +19,7 @@ static void queue_free(struct kref *ref)
 
 	list_for_each_entry_safe(kept, next, &queue->kept, link)
 		kfree(kept);
+	svgpu_vm_faults_shrink(queue->vm);
 	svgpu_vm_put(queue->vm);
 	kfree(queue);
 }
@@ -33,8 +34,10 @@ static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
 	struct svgpu_queue *queue =
 		kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
 
-	if (!queue)
+	if (!queue || svgpu_vm_faults_grow(vm)) {
+		kfree(queue);
 		return NULL;
+	}
 	kref_init(&queue->ref);
 	queue->dev = vm->dev;
 	queue->vm = vm;
@@ -175,6 +178,7 @@ void svgpu_queue_stop(struct svgpu_queue *queue, int error)
 	/* What it reported before the acknowledge is in the rings. */
 	svgpu_jobs_drain(dev);
 	svgpu_faults_drain(dev);
+	svgpu_fault_cancel(queue);
 	queue_end_tasks(queue, svgpu_error(dev) ?: error);
 	wait_event(queue->idle, !atomic_read(&queue->jobs));
 	xa_lock(&dev->queues);
@@ -205,6 +209,7 @@ static void each_queue(struct svgpu_device *dev, int error,
 static void queue_fail(struct svgpu_queue *queue, int error)
 {
 	queue_close(queue, error);
+	svgpu_fault_cancel(queue);
 	queue_end_tasks(queue, error);
 }
 

@@ -13,7 +13,7 @@
  *                 reference that keeps what was found; that of the device's queues
  *                 also places on the device
  *   queue lock    (spin) a queue's jobs, results and error
- *   fault lock    (spin) groups and pools of faults
+ *   fault lock    (spin) a vm's faults and their groups; sessions are cancelled under it
  *   push locks    one producer for the job ring, one for the reply ring
  *   VRAM lock     the allocator; never held over an allocation that reclaims
  *   log lock      a vm's fault log; nothing is taken under it
@@ -75,18 +75,33 @@ struct svgpu_fault_stats {
 struct svgpu_faults {
 	struct mutex drain_lock; /* drain lock: the ring's consumer side */
 	struct svgpu_ring ring;
-	spinlock_t lock;	/* fault lock: the lists */
-	struct list_head idle;	/* records to take */
-	struct list_head idle_groups;
-	struct list_head groups; /* being worked on, or waiting for a worker */
-	bool starved;		/* no record or no group was idle: the ring waits */
 	struct work_struct drain_work;
-	struct delayed_work overdue;
 	struct mutex reply_lock; /* push lock */
 	struct svgpu_ring reply;
+	atomic_t injected;	/* under way */
 	struct svgpu_fault_stats stats;
-	void *records;		/* the pools */
-	void *group_pool;
+};
+
+/* One entry of the fault ring until it is answered: a queue's own, or an injected one. */
+struct svgpu_fault_rec {
+	struct list_head link;	/* a group's list, or the vm's @waiting */
+	struct svgpu_vm *vm;	/* used and referenced; NULL: idle. Under the vm's fault lock */
+	struct svgpu_queue *queue; /* a reference; NULL: injected */
+	u32 queue_id;		/* handle, for the log */
+	bool cancelled;		/* nobody wants the answer */
+	struct svgpu_fault entry;
+};
+
+/* See fault_queue.c. */
+struct svgpu_vm_faults {
+	spinlock_t lock;	/* fault lock: all below */
+	struct list_head idle;	/* groups */
+	struct list_head busy;	/* being worked on, or waiting for a worker */
+	struct list_head waiting; /* records that found no idle group */
+	u32 groups;		/* that there are */
+	u32 queues;		/* as many groups there must be */
+	struct delayed_work overdue;
+	struct workqueue_struct *wq;
 };
 
 struct svgpu_jobs {
@@ -126,7 +141,6 @@ struct svgpu_device {
 	struct xarray queues;
 
 	struct workqueue_struct *wq;	/* wedging, watchdog, queues, ends of vms */
-	struct workqueue_struct *fault_wq; /* one item a group of faults */
 	struct work_struct wedge_work;
 	struct delayed_work watchdog;
 	u64 beat;		/* the watchdog's */
@@ -181,6 +195,7 @@ struct svgpu_vm {
 	unsigned long stopped;	/* bit 0 */
 	struct work_struct end_work;
 	struct completion gone;
+	struct svgpu_vm_faults faults;
 	struct svgpu_faultlog log;
 };
 
@@ -204,6 +219,7 @@ struct svgpu_queue {
 	struct delayed_work work; /* starts jobs */
 	wait_queue_head_t idle;	/* no job is left */
 	atomic_t jobs;		/* waiting, running or ending */
+	struct svgpu_fault_rec fault; /* what its running job stalls on */
 	struct list_head placeless; /* in the device's list, and under its lock */
 
 	spinlock_t lock;	/* queue lock: all below */
@@ -260,9 +276,16 @@ u32 svgpu_faultlog_take(struct svgpu_faultlog *log,
 void svgpu_faultlog_put_back(struct svgpu_faultlog *log,
 			     const struct drm_svm_fault_record *in, u32 count);
 
-/* fault_queue.c, fault.c: fault.h has what they share */
-int svgpu_faults_init(struct svgpu_device *dev);
-void svgpu_faults_stop(struct svgpu_device *dev);
+/* fault_queue.c; fault.h has what it shares with fault.c and fault_ring.c */
+int svgpu_vm_faults_init(struct svgpu_vm *vm);
+void svgpu_vm_faults_fini(struct svgpu_vm *vm);
+int svgpu_vm_faults_grow(struct svgpu_vm *vm);
+void svgpu_vm_faults_shrink(struct svgpu_vm *vm);
+void svgpu_vm_faults_cancel(struct svgpu_vm *vm);
+void svgpu_fault_cancel(struct svgpu_queue *queue);
+
+/* fault_ring.c */
+void svgpu_faults_init(struct svgpu_device *dev);
 void svgpu_faults_fini(struct svgpu_device *dev);
 void svgpu_faults_drain(struct svgpu_device *dev);
 int svgpu_fault_inject(struct svgpu_device *dev,

@@ -125,26 +125,16 @@ static void unmap_bars(struct svgpu_device *dev)
 /* Software state; svgpu_teardown() undoes it, also after a failure. */
 static int svgpu_setup(struct svgpu_device *dev)
 {
-	int ret;
-
 	svgpu_sync_init(dev);
 	svgpu_jobs_init(dev);
 	svgpu_vram_init(dev);
-	ret = svgpu_faults_init(dev);
-	if (ret)
-		return ret;
+	svgpu_faults_init(dev);
 	dev->wq = alloc_workqueue("svgpu", WQ_UNBOUND, 0);
-	dev->fault_wq = alloc_workqueue("svgpu-fault", WQ_UNBOUND, 0);
-	return dev->wq && dev->fault_wq ? 0 : -ENOMEM;
+	return dev->wq ? 0 : -ENOMEM;
 }
 
 static void svgpu_teardown(struct svgpu_device *dev)
 {
-	/* Faults first: their workers put work on the other. */
-	if (dev->fault_wq) {
-		svgpu_faults_stop(dev);
-		destroy_workqueue(dev->fault_wq);
-	}
 	if (dev->wq)
 		destroy_workqueue(dev->wq);
 	svgpu_faults_fini(dev);

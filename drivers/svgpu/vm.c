@@ -9,8 +9,8 @@
  * last user (a fault being served, an ioctl) lets svmirror's vm be destroyed by
  * a worker, and only then the id is free for another.
  *
- * The worker matters: a fault may hang in memory that only userspace can supply
- * (userfaultfd), and close() must not wait for that for ever.
+ * The worker matters: a fault may be at something that cannot be cut short, and close()
+ * must not wait for that for ever.
  */
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -43,6 +43,7 @@ static void vm_end(struct work_struct *work)
 	struct svgpu_vm *vm = container_of(work, struct svgpu_vm, end_work);
 	struct svgpu_device *dev = vm->dev;
 
+	svgpu_vm_faults_fini(vm);
 	svm_vm_destroy(vm->svm);
 	xa_erase(&dev->contexts, vm->context);
 	/* The remover that waits for zero waits for this worker too, before it frees more. */
@@ -138,8 +139,10 @@ struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev, u32 interval_lg2,
 		ret = ret == -EBUSY ? -ENOSPC : ret;
 		goto put;
 	}
-	ret = vm_make_svm(vm, interval_lg2, granule_lg2);
+	ret = svgpu_vm_faults_init(vm) ?:
+	      vm_make_svm(vm, interval_lg2, granule_lg2);
 	if (ret) {
+		svgpu_vm_faults_fini(vm);
 		xa_erase(&dev->contexts, vm->context);
 		goto put;
 	}
@@ -183,6 +186,7 @@ void svgpu_vm_stop(struct svgpu_vm *vm)
 	 * now is told by its cookie, which is no job of that owner's.
 	 */
 	svgpu_faults_drain(vm->dev);
+	svgpu_vm_faults_cancel(vm);
 	svgpu_vm_unuse(vm);
 }
 

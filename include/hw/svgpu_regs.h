@@ -26,6 +26,15 @@
  * device that starts (or starts again) adds one to GENERATION and writes
  * EPOCH_ACK = 0: work of an older generation is lost.
  *
+ * Engines: a job runs while it has one of SVGPU_REG_ENGINES engines. It gives the
+ * engine up while it stalls on a fault, so any number of stalled jobs keep no other
+ * from running; and once it has had the engine for a slice (a few ms) and another
+ * queue waits. Engines go to contexts in turn, and to the queues of a context in
+ * turn, so a context with many queues gets no more of them than one with a single
+ * queue does, and every queue gets on beside jobs that never end. A queue has at
+ * most one job that has begun, and so at most one fault: the rings have room for a
+ * job, a fault and a reply of every queue.
+ *
  * The bus: an epoch asks the device, and a device may lie. What it cannot get
  * around is its bus interface, which does what a bridge does for a function whose
  * bus mastering is off. ivshmem does not show it the bit in the PCI command
@@ -65,7 +74,7 @@
 /* Registers: offsets in BAR2. D: written by the device, H: by the host driver. */
 #define SVGPU_REG_MAGIC		0x000	/* D u64, written last when the device is up */
 #define SVGPU_REG_VERSION	0x008	/* D u32 */
-#define SVGPU_REG_ENGINES	0x00c	/* D u32: jobs that run at the same time */
+#define SVGPU_REG_ENGINES	0x00c	/* D u32: jobs that run at the same time; more take turns */
 #define SVGPU_REG_CONTEXTS	0x010	/* D u32: context ids are 0 .. n-1 */
 #define SVGPU_REG_QUEUES	0x014	/* D u32: queue ids are 0 .. n-1 */
 #define SVGPU_REG_VRAM_SIZE	0x018	/* D u64: bytes from SVGPU_VRAM_OFFSET */
@@ -111,9 +120,10 @@
 /*
  * Sync operations are done in order, one after the other, and acknowledged by
  * SYNC_DONE = seq. When an INVALIDATE is acknowledged, no access that used a
- * dropped translation is still under way. CONTEXT_CLEAR and QUEUE_CLEAR end the
- * jobs of the context or queue, running or waiting, also one that stalls on a
- * fault (each is reported done with SVGPU_DONE_CANCELED before the acknowledge).
+ * dropped translation is still under way, and no job uses one later, be it one that
+ * has no engine just now. CONTEXT_CLEAR and QUEUE_CLEAR end the jobs of the context
+ * or queue, running or waiting, also one that stalls on a fault or waits for an
+ * engine (each is reported done with SVGPU_DONE_CANCELED before the acknowledge).
  * Jobs that were written before the CLEAR and still lie in the job ring are among
  * them. The device takes no job whose end might not find room in the done ring,
  * so the driver goes on emptying that one while it waits, and at no time gives the
@@ -211,8 +221,10 @@ enum svgpu_access {
 };
 
 /*
- * A fault: the engine that met it stalls until the reply with the same id. Two
- * engines may fault on the same page: two entries, two replies.
+ * A fault: the job that met it stalls until the reply with the same id, and another
+ * job may have its engine meanwhile. Two jobs may fault on the same page: two
+ * entries, two replies. A job that is ended while it stalls leaves its fault in the
+ * ring; a reply to it does nothing, and its id is given to no other fault soon.
  */
 struct svgpu_fault {
 	__u64 va;		/* the byte that the access began with */

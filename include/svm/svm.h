@@ -212,6 +212,52 @@ int svm_bind_all(struct svm_vm *vm);
 int svm_unbind(struct svm_vm *vm, u64 start, u64 end);
 
 /**
+ * struct svm_session - a kernel thread that works for the process of a vm
+ * @opaque: svmirror's
+ */
+struct svm_session {
+	void *opaque[72];
+};
+
+/**
+ * svm_session_begin() - this thread serves faults of @vm's process from now on
+ * @vm: the vm; lives until svm_session_end()
+ * @session: begun
+ *
+ * A fault of the device has to come out as the CPU's own would: with the process's page
+ * tables loaded, charged to its memory cgroup, on the nodes of its cpuset and by its NUMA
+ * policy (those of its main thread). svm_fault() and svm_prefetch() see to it by
+ * themselves. A worker that serves several faults in a row saves most of the cost by a
+ * session around them, and it can be told by svm_session_cancel() that nobody waits for its
+ * fault any more. Sessions do not nest; in a thread of the process itself one changes nothing.
+ *
+ * The process's memory stays as long as a session lasts. A wait in one (for a
+ * userfaultfd's manager, for a file's server) ends within about 0.1 s of the death of
+ * the process.
+ * Context: process; sleeps. A kernel thread, or a thread of the process.
+ * Return: 0; -EFAULT: the process's memory is gone; -EPERM: the thread is of another process.
+ */
+int svm_session_begin(struct svm_vm *vm, struct svm_session *session);
+
+/**
+ * svm_session_end() - the thread is its own again
+ * @session: begun by the same thread
+ *
+ * Context: process; never sleeps.
+ */
+void svm_session_end(struct svm_session *session);
+
+/**
+ * svm_session_cancel() - nobody waits for what the session's thread is serving
+ * @session: of another thread; begun, and not ended before this returns
+ *
+ * svm_fault() that is under way in the session, and each that follows in it, ends with -EINTR.
+ * Nothing happens where the session is that of a thread of the process.
+ * Context: any but interrupts; never sleeps.
+ */
+void svm_session_cancel(struct svm_session *session);
+
+/**
  * svm_fault() - serve a page fault of the device
  * @vm: the vm
  * @va: device address
@@ -221,13 +267,15 @@ int svm_unbind(struct svm_vm *vm, u64 start, u64 end);
  * May be called for any number of addresses at a time; faults in different tables do not
  * wait for each other, but for the first ones of an interval, which is made under the vm's
  * window lock. A fault that the table allows already takes no lock.
- * Context: process; sleeps; not under mmap_lock, which it takes for reading, and the first
+ * Context: process; a kernel thread, best in a session (svm_session_begin()), or a thread of
+ * the process; sleeps; not under mmap_lock, which it takes for reading, and the first
  * time in an mm for writing. Not in a section of dma-fence signalling.
  * Return: 0: the device may try again. -EFAULT: nothing there that can be read, or that a
- * device may reach, or core mm could not bring it (its lack of memory included). -EPERM: can
- * be read, but not written. -EAGAIN: the CPU's side kept moving; the device may try again.
- * -EIO: the device cannot address the page without bouncing, or is not cache-coherent.
- * -ENOMEM, also where the DMA API refuses the page. -EINTR: killed.
+ * device may reach, or core mm could not bring it. -EPERM: can be read, but not written; or
+ * the thread is of another process. -EAGAIN: the CPU's side kept moving; the device may try
+ * again. -EIO: the device cannot address the page without bouncing, or is not cache-coherent.
+ * -ENOMEM: there was no memory just now (the CPU's own fault would try again); also where the
+ * DMA API refuses the page. -EINTR: killed, or the session was cancelled.
  */
 int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access, struct svm_fault_info *info);
 

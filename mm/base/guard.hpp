@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Scopes that hold something: a table's lock, the window lock, a reader section. None is ever released by hand.
+// Scopes that hold something: a table's lock, the window lock, a reader section, a session. None is ever released by hand.
 // clang checks the annotations on the host (-Wthread-safety); elsewhere they are nothing.
 #pragma once
 
 #include "mm/port.h"
+#include "svm/svm.h"
 #include "mm/base/result.hpp"
 
 #ifdef __clang__
@@ -86,6 +87,24 @@ public:
 private:
 	port_domain *domain;
 	int cookie;
+};
+
+// This thread works for the process that the domain mirrors. Ask whether it began.
+class session {
+public:
+	explicit session(port_domain *d) : began(port_session_begin(d, &raw)) {}
+	~session()
+	{
+		if (began == 0)
+			port_session_end(&raw);
+	}
+	session(const session &) = delete;
+	session &operator=(const session &) = delete;
+	status held() const { return status::from(began); }
+
+private:
+	struct svm_session raw;
+	int began;
 };
 
 } // namespace svm

@@ -3,7 +3,7 @@
  * One pass of a fault: ask the CPU's side for pages, map them for DMA.
  *
  * In this order, the whole of it without any heap allocation of ours:
- * mmget, read_begin, mmap_lock, the faulting page, then either one block or
+ * read_begin, mmap_lock, the faulting page, then either one block or
  * (the wanted neighbours, a snapshot of the span), unlock, DMA.
  *
  * The sequence: read_begin and hmm look at ->mm and ->invalidate_seq of a
@@ -64,7 +64,7 @@ static int ask_all(struct pass *p)
 	return err ?: svm_snapshot(p);
 }
 
-/* Turns one of hmm's words into one of ours, mapped; 0: leave it out. */
+/* Turns hmm's word of a mappable page into one of ours, mapped for DMA; 0: leave it out. */
 static int map_page(struct port_domain *d, u64 *word)
 {
 	unsigned long pfn = *word;
@@ -72,7 +72,7 @@ static int map_page(struct port_domain *d, u64 *word)
 	u64 dma;
 
 	*word = 0;
-	if (!svm_satisfies(pfn, false) || !svm_is_host_memory(hmm_pfn_to_page(pfn)))
+	if (!pfn)
 		return 0;
 	err = svm_dma_map(d, hmm_pfn_to_page(pfn), PAGE_SHIFT, &dma);
 	if (!err)
@@ -123,9 +123,8 @@ static int run_pass(struct pass *p)
  * @d: domain
  * @f: what is wanted; and the answer
  *
- * Context: sleeps; takes mmap_lock for reading, killably, and holds it while hmm
- * faults pages in, which waits for storage and is not killable. A userfaultfd's
- * manager is not waited for: that is port_wait()'s. No lock held but a reader section.
+ * Context: in a session; sleeps; takes mmap_lock for reading, killably. Neither storage
+ * nor a process is waited for: that is port_wait()'s. No lock held but a reader section.
  * Return: 0; -EFAULT (nothing there, or no memory that a device may reach);
  * -EPERM (not for writing); -EBUSY (the CPU's side moved: again); -ENOMEM;
  * -EINTR (killed); -EIO (the device cannot address the page itself); -EINPROGRESS
@@ -137,11 +136,9 @@ int port_fault(struct port_domain *d, struct port_fault *f)
 	int err;
 
 	f->block = false;
-	if (!mmget_not_zero(d->mm))
+	if (WARN_ON_ONCE(current->mm != d->mm))
 		return -EFAULT;
 	err = run_pass(&p);
 	trace_svm_fault(d, f->cpu, f->write, f->block, f->seq, err);
-	/* The last reference would end the mm, and call our own notifier, right here. */
-	mmput_async(d->mm);
 	return err;
 }

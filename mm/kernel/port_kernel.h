@@ -11,6 +11,7 @@
 #include <linux/llist.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
@@ -34,6 +35,10 @@ struct page;
  * @free_work: hands @freed to svm_port_deferred()
  * @deferred: nodes between port_defer() and the end of svm_port_deferred()
  * @link: in the shrinker's list
+ * @session_lock: of @sessions; taken under nothing of svmirror's, and signals are sent under it
+ * @sessions: threads that work for the process, see port_session.c
+ * @waiting: of them, those that wait for another process
+ * @watch: looks whether the process lives, while any waits
  */
 struct port_domain {
 	void *owner;
@@ -47,6 +52,10 @@ struct port_domain {
 	struct work_struct free_work;
 	atomic_long_t deferred;
 	struct list_head link;
+	spinlock_t session_lock;
+	struct list_head sessions;
+	atomic_t waiting;
+	struct delayed_work watch;
 };
 
 /* What is alive in the whole module; debugfs svmirror/leaks. All zero when no vm is. */
@@ -63,8 +72,16 @@ extern struct svm_live svm_live;
 int svm_work_init(void);
 void svm_work_exit(void);
 void svm_work_insert(struct work_struct *work);
+void svm_work_later(struct delayed_work *work, unsigned int ms);
 void svm_free_work(struct work_struct *work);
 void svm_prime_lockdep(void);
+
+/* port_session.c */
+void svm_sessions_init(struct port_domain *d);
+void svm_sessions_exit(struct port_domain *d);
+void svm_wait_begin(struct port_domain *d);
+void svm_wait_end(struct port_domain *d);
+unsigned long svm_process_rlimit(struct mm_struct *mm, unsigned int which);
 
 /* port_shrink.c */
 int svm_shrinker_init(void);
@@ -72,8 +89,10 @@ void svm_shrinker_exit(void);
 void svm_shrinker_add(struct port_domain *d);
 void svm_shrinker_del(struct port_domain *d);
 
-/* port_ask.c */
+/* port_vma.c; under mmap_lock */
 bool svm_is_off_limits(const struct vm_area_struct *vma);
+int svm_vma_permits(const struct vm_area_struct *vma, bool write);
+bool svm_stack_reaches(const struct vm_area_struct *vma, u64 cpu);
 
 /* port_dma.c */
 struct iommu_domain *svm_dma_iommu(struct device *dev);

@@ -2,9 +2,9 @@
 /*
  * Memory, domains and the index.
  *
- * A domain holds the mm's struct (mmgrab) and never its contents: whoever needs
- * those takes mmget_not_zero() for as long as one call. An exiting process's memory
- * is kept by a call that is under way, and by nothing else of its mirror.
+ * A domain holds the mm's struct (mmgrab) and never its contents. A session holds
+ * those (port_session.c); nothing else of a mirror keeps the memory of a process
+ * that exits.
  */
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -72,6 +72,7 @@ struct port_domain *port_domain_create(void *owner, struct mm_struct *mm,
 	init_llist_head(&d->freed);
 	INIT_WORK(&d->free_work, svm_free_work);
 	INIT_LIST_HEAD(&d->link);
+	svm_sessions_init(d);
 	mmgrab(mm);
 	d->mm = mm;
 	atomic_long_inc(&svm_live.domains);
@@ -88,6 +89,7 @@ struct port_domain *port_domain_create(void *owner, struct mm_struct *mm,
 void port_domain_destroy(struct port_domain *d)
 {
 	svm_shrinker_del(d);
+	svm_sessions_exit(d);
 	/* A deferred node may defer another. */
 	do {
 		srcu_barrier(&d->srcu);

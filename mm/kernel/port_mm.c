@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Intervals: the mmu_interval_notifiers through which the CPU's side tells us;
- * and the question where it has memory at all.
+ * Intervals: the mmu_interval_notifiers through which the CPU's side tells us.
  *
  * The callback sets the interval's sequence and hands the span to the core as it
  * came: `end` may be ~0 and is never rounded. It serves callers that must not
@@ -88,8 +87,9 @@ static int interval_insert(struct port_interval *i, u64 start, u64 length)
  * @owner: comes back in svm_port_invalidate()
  * @out: the interval
  *
- * Context: sleeps; takes mmap_lock for writing and all rmap locks the first time in an mm.
- * Return: 0, -ENOMEM, -EINTR (killed), -EFAULT (the process's memory is gone).
+ * Context: in a session; sleeps; takes mmap_lock for writing and all rmap locks the first
+ * time in an mm.
+ * Return: 0, -ENOMEM, -EINTR (killed).
  */
 int port_interval_create(struct port_domain *d, u64 cpu_start, u64 cpu_end,
 			 void *owner, struct port_interval **out)
@@ -97,26 +97,21 @@ int port_interval_create(struct port_domain *d, u64 cpu_start, u64 cpu_end,
 	struct port_interval *i;
 	int err;
 
-	if (!mmget_not_zero(d->mm))
+	if (WARN_ON_ONCE(current->mm != d->mm))
 		return -EFAULT;
 	i = port_alloc(sizeof(*i));
-	if (!i) {
-		err = -ENOMEM;
-		goto out_put;
-	}
+	if (!i)
+		return -ENOMEM;
 	i->d = d;
 	i->owner = owner;
 	err = interval_insert(i, cpu_start, cpu_end - cpu_start);
 	if (err) {
 		port_free(i);
-		goto out_put;
+		return err;
 	}
 	atomic_long_inc(&svm_live.intervals);
 	*out = i;
-out_put:
-	/* Not mmput(): see port_fault(). */
-	mmput_async(d->mm);
-	return err;
+	return 0;
 }
 
 /**
@@ -144,46 +139,4 @@ u64 port_interval_seq(const struct port_interval *i)
 {
 	/* Pairs with the WRITE_ONCE in mmu_interval_set_seq(). */
 	return READ_ONCE(i->sub.invalidate_seq);
-}
-
-/* May any page of it come through port_fault()? Saves asking for each. */
-static bool may_mirror(const struct vm_area_struct *vma, bool write)
-{
-	unsigned long need = VM_READ | (write ? VM_WRITE : 0);
-
-	return (vma->vm_flags & need) == need &&
-	       !(vma->vm_flags & (VM_IO | VM_PFNMAP)) && !svm_is_off_limits(vma);
-}
-
-/**
- * port_next_mapping() - where the process has memory
- * @d: domain
- * @cpu: address to begin at
- * @write: mappings that allow writing; else those that allow reading
- * @start: out: of the first such mapping that ends above @cpu; may lie below @cpu
- * @end: out: its end
- *
- * Context: sleeps; takes mmap_lock for reading.
- * Return: false: there is none, or the thread was killed.
- */
-bool port_next_mapping(struct port_domain *d, u64 cpu, bool write, u64 *start,
-		       u64 *end)
-{
-	struct vm_area_struct *vma = NULL;
-
-	if (!mmget_not_zero(d->mm))
-		return false;
-	if (!mmap_read_lock_killable(d->mm)) {
-		/* Ends: each turn is one mapping higher. */
-		vma = find_vma(d->mm, cpu);
-		while (vma && !may_mirror(vma, write))
-			vma = find_vma(d->mm, vma->vm_end);
-		if (vma) {
-			*start = vma->vm_start;
-			*end = vma->vm_end;
-		}
-		mmap_read_unlock(d->mm);
-	}
-	mmput_async(d->mm); /* see port_fault() */
-	return vma;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* One pass of a fault, between port_fault.c (its course) and port_ask.c (the CPU's side). */
+/* One pass of a fault, between port_fault.c (its course), port_ask.c (the CPU's side) and port_bring.c (its faults). */
 #ifndef SVM_PORT_PASS_H
 #define SVM_PORT_PASS_H
 
@@ -21,6 +21,9 @@ int svm_ask_page(struct pass *p);
 int svm_ask_neighbours(struct pass *p);
 int svm_snapshot(struct pass *p);
 bool svm_satisfies(unsigned long pfn, bool write);
-bool svm_is_host_memory(const struct page *page);
+
+/* port_bring.c; under mmap_lock */
+bool svm_must_wait(struct vm_area_struct *vma, u64 cpu);
+int svm_bring(struct vm_area_struct *vma, u64 cpu, bool write);
 
 #endif

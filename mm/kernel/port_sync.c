@@ -15,6 +15,8 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include <svm/svm.h>
+
 #include "port_kernel.h"
 
 /*
@@ -54,6 +56,12 @@ void svm_work_insert(struct work_struct *work)
 {
 	queue_work(insert_wq, work);
 	flush_work(work);
+}
+
+/* Has a worker do what waits for nothing, after @ms; nothing where it is queued already. */
+void svm_work_later(struct delayed_work *work, unsigned int ms)
+{
+	queue_delayed_work(free_wq, work, msecs_to_jiffies(ms));
 }
 
 static struct lock_class_key svm_table_key;
@@ -266,6 +274,7 @@ void port_defer(struct port_domain *d, struct port_deferred *link, void *node)
 
 struct parallel_work {
 	struct work_struct work;
+	struct port_domain *d;
 	void (*fn)(void *arg);
 	void *arg;
 };
@@ -273,8 +282,13 @@ struct parallel_work {
 static void parallel_run(struct work_struct *work)
 {
 	struct parallel_work *w = container_of(work, typeof(*w), work);
+	struct svm_session session;
 
+	/* A process that is gone needs no helper. */
+	if (port_session_begin(w->d, &session))
+		return;
 	w->fn(w->arg);
+	port_session_end(&session);
 }
 
 /**
@@ -286,7 +300,7 @@ static void parallel_run(struct work_struct *work)
  *	for one that begins
  * @arg: for @fn
  *
- * Context: sleeps; holds no lock that @fn takes. Kills are seen by the calling
+ * Context: in a session, and so are all calls of @fn; sleeps; holds no lock that @fn takes. Kills are seen by the calling
  * thread only: @fn shares the news through @arg.
  */
 void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg),
@@ -303,6 +317,7 @@ void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg),
 		helpers = 0;
 	for (i = 0; i < helpers; i++) {
 		INIT_WORK(&works[i].work, parallel_run);
+		works[i].d = d;
 		works[i].fn = fn;
 		works[i].arg = arg;
 		queue_work(helper_wq, &works[i].work);

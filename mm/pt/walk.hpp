@@ -116,7 +116,8 @@ public:
 	}
 
 	// Calls fn for every published table that meets the span, in order of address. Stops when fn returns false.
-	// Bounded by the number of directory entries that the span covers, missing directories skipped whole.
+	// Bounded by the number of directory entries that the span covers, missing and empty directories skipped whole. A
+	// child is counted before its pointer shows, so a count of zero is as good as an empty slot: see B1 and B2 of mirror.hpp.
 	static void visit(const tree &t, va_span span, bool (*fn)(table &, va_span part, void *arg), void *arg)
 	{
 		for (u64 va = span.start; va < span.end;) {
@@ -128,8 +129,9 @@ public:
 				d = static_cast<directory *>(c);
 				lv++;
 			}
-			va_span piece = va_span::around(va, F::levels[lv].shift);
-			if (c && !fn(*static_cast<table *>(c), piece.common(span), arg))
+			bool empty = lv && !d->children.load_relaxed();
+			va_span piece = va_span::around(va, F::levels[empty ? lv - 1 : lv].shift);
+			if (c && !empty && !fn(*static_cast<table *>(c), piece.common(span), arg))
 				return;
 			va = piece.end;
 		}

@@ -210,7 +210,9 @@ void prefetch(context &c)
 	if (c.w.lost)
 		return;
 
-	int expected = start >= end || end % PAGE || !c.w.model.inside_windows(start, end) ? -EINVAL : 0;
+	int expected = start >= end || end % PAGE || !c.w.model.inside_windows(start, end) ? -EINVAL :
+		       c.w.model.exited()							   ? -EFAULT :
+												     0;
 	disturbed d(c);
 
 	d.judge("svm_prefetch", expected, svm_prefetch(c.w.vm, start, end, write ? SVM_WRITE : SVM_READ, &pages));

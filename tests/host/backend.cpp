@@ -206,6 +206,7 @@ void backend::flush_wait(void *self, u64 token, bool may_sleep)
 void backend::publish(void *self)
 {
 	static_cast<backend *>(self)->publishes.fetch_add(1, std::memory_order_relaxed);
+	publish_entries();
 	std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+struct port_domain;
 struct port_fault;
 
 namespace svm_host
@@ -31,6 +32,9 @@ struct task {
 	unsigned atomic_callbacks = 0;
 	unsigned readers = 0;
 	unsigned reclaims = 0;
+	/* whose process it works for; a session is cancelled by another thread */
+	port_domain *session = nullptr;
+	std::atomic<bool> session_cancelled{false};
 
 	/* what this thread did, for tests that assert "took no lock" */
 	u64 lock_count = 0; /* table locks */
@@ -50,6 +54,8 @@ std::vector<std::string> take_complaints();
 /* Complain when the calling thread may not sleep, or not allocate, here. */
 void might_sleep(const char *where);
 void might_alloc(const char *where);
+/* Complain when the calling thread does not work for this domain's process. */
+void in_session(const port_domain *d, const char *where);
 
 /* Makes the nth fallible step from now on fail, once, on whichever thread gets there. */
 class injector

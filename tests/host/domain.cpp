@@ -12,13 +12,6 @@ using namespace svm_host;
 
 std::atomic<u64> svm_host::frees{0};
 
-/* Orders what comes before against what comes after, for the machine but not in ThreadSanitizer's model. */
-static void fence()
-{
-	publish_stores();
-	std::atomic_thread_fence(std::memory_order_seq_cst);
-}
-
 port_domain::port_domain(void *owner, mm_struct *mm, device *dma)
 	: owner_(owner)
 	, mm_(mm)
@@ -75,12 +68,13 @@ int port_domain::read_enter()
 	 * may lean on, so the scheduler's store buffers stay as they are.
 	 */
 	std::atomic_thread_fence(std::memory_order_seq_cst);
+	acquired(&generation_);
 	return int(g);
 }
 
 void port_domain::read_exit(int cookie)
 {
-	publish_stores(); /* release: with the acquire in wait_for_readers(), before nodes are freed */
+	released(&inside_); /* with acquired() in wait_for_readers(), before nodes are freed */
 	inside_[cookie].fetch_sub(1, std::memory_order_release);
 }
 
@@ -88,6 +82,14 @@ void port_domain::wait_for_readers(unsigned generation)
 {
 	while (inside_[generation & 1].load(std::memory_order_acquire))
 		sleep_for(std::chrono::microseconds(20));
+	acquired(&inside_);
+}
+
+/* Orders what comes before against what comes after, for the machine but not in ThreadSanitizer's model. */
+void port_domain::fence()
+{
+	released(&generation_);
+	std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
 void port_domain::synchronize()
@@ -148,6 +150,7 @@ void *port_domain::index_get(u64 key) const
 {
 	const table *t = index_.load(std::memory_order_acquire); /* with the release in index_put */
 
+	acquired(&index_);
 	if (!t)
 		return nullptr;
 
@@ -169,6 +172,7 @@ int port_domain::index_put(u64 key, void *value)
 		fresh->insert(it, {key, value});
 	else if (there)
 		fresh->erase(it);
+	released(&index_);
 	index_.store(fresh, std::memory_order_release); /* with the acquire in index_get */
 	if (old) {
 		std::lock_guard hold(lock_);

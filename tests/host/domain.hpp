@@ -57,6 +57,7 @@ public:
 private:
 	using table = std::vector<std::pair<u64, void *>>;
 
+	void fence();
 	void wait_for_readers(unsigned generation);
 	void work();
 

@@ -42,7 +42,7 @@ void machine::destroy()
 
 void machine::exit()
 {
-	if (std::exchange(running, false))
+	if (running.exchange(false))
 		proc->exit();
 }
 

@@ -12,6 +12,8 @@
 
 #include <svm/svm.h>
 
+#include <atomic>
+
 namespace svm_host
 {
 
@@ -54,7 +56,7 @@ public:
 	std::unique_ptr<backend> gpus = std::make_unique<backend>(*mem);
 	::device dev;
 	svm_vm *vm = nullptr;
-	bool running = true; /* the process has not exited */
+	std::atomic<bool> running{true}; /* the process has not exited */
 };
 
 } // namespace svm_host

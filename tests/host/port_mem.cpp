@@ -3,6 +3,8 @@
 #include "tests/host/check.hpp"
 #include "tests/host/domain.hpp"
 
+#include <svm/svm.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
@@ -20,7 +22,11 @@ void *port_alloc(unsigned long bytes)
 	if (alloc_step("port_alloc"))
 		return nullptr;
 	live.heap.fetch_add(1, std::memory_order_relaxed);
-	return std::calloc(1, bytes);
+
+	void *p = std::calloc(1, bytes);
+
+	forget(p, bytes);
+	return p;
 }
 
 #ifdef SVM_THREADS_HEADER
@@ -52,6 +58,7 @@ void port_free(void *p)
 		return;
 	live.heap.fetch_sub(1, std::memory_order_relaxed);
 	std::memset(p, 0x6b, malloc_usable_size(p));
+	forget(p, malloc_usable_size(p));
 	give_back(p);
 }
 
@@ -73,6 +80,7 @@ void port_lock(struct port_lock *lock)
 		complain("a second table lock is taken");
 	while (word.exchange(1, std::memory_order_acquire))
 		give_way();
+	acquired(lock);
 	t.table_locks++;
 	t.lock_count++;
 }
@@ -82,7 +90,7 @@ void port_unlock(struct port_lock *lock)
 	point();
 	std::atomic_ref<unsigned> word(lock->opaque[0]);
 
-	publish_stores();
+	released(lock);
 	current().table_locks--;
 	if (!word.exchange(0, std::memory_order_release))
 		complain("a table lock is released that nobody holds");
@@ -275,18 +283,7 @@ void port_wait_frees(u64 seen)
 u32 port_cpu(void)
 {
 	point();
-	struct number {
-		u32 value;
-
-		number()
-		{
-			static std::atomic<u32> next{0};
-
-			value = next.fetch_add(1, std::memory_order_relaxed);
-		}
-	};
-
-	return own<number>().value;
+	return thread_number();
 }
 
 void port_relax(void)
@@ -299,17 +296,75 @@ void port_relax(void)
 bool port_killed(void)
 {
 	point();
-	return current().killed.load(std::memory_order_relaxed);
+	const task &t = current();
+
+	return t.killed.load(std::memory_order_relaxed) || t.session_cancelled.load(std::memory_order_relaxed);
 }
 
-void port_parallel(port_domain *, u32 threads, void (*fn)(void *arg), void *arg)
+/* ---- sessions ---- */
+
+/* opaque[0]: the task, or null where the thread had the process's context already. */
+int port_session_begin(port_domain *d, svm_session *s)
+{
+	point();
+	task &t = current();
+
+	might_sleep("port_session_begin");
+	s->opaque[0] = nullptr;
+	if (t.session == d)
+		return 0;
+	if (t.session)
+		return -EPERM;
+	if (!d->mm().get_user())
+		return -EFAULT;
+	t.session = d;
+	s->opaque[0] = &t;
+	return 0;
+}
+
+void port_session_end(svm_session *s)
+{
+	point();
+	task *t = static_cast<task *>(s->opaque[0]);
+
+	if (!t)
+		return;
+	if (t != &current())
+		complain("a session is ended by another thread");
+	t->session->mm().put_user_async();
+	t->session = nullptr;
+	t->session_cancelled.store(false, std::memory_order_relaxed);
+}
+
+void port_session_cancel(svm_session *s)
+{
+	point();
+	if (task *t = static_cast<task *>(s->opaque[0]))
+		t->session_cancelled.store(true, std::memory_order_relaxed);
+}
+
+void svm_host::in_session(const port_domain *d, const char *where)
+{
+	if (current().session != d)
+		complain(std::string(where) + " outside of a session: it would act for another process");
+}
+
+void port_parallel(port_domain *d, u32 threads, void (*fn)(void *arg), void *arg)
 {
 	point();
 	std::vector<thread> others;
 
 	might_sleep("port_parallel");
+	in_session(d, "port_parallel");
 	for (u32 i = 1; i < threads; i++)
-		others.emplace_back([=] { fn(arg); });
+		others.emplace_back([=] {
+			svm_session own;
+
+			if (port_session_begin(d, &own))
+				return;
+			fn(arg);
+			port_session_end(&own);
+		});
 	fn(arg);
 	for (auto &t : others)
 		t.join();

@@ -4,6 +4,8 @@
 #include "tests/host/domain.hpp"
 
 #include <cerrno>
+#include <optional>
+#include <string>
 
 using namespace svm_host;
 
@@ -20,8 +22,7 @@ int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner
 		return -ENOMEM;
 	if (port_killed())
 		return -EINTR;
-	if (!d->mm().get_user())
-		return -EFAULT;
+	in_session(d, "port_interval_create");
 
 	auto *i = new port_interval;
 
@@ -30,7 +31,6 @@ int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner
 	i->owner = owner;
 	i->domain = d;
 	d->mm().notifiers().insert(*i);
-	d->mm().put_user();
 	d->intervals++;
 	live.intervals++;
 	*out = i;
@@ -172,63 +172,68 @@ int port_fault(port_domain *d, struct port_fault *f)
 	self.fault_count++;
 	if (hook.fault_entry)
 		hook.fault_entry(*f);
+	in_session(d, "port_fault");
 	f->block = false;
 	if (port_killed())
 		return -EINTR;
-	if (!mm.get_user())
-		return -EFAULT;
 
 	int err = fault(mm, *f);
 
-	mm.put_user_async();
 	if (hook.fault_exit)
 		hook.fault_exit(*f);
 	return err;
 }
 
-bool port_next_mapping(port_domain *d, u64 cpu, bool write, u64 *start, u64 *end)
+/* The first mapping that ends above cpu and permits the access. */
+static std::optional<vma> next_mapping(port_domain *d, u64 cpu, unsigned need, const char *where)
 {
-	point();
 	address_space &mm = d->mm();
-	unsigned need = write ? PROT_RW : PROT_R;
+	std::optional<vma> found;
 
-	might_sleep("port_next_mapping");
+	might_sleep(where);
 	if (current().callbacks || current().reclaims)
-		complain("port_next_mapping in a callback or in the shrinker");
-	if (!mm.get_user())
-		return false;
+		complain(std::string(where) + " in a callback or in the shrinker");
+	in_session(d, where);
 	current().mmap_lock_count++;
 	mm.mmap_lock().lock_shared();
-
-	const vma *v = mm.next(cpu, need);
-
-	if (v) {
-		*start = v->start;
-		*end = v->end;
-	}
+	if (const vma *v = mm.next(cpu, need))
+		found = *v;
 	mm.mmap_lock().unlock_shared();
-	mm.put_user_async();
-	return v;
+	return found;
+}
+
+bool port_mapped(port_domain *d, u64 cpu)
+{
+	point();
+	auto v = next_mapping(d, cpu, PROT_R, "port_mapped");
+
+	return v && v->start <= cpu;
+}
+
+bool port_next_mapping(port_domain *d, u64 cpu, u64 limit, bool write, u64 *start, u64 *end)
+{
+	point();
+	auto v = next_mapping(d, cpu, write ? PROT_RW : PROT_R, "port_next_mapping");
+
+	if (!v || v->start >= limit)
+		return false;
+	*start = v->start;
+	*end = v->end;
+	return true;
 }
 
 int port_wait(port_domain *d, u64 cpu, bool write, bool user)
 {
 	point();
-	address_space &mm = d->mm();
 
 	might_sleep("port_wait");
 	if (current().callbacks || current().reclaims)
 		complain("port_wait in a callback or in the shrinker");
-	if (user && current().readers)
-		complain("port_wait for a process inside a reader section");
-	if (!mm.get_user())
-		return -EFAULT;
+	if (current().readers)
+		complain("port_wait inside a reader section");
+	in_session(d, "port_wait");
 	current().mmap_lock_count++;
-
-	int err = mm.fault_in_unlocked(cpu, write, user, [] { return port_killed(); });
-
-	mm.put_user_async();
-	return err;
+	return d->mm().fault_in_unlocked(cpu, write, user, [] { return port_killed(); });
 }
 
 /* ---- DMA ---- */

@@ -13,6 +13,7 @@
 #include SVM_THREADS_HEADER
 #else
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -53,8 +54,22 @@ inline void wait_turn(unsigned turn)
 		sleep_for(std::chrono::milliseconds(1));
 }
 
-/* Makes the calling thread's relaxed stores visible to all; real machines do it by themselves. */
-inline void publish_stores()
+/* What the simulated machine's own atomics order, for a scheduler that delays stores; real machines know it by themselves. */
+inline void released([[maybe_unused]] const void *what)
+{
+}
+
+inline void acquired([[maybe_unused]] const void *what)
+{
+}
+
+/* Memory is given out or given back: what was stored there before says nothing about what is there next. */
+inline void forget([[maybe_unused]] const void *at, [[maybe_unused]] unsigned long bytes)
+{
+}
+
+/* The calling thread's stores to page tables have reached memory. */
+inline void publish_entries()
 {
 }
 
@@ -63,6 +78,15 @@ template <typename T>
 T &own()
 {
 	static thread_local T mine;
+
+	return mine;
+}
+
+/* Another one for each thread. */
+inline unsigned thread_number()
+{
+	static std::atomic<unsigned> next{0};
+	static thread_local unsigned mine = next.fetch_add(1, std::memory_order_relaxed);
 
 	return mine;
 }

@@ -41,6 +41,8 @@ const std::vector<workload::scenario> &workload::scenarios()
 		 .all = false,
 		 .tables = 5,
 		 .errors = {-ENOMEM}},
+		{.name = "tables_are_new",
+		 .threads = {&w::use_new, &w::use_new, &w::use_new, &w::empty_new, &w::empty_new, &w::shrink_some}},
 		{.name = "files_are_truncated",
 		 .threads = {&w::use_file, &w::use_file, &w::truncate_some, &w::add_by_device, &w::shrink_some}},
 		{.name = "prefetch_is_killed",
@@ -82,11 +84,12 @@ void workload::prepare()
 		       .end = OBJECT + OBJECT_SIZE,
 		       .kind = backing::shared,
 		       .object = std::make_shared<file>(*m_.mem)});
+	m_.proc->mmap({.start = NEW, .end = NEW + NEW_TABLES * 2 * MiB, .object = {}});
 	m_.proc->mmap({.start = SPARSE, .end = SPARSE + SPARSE_TABLES * 2 * MiB, .object = {}});
 	if (!s_.all)
 		return;
 
-	int err = s_.shift ? svm_bind(m_.vm, to_device(ARENA), to_device(ARENA + ARENA_SIZE), s64(s_.shift))
+	int err = s_.shift ? svm_bind(m_.vm, to_device(ARENA), to_device(ARENA + ALL_SIZE), s64(s_.shift))
 			   : svm_bind_all(m_.vm);
 
 	if (err)
@@ -196,6 +199,19 @@ void workload::use_sparse(random &r)
 	use_at(r, SPARSE + r() % SPARSE_TABLES * 2 * MiB + r() % SPARSE_PAGES * PAGE);
 }
 
+/* All threads are at the newest table, or go on to the next one. */
+u64 workload::new_page(random &r)
+{
+	u64 n = r() % 4 ? newest_.load(std::memory_order_relaxed) : newest_.fetch_add(1, std::memory_order_relaxed) + 1;
+
+	return NEW + n % NEW_TABLES * 2 * MiB + r() % 2 * PAGE;
+}
+
+void workload::use_new(random &r)
+{
+	use_at(r, new_page(r));
+}
+
 /* Must succeed in the end: the memory is there and may be written, but for moments. */
 void workload::add_by_device(random &r)
 {
@@ -231,7 +247,7 @@ void workload::prefetch_some(random &r)
 	int err = svm_prefetch(m_.vm, to_device(start), to_device(end), svm_access(r() % 2), &pages);
 
 	current().killed = false;
-	if (err != (killed ? -EINTR : 0))
+	if (err != (killed ? -EINTR : 0) && (err != -EFAULT || m_.running))
 		complain("prefetch: error " + std::to_string(err));
 	if (pages > (end - start) / PAGE)
 		complain("prefetch counts more pages than there are");
@@ -296,6 +312,15 @@ void workload::empty_some(random &r)
 	m_.proc->dontneed(va, va + (r() % 2 ? 2 * MiB : PAGE)); /* a fault brings neighbours along */
 	for (u64 turns = r() % 4; turns > 1; turns--) /* the first one asks who is idle, the next one takes them */
 		shrink(SPARSE_TABLES);
+}
+
+void workload::empty_new(random &r)
+{
+	sleep_for(microseconds(r() % 200));
+
+	u64 va = new_page(r);
+
+	m_.proc->dontneed(va, va + PAGE);
 }
 
 void workload::exit_some_time(random &r)

@@ -57,6 +57,7 @@ public:
 	void use(random &r);
 	void use_file(random &r);
 	void use_sparse(random &r);
+	void use_new(random &r);
 	void add_by_device(random &r);
 	void add_by_cpu(random &r);
 	void churn(random &r);
@@ -66,11 +67,14 @@ public:
 	void prefetch_some(random &r);
 	void truncate_some(random &r);
 	void empty_some(random &r);
+	void empty_new(random &r);
 	void fail_some(random &r);
 	void exit_some_time(random &r);
 
 	/* Where the device may have translations, as device addresses. */
 	static constexpr u64 ARENA = BASE, ARENA_SIZE = 40 * MiB;
+	/* With the memory in which tables are made again and again, which lies beyond. */
+	static constexpr u64 ALL_SIZE = 512 * MiB;
 
 private:
 	static constexpr u64 CHURN = BASE, CHURN_SIZE = 4 * MiB;
@@ -81,7 +85,11 @@ private:
 	/* A few pages in each of many tables. */
 	static constexpr u64 SPARSE = BASE + 16 * MiB, SPARSE_TABLES = 4, SPARSE_PAGES = 4;
 
+	/* One table after the other is the new one. */
+	static constexpr u64 NEW = BASE + 64 * MiB, NEW_TABLES = 192;
+
 	u64 page_in(random &r, u64 start, u64 size);
+	u64 new_page(random &r);
 	u64 churned(random &r);
 	u64 kept(random &r);
 	u64 to_device(u64 va) const
@@ -96,6 +104,7 @@ private:
 	machine &m_;
 	const scenario &s_;
 	std::atomic<u64> added_{0};
+	std::atomic<u64> newest_{0}; /* how many tables were new so far */
 	std::atomic<u64> windows_{0}; /* for come_and_go(): which of the threads is which */
 };
 

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <random>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +22,8 @@ namespace
 {
 
 struct options {
-	u64 seed = 1;
+	u64 seed = 0; /* 0: from 1, and as many steps from a fresh one */
+	u64 fresh = 0;
 	u64 steps = 20'000'000; /* all scenarios together */
 	u64 run_steps = 60'000; /* of one seed, before it comes to its end */
 	std::string scenario;
@@ -80,7 +82,8 @@ void run_load(svm_sim::scheduler &by, const workload::scenario &s, u64 seed, u64
 {
 	machine m;
 	workload load(m, s);
-	svm_sim::oracle watch(m, workload::ARENA, workload::ARENA + workload::ARENA_SIZE, s.shift);
+	svm_sim::oracle watch(m, workload::ARENA, workload::ARENA + workload::ARENA_SIZE,
+			      workload::ARENA + workload::ALL_SIZE, s.shift);
 
 	load.prepare();
 	hook.announced = [&](u64 start, u64 end) { by.watch([&] { watch.announced(start, end); }); };
@@ -112,24 +115,14 @@ outcome run_seed(const workload::scenario &s, u64 seed, u64 run_steps)
 	return o;
 }
 
-/* All seeds of one scenario. Does not come back from a failure. */
-void run_scenario(const workload::scenario &s, const options &opt, u64 steps)
-{
+/* What came of all seeds of a scenario. */
+struct total {
 	outcome all;
 	u64 seeds = 0;
-	auto begin = std::chrono::steady_clock::now();
 
-	now = {&s, 0, opt.run_steps, nullptr, 0};
-	catch_signals();
-	hook.complaint = [](const std::string &what) { fail(what.c_str()); };
-	for (u64 seed = opt.seed; all.steps < steps; seed++, seeds++) {
-		outcome o = run_seed(s, seed, opt.run_steps);
-
-		if (opt.verbose)
-			std::printf("# %s: seed %llu: %llu steps, trace %016llx\n", s.name.c_str(), seed, o.steps, o.trace);
-		/* The promise that a seed says it all. */
-		if (seed == opt.seed && run_seed(s, seed, opt.run_steps).trace != o.trace)
-			fail("the same seed went another way");
+	void add(const outcome &o)
+	{
+		seeds++;
 		all.steps += o.steps;
 		all.looked += o.looked;
 		all.counted.faults += o.counted.faults;
@@ -137,15 +130,50 @@ void run_scenario(const workload::scenario &s, const options &opt, u64 steps)
 		all.counted.invalidations += o.counted.invalidations;
 		all.counted.ptes_zapped += o.counted.ptes_zapped;
 		all.counted.tables_freed += o.counted.tables_freed;
-		now.before = all.steps;
+	}
+};
+
+/* Seeds from the first one on, for so many steps at least. */
+void run_seeds(const workload::scenario &s, const options &opt, u64 first, u64 steps, total &t)
+{
+	u64 end = t.all.steps + steps;
+
+	for (u64 seed = first; t.all.steps < end; seed++) {
+		outcome o = run_seed(s, seed, opt.run_steps);
+
+		if (opt.verbose)
+			std::printf("# %s: seed %llu: %llu steps, trace %016llx\n", s.name.c_str(), seed, o.steps, o.trace);
+		/* The promise that a seed says it all. */
+		if (seed == first && run_seed(s, seed, opt.run_steps).trace != o.trace)
+			fail("the same seed went another way");
+		t.add(o);
+		now.before = t.all.steps;
+	}
+}
+
+/* Does not come back from a failure. */
+void run_scenario(const workload::scenario &s, const options &opt, u64 steps)
+{
+	total t;
+	auto begin = std::chrono::steady_clock::now();
+
+	now = {&s, 0, opt.run_steps, nullptr, 0};
+	catch_signals();
+	hook.complaint = [](const std::string &what) { fail(what.c_str()); };
+	if (opt.seed) {
+		run_seeds(s, opt, opt.seed, steps, t);
+	} else {
+		run_seeds(s, opt, 1, steps / 2, t);
+		run_seeds(s, opt, opt.fresh, steps / 2, t);
 	}
 
 	std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+	const svm_counters &c = t.all.counted;
 
 	std::printf("# %s: %llu steps of %llu seeds in %.1f s; the oracle looked %llu times; %llu faults, %llu retries, "
 		    "%llu invalidations, %llu leaves zapped, %llu tables freed\n",
-		    s.name.c_str(), all.steps, seeds, took.count(), all.looked, all.counted.faults, all.counted.retries,
-		    all.counted.invalidations, all.counted.ptes_zapped, all.counted.tables_freed);
+		    s.name.c_str(), t.all.steps, t.seeds, took.count(), t.all.looked, c.faults, c.retries, c.invalidations,
+		    c.ptes_zapped, c.tables_freed);
 	std::fflush(stdout);
 }
 
@@ -174,7 +202,8 @@ int main(int argc, char **argv)
 
 	for (const auto &s : workload::scenarios())
 		names.push_back(s.name);
-	app.add_option("--seed", opt.seed, "the first seed");
+	app.add_option("--seed", opt.seed, "the first seed; unset: from 1, and as many steps from a fresh one")
+		->check(CLI::PositiveNumber);
 	app.add_option("--steps", opt.steps, "steps of all scenarios together, at least");
 	app.add_option("--run-steps", opt.run_steps, "steps of one seed before its threads stop")->check(CLI::PositiveNumber);
 	app.add_option("--scenario", opt.scenario, "only this one")->check(CLI::IsMember(names));
@@ -192,6 +221,11 @@ int main(int argc, char **argv)
 	bool all_ok = true;
 
 	std::printf("KTAP version 1\n1..%zu\n", chosen.size());
+	if (!opt.seed) {
+		opt.fresh = std::random_device{}() | 1ull << 32; /* far from the fixed ones */
+		std::printf("# fresh seeds; again: svm_sim --seed %llu --steps %llu%s%s\n", opt.fresh, opt.steps / 2,
+			    opt.scenario.empty() ? "" : " --scenario ", opt.scenario.c_str());
+	}
 	for (const auto *s : chosen) {
 		bool ok = in_a_process(*s, opt, (opt.steps + chosen.size() - 1) / chosen.size());
 

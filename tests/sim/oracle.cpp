@@ -10,6 +10,8 @@ namespace svm_sim
 
 using namespace svm_host;
 
+static constexpr u64 small = 2 * MiB; /* bytes of an invalidation: all of its pages are looked at, wherever they are */
+
 static void accuse(const char *where, u64 va, const char *what)
 {
 	char text[128];
@@ -48,7 +50,9 @@ void oracle::look(u64 va)
 
 oracle::span oracle::within(u64 start, u64 end) const
 {
-	return {std::max(start, start_), std::max(std::max(start, start_), std::min(end, end_))};
+	u64 last = end - start <= small ? far_end_ : end_;
+
+	return {std::max(start, start_), std::max(std::max(start, start_), std::min(end, last))};
 }
 
 void oracle::announced(u64 start, u64 end)

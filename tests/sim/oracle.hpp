@@ -24,11 +24,15 @@ namespace svm_sim
 class oracle
 {
 public:
-	/* CPU addresses [start, end); the device's are so much higher. */
-	oracle(svm_host::machine &m, u64 start, u64 end, u64 shift)
+	/*
+	 * CPU addresses [start, end), and up to far_end what small invalidations are about; the device's addresses are so
+	 * much higher.
+	 */
+	oracle(svm_host::machine &m, u64 start, u64 end, u64 far_end, u64 shift)
 		: m_(m)
 		, start_(start)
 		, end_(end)
+		, far_end_(far_end)
 		, shift_(shift)
 		, next_(start)
 	{
@@ -52,7 +56,7 @@ private:
 	span within(u64 start, u64 end) const;
 
 	svm_host::machine &m_;
-	u64 start_, end_, shift_, next_;
+	u64 start_, end_, far_end_, shift_, next_;
 	u64 looked_ = 0;
 	std::vector<span> active_;
 };

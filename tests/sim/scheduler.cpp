@@ -28,6 +28,12 @@ struct pending_store {
 	u64 value;
 	u32 bytes;
 	bool release;
+	std::shared_ptr<view> with; /* what whoever acquires it gets to know */
+};
+
+struct pending_entry {
+	u64 *at;
+	u64 value;
 };
 
 enum class fiber_state { ready, waiting, asleep, ended };
@@ -42,6 +48,9 @@ struct fiber {
 	wait_queue *queue = nullptr; /* it waits there */
 	u64 wake_at = 0;
 	std::deque<pending_store> stores;
+	std::deque<pending_entry> entries;
+	view known;
+	std::shared_ptr<view> at_barrier; /* what it knew at its last full barrier */
 	std::vector<std::shared_ptr<void>> own;
 	wait_queue joiners;
 #ifdef SVM_SIM_ASAN
@@ -66,10 +75,14 @@ scheduler::scheduler(u64 seed)
 	static constexpr unsigned change[] = {1, 2, 4, 8, 16, 64};
 	static constexpr unsigned stall[] = {64, 512, 4096, ~0u};
 	static constexpr unsigned linger[] = {2, 32, 1024};
+	static constexpr unsigned stale[] = {2, 8, ~0u};
+	static constexpr u64 unseen[] = {100, 1000, 10000};
 
 	change_in_ = change[draw(std::size(change))];
 	stall_in_ = stall[draw(std::size(stall))];
 	store_in_ = linger[draw(std::size(linger))];
+	stale_in_ = stale[draw(std::size(stale))];
+	unseen_for_ = unseen[draw(std::size(unseen))];
 }
 
 scheduler::~scheduler() = default;
@@ -117,6 +130,10 @@ fiber *scheduler::start(std::function<void()> fn)
 
 	f->number = started_++;
 	f->fn = std::move(fn);
+	if (running_) {
+		drain();
+		f->known = running_->known;
+	}
 	if (stacks_.empty()) {
 		f->stack.reset(new char[stack_bytes]);
 	} else {
@@ -173,7 +190,8 @@ void scheduler::leave()
 {
 	fiber &self = *running_;
 
-	drain();
+	released(&self);
+	publish();
 	wake(self.joiners);
 	self.state = fiber_state::ended;
 	self.fn = nullptr;
@@ -186,6 +204,8 @@ void scheduler::join(fiber *f)
 {
 	while (f->state != fiber_state::ended)
 		wait(f->joiners);
+	acquired(f);
+	memory_.locks.erase(f);
 	stacks_.push_back(std::move(f->stack));
 	std::erase_if(fibers_, [&](const auto &each) { return each.get() == f; });
 }
@@ -251,6 +271,8 @@ void scheduler::step()
 	if (steps_ > max_steps)
 		on_hang("it does not come to its end");
 	drain_somebody();
+	if (steps_ % 64 == 0 && steps_ > unseen_for_)
+		memory_.settle(steps_ - unseen_for_);
 	if (on_step)
 		watch(on_step);
 	wake_sleepers();
@@ -329,12 +351,100 @@ void scheduler::wake(wait_queue &q)
 	q.waiting.clear();
 }
 
-/* ---- store buffers ---- */
+/* ---- atomics ---- */
+
+static u64 merge(u64 bits, u32 bytes)
+{
+	return bytes == 8 ? bits : bits & ((1ull << bytes * 8) - 1);
+}
+
+u64 scheduler::load(const void *at, u32 bytes, bool acquire)
+{
+	u64 bits = 0;
+
+	if (buffered(at, &bits))
+		return bits;
+
+	weak_memory::found f = memory_.any(at, bytes, running_->known, [this](u64 n) { return n > 1 && draw(stale_in_) == 0 ? draw(n) : 0; });
+
+	if (f.stamp > memory_.settled())
+		running_->known.raise(at, f.stamp);
+	if (acquire && f.with)
+		running_->known.join(*f.with);
+	return merge(f.value, bytes);
+}
 
 void scheduler::store(void *at, u64 value, u32 bytes, bool release)
 {
-	running_->stores.push_back({at, value, bytes, release});
+	std::shared_ptr<view> with = running_->at_barrier;
+
+	if (release) {
+		running_->known.prune(memory_.settled());
+		with = std::make_shared<view>(running_->known);
+	}
+	running_->stores.push_back({at, value, bytes, release, std::move(with)});
 }
+
+u64 scheduler::change(void *at, u32 bytes, bool acquire, bool release, const std::function<bool(u64, u64 *)> &fn)
+{
+	fiber &self = *running_;
+	u64 bits = 0;
+
+	/* It may pass the fiber's stores to other places, but not those to its own. */
+	if (release || buffered(at, &bits))
+		drain();
+
+	weak_memory::found was = memory_.newest(at, bytes);
+
+	if (acquire && was.with)
+		self.known.join(*was.with);
+	if (fn(merge(was.value, bytes), &bits)) {
+		carried with = was.with;
+
+		if (release || self.at_barrier) {
+			auto joined = std::make_shared<view>(release ? self.known : *self.at_barrier);
+
+			if (was.with)
+				joined->join(*was.with);
+			joined->prune(memory_.settled());
+			with = std::move(joined);
+		}
+		self.known.raise(at, memory_.commit(at, bits, bytes, std::move(with), steps_));
+	} else if (was.stamp > memory_.settled()) {
+		self.known.raise(at, was.stamp);
+	}
+	return merge(was.value, bytes);
+}
+
+void scheduler::full_barrier()
+{
+	fiber &self = *running_;
+
+	drain();
+	self.known.join(memory_.barriers);
+	self.known.prune(memory_.settled());
+	memory_.barriers = self.known;
+	self.at_barrier = std::make_shared<view>(self.known);
+}
+
+void scheduler::released(const void *what)
+{
+	drain();
+	running_->known.prune(memory_.settled());
+
+	view &left = memory_.locks[what];
+
+	left.prune(memory_.settled());
+	left.join(running_->known);
+}
+
+void scheduler::acquired(const void *what)
+{
+	if (auto it = memory_.locks.find(what); it != memory_.locks.end())
+		running_->known.join(it->second);
+}
+
+/* ---- store buffers ---- */
 
 /* The newest of the fiber's own stores to it, if any is pending. */
 bool scheduler::buffered(const void *at, u64 *value) const
@@ -349,20 +459,28 @@ bool scheduler::buffered(const void *at, u64 *value) const
 	return false;
 }
 
-static void carry_out(const pending_store &s)
+void scheduler::carry_out(fiber &f, size_t i)
 {
-	std::memcpy(s.at, &s.value, s.bytes); /* little endian */
+	pending_store s = f.stores[i];
+
+	f.stores.erase(f.stores.begin() + std::ptrdiff_t(i));
+
+	u64 stamp = memory_.commit(s.at, s.value, s.bytes, s.with, steps_);
+
+	f.known.raise(s.at, stamp);
+	for (size_t k = i; k < f.stores.size(); k++) /* those after it in the program that carry it along */
+		if (f.stores[k].release)
+			f.stores[k].with->raise(s.at, stamp);
 }
 
 void scheduler::drain()
 {
-	for (const pending_store &s : running_->stores)
-		carry_out(s);
-	running_->stores.clear();
+	while (!running_->stores.empty())
+		carry_out(*running_, 0);
 }
 
 /* One store that may become visible now: none before it is to the same place, and a release has none before it at all. */
-bool scheduler::drain_one(fiber &f)
+void scheduler::drain_one(fiber &f)
 {
 	size_t i = draw(f.stores.size());
 
@@ -373,18 +491,60 @@ bool scheduler::drain_one(fiber &f)
 			i = k;
 	if (i && f.stores[i].release)
 		i = 0;
-	carry_out(f.stores[i]);
-	f.stores.erase(f.stores.begin() + std::ptrdiff_t(i));
-	return true;
+	carry_out(f, i);
 }
 
 void scheduler::drain_somebody()
 {
 	if (draw(store_in_))
 		return;
-	for (const auto &f : fibers_)
+	for (const auto &f : fibers_) {
 		if (!f->stores.empty() && draw(2))
 			drain_one(*f);
+		if (!f->entries.empty() && draw(2))
+			drain_entry(*f);
+	}
+}
+
+/* ---- entries of page tables ---- */
+
+u64 scheduler::load_entry(const u64 *at) const
+{
+	const auto &entries = running_->entries;
+
+	for (auto it = entries.rbegin(); it != entries.rend(); ++it)
+		if (it->at == at)
+			return it->value;
+	return *at;
+}
+
+void scheduler::store_entry(u64 *at, u64 value)
+{
+	running_->entries.push_back({at, value});
+}
+
+/* Any of them, but those to one entry in their order. */
+void scheduler::drain_entry(fiber &f)
+{
+	size_t i = draw(f.entries.size());
+
+	for (size_t k = 0; k < i; k++)
+		if (f.entries[k].at == f.entries[i].at)
+			i = k;
+	*f.entries[i].at = f.entries[i].value;
+	f.entries.erase(f.entries.begin() + std::ptrdiff_t(i));
+}
+
+void scheduler::publish()
+{
+	for (const pending_entry &e : running_->entries)
+		*e.at = e.value;
+	running_->entries.clear();
+}
+
+unsigned scheduler::number() const
+{
+	return unsigned(running_->number);
 }
 
 std::shared_ptr<void> &scheduler::own(unsigned kind)

@@ -9,13 +9,17 @@
  *
  * The store buffers give the core's atomics the order that they name and no more: relaxed
  * stores reach the others late and out of order, a release store after all before it, and a
- * read-modify-write or a full barrier after everything. Loads are not delayed, and neither
- * are plain stores and page table entries: those are ThreadSanitizer's part.
+ * full barrier after everything. Loads may return older stores: see weak_memory.hpp. Page table
+ * entries sit in buffers of their own, as those of write-combining memory do: publish() empties the caller's, and
+ * nothing else does, though an entry may reach memory earlier. Plain loads and stores are
+ * not delayed: those are ThreadSanitizer's part.
  *
  * Time is counted in steps; where everybody sleeps it jumps.
  */
 #ifndef SVM_TESTS_SIM_SCHEDULER_HPP
 #define SVM_TESTS_SIM_SCHEDULER_HPP
+
+#include "tests/sim/weak_memory.hpp"
 
 #include <svm/types.h>
 
@@ -86,11 +90,30 @@ public:
 	/* As a bound for what should end by itself. */
 	u64 max_steps = ~0ull;
 
-	/* The running fiber's store buffer, for atomic.hpp. */
+	/* ---- the core's atomics, for atomic.hpp: a value's bits ---- */
+	u64 load(const void *at, u32 bytes, bool acquire);
 	void store(void *at, u64 value, u32 bytes, bool release);
-	bool buffered(const void *at, u64 *value) const;
+	/* Always of the newest store. Returns what it replaced; fn's answer takes its place, or nothing does. */
+	u64 change(void *at, u32 bytes, bool acquire, bool release, const std::function<bool(u64 was, u64 *becomes)> &fn);
+	void full_barrier();
+	/* All that the running fiber stored has reached memory. */
 	void drain();
+	void forget(const void *at, size_t bytes)
+	{
+		memory_.forget(at, bytes);
+	}
 
+	/* ---- what else orders: the running fiber lets go of a lock, or comes after whoever let go of it ---- */
+	void released(const void *what);
+	void acquired(const void *what);
+
+	/* ---- entries of page tables, for formats.hpp and publish() ---- */
+	u64 load_entry(const u64 *at) const;
+	void store_entry(u64 *at, u64 value);
+	void publish();
+
+	/* The running fiber's: the same in each run of a seed. */
+	unsigned number() const;
 	/* The running fiber's own data, by kind. */
 	std::shared_ptr<void> &own(unsigned kind);
 
@@ -99,7 +122,10 @@ private:
 
 	void step();
 	void drain_somebody();
-	bool drain_one(fiber &f);
+	void drain_one(fiber &f);
+	void drain_entry(fiber &f);
+	void carry_out(fiber &f, size_t i);
+	bool buffered(const void *at, u64 *value) const;
 	void wake_sleepers();
 	fiber *choose();
 	void change_to(fiber *next);
@@ -114,6 +140,9 @@ private:
 	unsigned change_in_; /* a step changes over once in so many */
 	unsigned stall_in_;
 	unsigned store_in_; /* and a buffered store becomes visible */
+	unsigned stale_in_; /* a load may return an older store once in so many */
+	u64 unseen_for_; /* steps, at most */
+	weak_memory memory_;
 	u64 started_ = 0;
 	fiber *running_ = nullptr;
 	bool watching_ = false;

@@ -39,15 +39,38 @@ inline void wait_turn(unsigned)
 {
 }
 
-inline void publish_stores()
+inline void released(const void *what)
 {
 	if (scheduler *s = scheduler::here())
-		s->drain();
+		s->released(what);
+}
+
+inline void acquired(const void *what)
+{
+	if (scheduler *s = scheduler::here())
+		s->acquired(what);
+}
+
+inline void publish_entries()
+{
+	if (scheduler *s = scheduler::here())
+		s->publish();
+}
+
+inline void forget(const void *at, unsigned long bytes)
+{
+	if (scheduler *s = scheduler::here())
+		s->forget(at, bytes);
 }
 
 class mutex
 {
 public:
+	mutex() = default;
+	~mutex()
+	{
+		forget(this, sizeof(*this));
+	}
 	void lock()
 	{
 		/* Held for a few lines by most, and taken for every page: not each time is worth a step. */
@@ -56,14 +79,19 @@ public:
 		while (held_)
 			scheduler::here()->wait(queue_);
 		held_ = true;
+		acquired(this);
 	}
 	bool try_lock()
 	{
-		return !std::exchange(held_, true);
+		bool mine = !std::exchange(held_, true);
+
+		if (mine)
+			acquired(this);
+		return mine;
 	}
 	void unlock()
 	{
-		publish_stores(); /* it is a release */
+		released(this);
 		held_ = false;
 		if (scheduler *s = scheduler::here())
 			s->wake(queue_);
@@ -149,6 +177,13 @@ T &own()
 	if (!mine)
 		mine = std::make_shared<T>();
 	return *static_cast<T *>(mine.get());
+}
+
+inline unsigned thread_number()
+{
+	scheduler *s = scheduler::here();
+
+	return s ? s->number() : 0;
 }
 
 } // namespace svm_host

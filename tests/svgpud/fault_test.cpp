@@ -159,6 +159,34 @@ TEST_F(faults, replies_to_nobody_do_nothing)
 	EXPECT_EQ(rig.wait_done().status, unsigned{ SVGPU_DONE_OK });
 }
 
+// A job was ended while it stalled, and the driver answers its fault late: neither before nor after the next fault is
+// reported may that answer be the next one's.
+TEST_F(faults, a_reply_to_a_canceled_fault_answers_no_later_one)
+{
+	std::set<unsigned> ids;
+
+	for (unsigned round = 0; round < 20; ++round) {
+		svgpu_fault gone, next;
+
+		rig.submit(SVGPU_KERNEL_FILL, { va, 1, 1 });
+		gone = rig.wait_fault();
+		EXPECT_TRUE(ids.insert(gone.id).second) << "an id is given twice";
+		rig.must({ .op = SVGPU_SYNC_QUEUE_CLEAR, .queue = rig.queue });
+		EXPECT_EQ(rig.wait_done().status, unsigned{ SVGPU_DONE_CANCELED });
+		rig.add_queue(rig.queue);
+		if (round % 2)
+			rig.reply(gone.id, SVGPU_REPLY_FAIL);
+		rig.submit(SVGPU_KERNEL_FILL, { va + (1 + round) * page, 1, 1 });
+		next = rig.wait_fault();
+		EXPECT_TRUE(ids.insert(next.id).second) << "an id is given twice";
+		if (round % 2 == 0)
+			rig.reply(gone.id, SVGPU_REPLY_FAIL);
+		rig.pages.map_fresh(next.va, page);
+		rig.reply(next.id, SVGPU_REPLY_RETRY);
+		ASSERT_EQ(rig.wait_done().status, unsigned{ SVGPU_DONE_OK }) << "round " << round;
+	}
+}
+
 TEST_F(faults, unknown_reply_status_is_a_failure)
 {
 	rig.submit(SVGPU_KERNEL_FILL, { va, 1, 1 });

@@ -125,6 +125,34 @@ TEST_F(sync_ops, new_root_replaces_the_old_translations)
 	EXPECT_EQ(*rig.memory.at<unsigned char>(new_page), 2);
 }
 
+// When the new root is acknowledged, a job that runs all the while is through with the old tables.
+TEST_F(sync_ops, a_new_root_takes_the_old_tables_from_a_job_that_runs)
+{
+	tables other(rig.memory);
+	u64 words[2] = { rig.memory.take(page), rig.memory.take(page) };
+	svgpu_sync op = { .op = SVGPU_SYNC_CONTEXT_SET, .context = driver_rig::context };
+
+	rig.set_up();
+	rig.pages.map(0, words[0]);
+	other.map(0, words[1]);
+	rig.submit(SVGPU_KERNEL_CAS_ADD, { 0, ~u64{ 0 } });
+	for (unsigned round = 0; round < 200; ++round) {
+		u64 now = words[round % 2], next = words[(round + 1) % 2];
+		u64 before = rig.memory.get(now, SVGPU_SYSTEM);
+
+		wait_until("the job to get on", [&] { return rig.memory.get(now, SVGPU_SYSTEM) != before; });
+		op.address = round % 2 ? rig.pages.root() : other.root();
+		rig.must(op);
+		before = rig.memory.get(now, SVGPU_SYSTEM);
+		// A write by the old tables would show while the job writes by the new ones.
+		u64 begin = rig.memory.get(next, SVGPU_SYSTEM);
+
+		wait_until("the job to get on elsewhere",
+			   [&] { return rig.memory.get(next, SVGPU_SYSTEM) != begin; });
+		ASSERT_EQ(rig.memory.get(now, SVGPU_SYSTEM), before);
+	}
+}
+
 TEST_F(sync_ops, poison_fills_its_span_of_vram_and_no_more)
 {
 	auto vram = rig.memory.vram();

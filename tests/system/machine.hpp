@@ -49,6 +49,8 @@ public:
 	// Back to the root.
 	static void leave();
 	std::uint64_t charged() const;
+	// Of one of its files.
+	std::string path(const std::string &file) const { return folder_ + "/" + file; }
 	// Of memory.events: "max", "oom_kill", …
 	std::uint64_t events(const std::string &what) const;
 

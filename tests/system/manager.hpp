@@ -16,11 +16,11 @@
 
 namespace harness {
 
-// A userfaultfd over a span; what is missing there comes from its manager or not at all.
+// A userfaultfd over a span; what is missing there comes from its manager or not at all. @flags: UFFD_USER_MODE_ONLY.
 class manager {
 public:
-	explicit manager(std::span<std::byte> memory)
-		: fd_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)))
+	explicit manager(std::span<std::byte> memory, int flags = 0)
+		: fd_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | flags)))
 	{
 		uffdio_api api{};
 		api.api = UFFD_API;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Row 16: out of memory while the device uses it. The killed process cannot end, for one of its
- * faults waits for a userfaultfd's manager; so its memory can only come from the
- * OOM reaper, which must not block and gives up on a notifier that would.
+ * Row 16: out of memory while the device uses it. Another process is at the killed one's memory, in a read that
+ * waits for a userfaultfd's manager; so that memory can only come from the OOM reaper, which must not block and gives
+ * up on a notifier that would.
  */
 #include <cerrno>
 #include <cstdio>
@@ -10,6 +10,7 @@
 #include <linux/sync_file.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,15 +42,20 @@ int ended_with(const libsvm::syncobj &done, int fd)
 
 // What a test and its processes tell each other.
 struct told {
-	signal_pipe stuck;    // by the victim: the device is at work, one fault waits
+	signal_pipe stuck;    // by the victim: the device is at work, the holder's read waits
 	signal_pipe checked;  // by the test: it has seen enough, the manager may go
 	signal_pipe answered; // by the holder: the device's job got -EFAULT
 };
 
-// Keeps the device file and the userfaultfd open beyond the victim's end.
-[[noreturn]] void hold(told &said, manager &manager, const libsvm::job &adding, int fd)
+// Keeps the device file and the userfaultfd open beyond the victim's end, and its memory by a read of @asked.
+[[noreturn]] void hold(told &said, manager &manager, const mapping &asked, const libsvm::job &adding, int fd)
 {
 	memory_group::leave();
+	std::thread reader([&, victim = getppid()] {
+		std::byte got;
+		iovec to{&got, 1}, from{asked.data(), 1};
+		process_vm_readv(victim, &to, 1, &from, 1, 0);
+	});
 	int status = ended_with(adding.done(), fd);
 	if (status == -EFAULT)
 		said.answered.send();
@@ -57,6 +63,7 @@ struct told {
 		std::fprintf(stderr, "the killed process's job ended with %d\n", status);
 	said.checked.wait(2 * patience);
 	manager.close();
+	reader.join();
 	_exit(0);
 }
 
@@ -65,7 +72,7 @@ int be_killed(told &said, const memory_group &group)
 {
 	group.join();
 	gpu gpu;
-	libsvm::queue asking(gpu.vm), greedy(gpu.vm);
+	libsvm::queue greedy(gpu.vm);
 	mapping asked(page), memory(limit / 2), more(2 * limit);
 	// nobody but this process has it, or it would not be freed
 	for (mapping *each : {&memory, &more})
@@ -74,11 +81,10 @@ int be_killed(told &said, const memory_group &group)
 	if (device_fill(gpu.queue, memory.bytes(), std::byte{1}))
 		return 1;
 	libsvm::job adding = gpu.queue.cas_add(*reinterpret_cast<std::uint64_t *>(memory.data()), 1ull << 40);
-	libsvm::job waits = asking.touch(asked.bytes(), page, true);
+	if (!fork())
+		hold(said, manager, asked, adding, gpu.device.fd());
 	if (!manager.asked())
 		return 2;
-	if (!fork())
-		hold(said, manager, adding, gpu.device.fd());
 	said.stuck.send();
 	finish(greedy.touch(more.bytes(), page, true));
 	return 3;

@@ -26,6 +26,28 @@ SVM_TEST(Row12Userfaultfd, ManagerAnswersTheDevice)
 	EXPECT_EQ(memory.at(301), std::byte{0x55});
 }
 
+// What may fault in user mode only: the kernel's own accesses get nothing, the device's do, as the CPU's would.
+SVM_TEST(Row12Userfaultfd, ManagerOfUserModeOnlyAnswersTheDevice)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	manager manager(memory.bytes(), UFFD_USER_MODE_ONLY);
+	std::jthread answers([&] {
+		std::optional<std::uint64_t> where = manager.asked();
+		ASSERT_TRUE(where);
+		ASSERT_TRUE(manager.fill(*where, std::byte{0x31}));
+	});
+	EXPECT_DEVICE_READS(gpu.queue, &memory.at(7), 0x31);
+	answers.join();
+	// the kernel's access, by way of a system call
+	int ends[2];
+	ASSERT_EQ(pipe(ends), 0);
+	EXPECT_EQ(write(ends[1], &memory.at(8), 1), -1);
+	EXPECT_EQ(errno, EFAULT);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 SVM_TEST(Row12Userfaultfd, WhoWaitsHoldsUpNobodyElse)
 {
 	gpu gpu;

@@ -2,6 +2,7 @@
 /* mm/pt/format.hpp and ops.hpp: what a format must have, the geometry that follows from it, and its table of functions. */
 #include "drivers/mmu/formats.hpp"
 #include "tests/unit/nv_v2.hpp"
+#include "tests/unit/seeded.hpp"
 
 #include <gtest/gtest.h>
 #include <random>
@@ -37,7 +38,7 @@ TYPED_TEST(format_test, indices_are_the_address)
 {
 	using F = TypeParam;
 	using G = svm::geometry<F>;
-	std::mt19937_64 r(1);
+	seeded r(1);
 
 	for (int i = 0; i < 10000; i++) {
 		u64 va = r() & ((1ull << F::va_bits) - 1), sum = va & 0xfff;
@@ -55,7 +56,7 @@ TYPED_TEST(format_test, indices_are_the_address)
 TYPED_TEST(format_test, words)
 {
 	using F = TypeParam;
-	std::mt19937_64 r(2);
+	seeded r(2);
 
 	for (int i = 0; i < 10000; i++) {
 		unsigned lv = F::depth - 1 - (F::levels[F::depth - 2].leaf ? unsigned(r() % 2) : 0);

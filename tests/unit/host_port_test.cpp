@@ -3,6 +3,8 @@
 #include "mm/port.h"
 #include "tests/unit/machine.hpp"
 
+#include "mm/base/guard.hpp"
+
 namespace svm_test
 {
 
@@ -169,6 +171,7 @@ TEST_F(host_port_test, parallel_runs_all_at_once)
 		std::atomic<unsigned> inside{0};
 		std::atomic<unsigned> met{0};
 	} s;
+	svm::session process(domain);
 
 	port_parallel(
 		domain, 3,

@@ -4,6 +4,7 @@
  * against an array of what each page should be.
  */
 #include "tests/unit/tree.hpp"
+#include "tests/unit/seeded.hpp"
 
 namespace svm_test
 {
@@ -133,7 +134,7 @@ TYPED_TEST_SUITE(leaves_test, all_formats);
 TYPED_TEST(leaves_test, random_against_an_array)
 {
 	using page = typename TestFixture::page;
-	std::mt19937_64 r(13);
+	seeded r(13);
 	constexpr unsigned entries = TestFixture::entries;
 
 	for (int step = 0; step < 2500; step++) {

@@ -2,6 +2,7 @@
 /* mm/base/list.hpp */
 #include "mm/base/list.hpp"
 #include "tests/unit/machine.hpp"
+#include "tests/unit/seeded.hpp"
 
 #include <random>
 
@@ -26,7 +27,7 @@ static std::vector<u64> values(const list &l)
 
 TEST(list_test, against_a_vector)
 {
-	std::mt19937_64 r(7);
+	seeded r(7);
 	item pool[20];
 	list l;
 	std::vector<u64> model;

@@ -143,7 +143,7 @@ TEST_F(prefetch_test, process_gone)
 	map(BASE, 4 * MiB);
 	proc->exit();
 	running = false;
-	EXPECT_EQ(prefetch(BASE, BASE + 4 * MiB), 0);
+	EXPECT_EQ(prefetch(BASE, BASE + 4 * MiB), -EFAULT);
 	EXPECT_EQ(pages, 0u);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mm/pt/source.hpp */
 #include "mm/pt/source.hpp"
+#include "tests/unit/seeded.hpp"
 
 #include <gtest/gtest.h>
 #include <random>
@@ -33,7 +34,7 @@ TEST(source_test, words)
 /* one_block() against its definition, over words that are almost a block. */
 TEST(source_test, one_block)
 {
-	std::mt19937_64 r(3);
+	seeded r(3);
 	unsigned yes = 0, no = 0;
 
 	for (int round = 0; round < 20000; round++) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The load of tests/host/workload.hpp on real threads, each scenario for some seconds: the
+ * The load of tests/host/workload.hpp on real threads, each scenario for a while: the
  * judges are its own checks, the machine's, and the sanitizer that the build has. (The same on
  * a scheduler whose runs can be repeated: tests/sim.)
  *
- * SVM_STRESS_SEED and SVM_STRESS_SECONDS choose; the seed is printed.
+ * SVM_STRESS_SECONDS says for how long each; unset, it is short. The seed is a fresh one each time and printed; SVM_STRESS_SEED
+ * chooses one.
  */
 #include "tests/host/workload.hpp"
 #include "tests/unit/machine.hpp"
@@ -35,11 +36,12 @@ protected:
 TEST_P(stress_test, runs)
 {
 	auto seed = u64(setting("SVM_STRESS_SEED", double(std::random_device{}())));
-	auto time = std::chrono::duration<double>(setting("SVM_STRESS_SECONDS", 2));
+	auto time = std::chrono::duration<double>(setting("SVM_STRESS_SECONDS", 0.3));
 	auto end = std::chrono::steady_clock::now() + time;
 	workload load(*this, GetParam());
 
-	std::printf("seed %llu\n", seed);
+	std::printf("again: SVM_STRESS_SEED=%llu SVM_STRESS_SECONDS=%g svm_unit_tests --gtest_filter='*stress*%s'\n", seed,
+		    time.count(), GetParam().name.c_str());
 	load.prepare();
 	load.run([=] { return std::chrono::steady_clock::now() > end; },
 		 [=](size_t thread) { return workload::random(std::mt19937_64(seed + thread)); });

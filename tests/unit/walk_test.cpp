@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mm/pt/walk.hpp, on every format: a map from numbers of tables to tables is the model. */
 #include "tests/unit/tree.hpp"
+#include "tests/unit/seeded.hpp"
 
 #include <map>
 
@@ -17,7 +18,7 @@ TYPED_TEST(walk_test, against_a_map)
 {
 	using M = TestFixture;
 	using walk = typename M::walk;
-	std::mt19937_64 r(5);
+	seeded r(5);
 	std::map<u64, svm::table *> model;
 
 	for (int step = 0; step < 3000; step++) {

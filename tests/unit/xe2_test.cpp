@@ -5,6 +5,7 @@
  */
 #include "drivers/mmu/xe2.hpp"
 #include "tests/host/walker.hpp"
+#include "tests/unit/seeded.hpp"
 
 #include <gtest/gtest.h>
 #include <map>
@@ -122,7 +123,7 @@ protected:
 
 TEST_F(xe2_walk, every_level_and_attribute)
 {
-	std::mt19937_64 r(11);
+	seeded r(11);
 
 	for (int round = 0; round < 3000; round++) {
 		unsigned lv = 1 + r() % 3, shift = xe2::levels[lv].shift;

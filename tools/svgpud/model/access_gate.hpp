@@ -6,6 +6,9 @@
 // Why not a reader-writer lock: readers may starve the writer, and the driver polls for the writer's end inside a
 // notifier. Here a closer waits for at most one access per engine.
 //
+// A slot is an engine, which one job at a time has. The next one to have it is ordered behind leave() of the one before
+// by the lock under which engines are handed over.
+//
 // Proof that both cannot be inside: enter() stores inside_[slot] and then loads closed_; close() stores closed_ and
 // then loads inside_[slot]; all four are sequentially consistent, so at least one side sees the other's store. If the
 // engine does, it steps back out; if the closer does, it waits.
@@ -19,9 +22,10 @@
 
 namespace svgpu {
 
-class access_gate {
+// `Atomic`: std::atomic, or one of a test that lets weaker orders do their worst.
+template <template <class> class Atomic> class basic_access_gate {
 public:
-	explicit access_gate(unsigned slots)
+	explicit basic_access_gate(unsigned slots)
 		: slots_(slots)
 		, inside_(std::make_unique<slot[]>(slots))
 	{
@@ -66,7 +70,7 @@ public:
 
 private:
 	struct alignas(64) slot {
-		std::atomic<bool> busy{ false };
+		Atomic<bool> busy{ false };
 	};
 
 	static void await(const slot &s)
@@ -82,9 +86,11 @@ private:
 
 	unsigned slots_;
 	std::unique_ptr<slot[]> inside_;
-	std::atomic<bool> closed_{ false };
+	Atomic<bool> closed_{ false };
 	std::uint64_t generation_ = 1; // written while closed, read inside
 };
+
+using access_gate = basic_access_gate<std::atomic>;
 
 // Holds one engine inside the gate.
 class inside_gate {

@@ -18,7 +18,7 @@ static_assert(SVGPU_SYNC_RING + SVGPU_RING_SLOTS + SVGPU_SYNC_ENTRIES * sizeof(s
 static_assert(SVGPU_JOB_RING + SVGPU_RING_SLOTS + SVGPU_JOB_ENTRIES * sizeof(svgpu_job) <= SVGPU_FAULT_RING);
 static_assert(SVGPU_FAULT_RING + SVGPU_RING_SLOTS + SVGPU_FAULT_ENTRIES * sizeof(svgpu_fault) <= SVGPU_REPLY_RING);
 static_assert(SVGPU_REPLY_RING + SVGPU_RING_SLOTS + SVGPU_REPLY_ENTRIES * sizeof(svgpu_reply) <= SVGPU_DONE_RING);
-static_assert(SVGPU_DONE_RING + SVGPU_RING_SLOTS + SVGPU_DONE_ENTRIES * sizeof(svgpu_done) <= SVGPU_VRAM_OFFSET);
+static_assert(SVGPU_DONE_RING + SVGPU_RING_SLOTS + SVGPU_DONE_ENTRIES * sizeof(svgpu_done) <= SVGPU_BUS_PAGE);
 
 } // namespace
 
@@ -48,7 +48,7 @@ device::device(transport &machine, const log &log, device_options options)
 	, replies_(bar_.data() + SVGPU_REPLY_RING)
 	, dones_(bar_.data() + SVGPU_DONE_RING, liar_, stream::done)
 	, faults_(machine, log, options.duplicate_faults ? 2 : 1, liar_)
-	, scheduler_(options.engines, options.queues, options.programs, faults_, log,
+	, scheduler_(options.engines, options.queues, options.slice, options.programs, faults_, log,
 		     [this](const svgpu_done &done) { report_done(done); })
 	, sync_(memory_, vram_, options.contexts, options.engines, scheduler_, violated_, log)
 {
@@ -163,16 +163,15 @@ bool device::serve_sync_entry()
 		return false;
 	if (state == ring_state::malformed) {
 		sync_.refuse(op, "the ring's tail is too far ahead, entries are lost");
+	} else if (refuses(op, message)) {
+		sync_.refuse(op, "that is a lie");
 	} else {
 		drain_jobs_of(op);
 		status = sync_.execute(op, liar_.tells(lie::false_ack, stream::sync, message));
 	}
-	// Rarer than elsewhere: most operations of this kind are not even begun again.
-	if (liar_.tells(lie::malformed, stream::sync, message) && liar_.word(stream::sync, message, 4) % 8 == 0)
-		status = static_cast<svgpu_sync_status>(liar_.word(stream::sync, message, 0) | 2);
 	if (liar_.tells(lie::late_ack, stream::sync, message))
 		std::this_thread::sleep_for(1ms * (liar_.word(stream::sync, message, 1) % 400));
-	acknowledge(op, status);
+	acknowledge(op, answer(op, status, message));
 	syncs_.pop();
 	if (liar_.tells(lie::index, stream::sync, message))
 		syncs_.garble(static_cast<std::uint32_t>(liar_.word(stream::sync, message, 2)));

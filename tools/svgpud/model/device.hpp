@@ -2,7 +2,8 @@
 // The virtual GPU: registers, rings and their threads, on whatever transport it is plugged into. It lives from
 // construction, which ends with the device up, to destruction, which leaves the BAR as a dead device would.
 //
-// Threads: one each for the sync ring and the epoch, the job ring, the reply ring and the heartbeat, and the engines.
+// Threads: one each for the sync ring and the epoch, the job ring, the reply ring and the heartbeat, and one for each job
+// that has begun.
 //
 // Rings are only looked at while live_ is set, that is, with an acknowledged epoch. A thread that takes an entry holds
 // the ring's lock from the look at live_ until it is done with the entry, so a new epoch, which clears live_ under all
@@ -26,6 +27,7 @@
 #include "model/transport.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -37,10 +39,18 @@ namespace svgpu {
 // How the process ends where it found itself out.
 constexpr int broken_device = 43;
 
+// Every queue may have a job on the device that stalls on a fault, and an answer to it.
+constexpr unsigned queues_offered = 1024;
+
+static_assert(queues_offered <= SVGPU_JOB_ENTRIES && queues_offered <= SVGPU_FAULT_ENTRIES &&
+	      queues_offered <= SVGPU_REPLY_ENTRIES && 2 * SVGPU_JOB_ENTRIES <= SVGPU_DONE_ENTRIES);
+
 struct device_options {
 	unsigned engines = 4;
 	unsigned contexts = 256;
-	unsigned queues = 1024;
+	unsigned queues = queues_offered;
+	// How long a job keeps its engine while another queue waits for one.
+	std::chrono::microseconds slice = std::chrono::milliseconds(2);
 	bool duplicate_faults = false;
 	program_set programs = builtin_programs();
 	evil_plan evil; // none: an honest device
@@ -72,6 +82,8 @@ private:
 	bool serve_sync_entry();
 	void acknowledge(const svgpu_sync &op, unsigned status);
 	bool breaks_off(const svgpu_sync &op, std::uint64_t message);
+	bool refuses(const svgpu_sync &op, std::uint64_t message) const;
+	unsigned answer(const svgpu_sync &op, unsigned status, std::uint64_t message) const;
 	void drain_jobs_of(const svgpu_sync &op);
 
 	void serve_jobs();

@@ -37,6 +37,35 @@ bool device::breaks_off(const svgpu_sync &op, std::uint64_t message)
 	return true;
 }
 
+// The operation is answered with SVGPU_SYNC_BAD. The device has not done it, and listens to the next one.
+bool device::refuses(const svgpu_sync &op, std::uint64_t message) const
+{
+	auto tells = [&](lie what) { return liar_.tells(what, stream::sync, message); };
+
+	switch (op.op) {
+	case SVGPU_SYNC_INVALIDATE:
+		return tells(lie::bad_invalidate);
+	case SVGPU_SYNC_CONTEXT_CLEAR:
+		return tells(lie::bad_clear);
+	case SVGPU_SYNC_QUEUE_CLEAR:
+		return tells(lie::bad_queue_clear);
+	default:
+		return false;
+	}
+}
+
+// A wrong status for a context or a queue that was set. Of an operation that takes something away this would be a
+// refusal, which ends the device; the lies above are there for that. Rarer than garbage in other streams: most
+// drivers do not begin again after the first refusal.
+unsigned device::answer(const svgpu_sync &op, unsigned status, std::uint64_t message) const
+{
+	bool sets = op.op == SVGPU_SYNC_CONTEXT_SET || op.op == SVGPU_SYNC_QUEUE_SET;
+
+	if (!sets || !liar_.tells(lie::malformed, stream::sync, message) || liar_.word(stream::sync, message, 4) % 8)
+		return status;
+	return static_cast<unsigned>(liar_.word(stream::sync, message, 0)) | 2;
+}
+
 void device::lie_in_time(std::uint64_t tick)
 {
 	bool due, dying;

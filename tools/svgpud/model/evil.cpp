@@ -34,6 +34,9 @@ constexpr std::array<habit, lies> habits = { {
 	{ "generation", 40, 1 },
 	{ "heart", 64, 4 },
 	{ "die", 96, 3 },
+	{ "bad-invalidate", 40, 1 },
+	{ "bad-clear", 12, 1 },
+	{ "bad-queue-clear", 12, 1 },
 	{ "false-ack", 0, 1 },
 } };
 

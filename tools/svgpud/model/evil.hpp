@@ -36,11 +36,15 @@ enum class lie : unsigned {
 	generation, // it is done, and then the device says that it was started again, which it was not
 	heart, // the heartbeat stops
 	die, // the process ends; the supervisor starts it again
+	// The operation is answered with SVGPU_SYNC_BAD and not done. The device goes on as if it had never been asked.
+	bad_invalidate,
+	bad_clear, // CONTEXT_CLEAR
+	bad_queue_clear,
 	// Told only if asked for by name. No driver can find it out: an invalidation is acknowledged and not done.
 	false_ack,
 };
 
-constexpr unsigned lies = 16;
+constexpr unsigned lies = 19;
 
 enum class stream : unsigned {
 	sync,

@@ -18,16 +18,16 @@ fault_unit::fault_unit(transport &machine, const log &log, unsigned copies, cons
 }
 
 // The driver rings no bell when it takes an entry out, so a full ring is looked at again every millisecond.
-bool fault_unit::post(std::unique_lock<std::mutex> &hold, const svgpu_fault &fault, const std::atomic<bool> &canceled)
+bool fault_unit::post(std::unique_lock<std::mutex> &hold, const svgpu_fault &fault, pending &mine)
 {
 	while (!ring_.say(fault)) {
-		if (canceled.load(std::memory_order_acquire))
+		if (mine.canceled.load(std::memory_order_acquire))
 			return false;
 		if (ring_.garbled() && !complained_) {
 			complained_ = true;
 			log_("fault ring: head is ahead of tail; no more faults until the next epoch");
 		}
-		changed_.wait_for(hold, 1ms);
+		mine.changed.wait_for(hold, 1ms);
 	}
 	return true;
 }
@@ -36,7 +36,7 @@ answer fault_unit::await(svgpu_fault fault, const std::atomic<bool> &canceled)
 {
 	std::unique_lock hold(lock_);
 	std::vector<std::uint32_t> ids;
-	pending mine;
+	pending mine{ .canceled = canceled };
 	bool posted = true;
 
 	for (unsigned i = 0; i < copies_ && posted; ++i) {
@@ -44,12 +44,12 @@ answer fault_unit::await(svgpu_fault fault, const std::atomic<bool> &canceled)
 		ids.push_back(fault.id);
 		waiting_.emplace(fault.id, &mine);
 		++mine.unanswered;
-		posted = post(hold, fault, canceled);
+		posted = post(hold, fault, mine);
 		if (!ring_.quiet())
 			machine_.interrupt(SVGPU_VECTOR_FAULT);
 	}
 	// Acquire: pairs with the release of whoever cancels, who then calls wake().
-	changed_.wait(hold, [&] { return !mine.unanswered || canceled.load(std::memory_order_acquire); });
+	mine.changed.wait(hold, [&] { return !mine.unanswered || canceled.load(std::memory_order_acquire); });
 	for (std::uint32_t id : ids)
 		waiting_.erase(id);
 	if (mine.unanswered)
@@ -71,8 +71,8 @@ void fault_unit::reply(const svgpu_reply &reply)
 		log_("reply to fault {} has unknown status {}: taken for FAIL", reply.id, reply.status);
 	it->second->failed |= failed;
 	--it->second->unanswered;
+	it->second->changed.notify_one();
 	waiting_.erase(it);
-	changed_.notify_all();
 }
 
 void fault_unit::wake()
@@ -80,7 +80,11 @@ void fault_unit::wake()
 	// The lock makes sure that a waiter is either not yet testing its condition or already asleep.
 	std::lock_guard hold(lock_);
 
-	changed_.notify_all();
+	for (auto &[id, fault] : waiting_) {
+		// Acquire: as in await().
+		if (fault->canceled.load(std::memory_order_acquire))
+			fault->changed.notify_one();
+	}
 }
 
 void fault_unit::tick()

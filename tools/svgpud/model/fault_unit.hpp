@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Faults that await the driver's answer. The engine that met one sleeps in await(); replies find it by the fault's id.
+// Faults that await the driver's answer. The job that met one sleeps in await(); replies find it by the fault's id.
 // An id is answered once; answers to ids that nobody waits for (any more) are dropped, since a canceled job leaves its
 // faults behind in the ring.
 #pragma once
@@ -42,11 +42,13 @@ public:
 
 private:
 	struct pending {
+		const std::atomic<bool> &canceled;
 		unsigned unanswered = 0;
 		bool failed = false;
+		std::condition_variable changed{}; // one for each, so that a reply wakes one job only
 	};
 
-	bool post(std::unique_lock<std::mutex> &hold, const svgpu_fault &fault, const std::atomic<bool> &canceled);
+	bool post(std::unique_lock<std::mutex> &hold, const svgpu_fault &fault, pending &mine);
 
 	transport &machine_;
 	const log &log_;
@@ -54,7 +56,6 @@ private:
 	const liar &liar_;
 
 	std::mutex lock_; // all below; also orders the ring's producers
-	std::condition_variable changed_;
 	mouth<svgpu_fault, SVGPU_FAULT_ENTRIES> ring_;
 	std::unordered_map<std::uint32_t, pending *> waiting_;
 	std::uint32_t next_id_ = 1;

@@ -48,7 +48,7 @@ memory_view::piece memory_view::open(std::uint64_t va, std::uint64_t most, svgpu
 	for (;;) {
 		port_.check();
 
-		std::optional<inside_gate> inside(std::in_place, space_.gate, slot_);
+		std::optional<inside_gate> inside(std::in_place, space_.gate, port_.engine());
 		translated t = lookup(va, access);
 
 		++(t.hit ? count_.hits : count_.misses);

@@ -26,10 +26,13 @@ struct job_ended {
 	std::uint64_t address = 0;
 };
 
-// What the view needs of the engine that runs the job.
+// What the view needs of its job. check() and stall() are called outside of the gate, and may move the job to another
+// engine.
 class stall_port {
 public:
 	virtual ~stall_port() = default;
+	// The job has it for itself until the next call of check() or stall().
+	virtual unsigned engine() const = 0;
 	// Throws job_ended when the job was canceled. Called before each piece.
 	virtual void check() = 0;
 	// Returns when the access is to be tried again; throws job_ended when it is not.
@@ -66,9 +69,8 @@ public:
 		bool &open_;
 	};
 
-	memory_view(address_space &space, unsigned slot, stall_port &port)
+	memory_view(address_space &space, stall_port &port)
 		: space_(space)
-		, slot_(slot)
 		, port_(port)
 	{
 	}
@@ -120,12 +122,13 @@ private:
 	std::byte *reach(const translation &page, std::uint64_t va, std::size_t bytes);
 
 	address_space &space_;
-	unsigned slot_;
 	stall_port &port_;
 	access_count count_;
 	bool open_ = false;
 
 	// The translation used last, good for as long as the gate was not closed: spares the common case the TLB's lock.
+	// It is the job's and goes with it from engine to engine: the generation, read inside the gate, says whether an
+	// invalidation came between, also while the job had no engine at all.
 	translation last_;
 	std::uint64_t last_generation_ = 0;
 	std::uint64_t last_acknowledged_ = 0;

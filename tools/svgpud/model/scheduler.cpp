@@ -1,25 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Handing jobs to engines, and taking them away again.
+// Handing engines to jobs, and taking both away again.
 #include "model/scheduler.hpp"
 
 #include <exception>
+#include <optional>
 
 namespace svgpu {
+namespace {
 
-// A job on an engine: what its memory view stalls on.
+// A job looks whether its slice is over once in so many accesses.
+constexpr unsigned accesses_per_look = 16;
+
+} // namespace
+
+// A job that has begun: what its memory view stalls on.
 struct scheduler::running final : stall_port {
-	running(const svgpu_job &what, std::shared_ptr<context> with, fault_unit &unit)
-		: job(what)
+	running(scheduler &its, const svgpu_job &what, std::shared_ptr<context> with)
+		: owner(its)
+		, job(what)
 		, where(std::move(with))
-		, faults(unit)
 	{
 	}
+
+	unsigned engine() const override { return *slot; }
 
 	void check() override
 	{
 		// Acquire: pairs with the release in end_jobs().
 		if (canceled.load(std::memory_order_acquire))
 			throw job_ended{ SVGPU_DONE_CANCELED };
+		if (++accesses % accesses_per_look == 0 && owner.wanted_.load(std::memory_order_relaxed) &&
+		    std::chrono::steady_clock::now() - begun >= owner.slice_) {
+			std::unique_lock hold(owner.lock_);
+
+			owner.give_up(*this);
+			owner.await_engine(hold, *this);
+		}
 	}
 
 	void stall(std::uint64_t va, svgpu_access access) override
@@ -31,57 +47,57 @@ struct scheduler::running final : stall_port {
 		fault.context = where->id;
 		fault.queue = job.queue;
 		fault.access = access;
-		switch (faults.await(fault, canceled)) {
+		{
+			std::lock_guard hold(owner.lock_);
+
+			owner.give_up(*this);
+			owner.hand_out();
+		}
+		switch (owner.faults_.await(fault, canceled)) {
 		case answer::retry:
-			return;
+			break;
 		case answer::fail:
 			throw job_ended{ SVGPU_DONE_FAULT, va, access };
 		case answer::canceled:
 			throw job_ended{ SVGPU_DONE_CANCELED };
 		}
+
+		std::unique_lock hold(owner.lock_);
+
+		owner.await_engine(hold, *this);
 	}
 
+	scheduler &owner;
 	const svgpu_job job;
 	const std::shared_ptr<context> where;
-	fault_unit &faults;
 	std::atomic<bool> canceled{ false };
-	bool silent = false; // under the scheduler's lock
+
+	// Under the scheduler's lock; the job itself reads `slot` without it, since only the job takes it away.
+	bool silent = false;
+	std::optional<unsigned> slot;
+	std::condition_variable granted; // `slot` was set, or `canceled`
+
+	// The job's own.
+	std::chrono::steady_clock::time_point begun; // its slice
+	unsigned accesses = 0;
 };
 
-scheduler::scheduler(unsigned engines, unsigned queues, program_set programs, fault_unit &faults, const log &log,
-		     done_callback done)
-	: programs_(std::move(programs))
+scheduler::scheduler(unsigned engines, unsigned queues, std::chrono::microseconds slice, program_set programs,
+		     fault_unit &faults, const log &log, done_callback done)
+	: slice_(slice)
+	, programs_(std::move(programs))
 	, faults_(faults)
 	, log_(log)
 	, done_(std::move(done))
 	, queues_(queues)
 {
-	for (unsigned i = 0; i < engines; ++i)
-		engines_.emplace_back([this, i] { engine(i); });
+	for (unsigned i = engines; i; --i)
+		free_.push_back(i - 1);
 }
 
 scheduler::~scheduler()
 {
 	drop_all();
-	{
-		std::lock_guard hold(lock_);
-
-		stop_ = true;
-	}
-	work_.notify_all();
-	for (std::thread &t : engines_)
-		t.join();
-}
-
-void scheduler::list(unsigned number)
-{
-	queue &q = queues_[number];
-
-	if (q.listed || q.current || q.waiting.empty())
-		return;
-	q.listed = true;
-	ready_.push_back(number);
-	work_.notify_one();
 }
 
 bool scheduler::set_queue(unsigned number, std::shared_ptr<context> where)
@@ -106,17 +122,91 @@ bool scheduler::submit(const svgpu_job &job)
 
 	if (job.queue >= queues_.size() || !queues_[job.queue].where)
 		return false;
-	queues_[job.queue].waiting.push_back(job);
-	list(job.queue);
+
+	queue &q = queues_[job.queue];
+	bool waits = q.current || !q.waiting.empty();
+
+	q.waiting.push_back(job);
+	if (!waits) {
+		turns_.want(q.where.get(), job.queue);
+		hand_out();
+	}
 	return true;
 }
 
-// All are told before the first is waited for.
-template <class Match> void scheduler::end_jobs(std::unique_lock<std::mutex> &hold, Match match, bool silent)
+void scheduler::hand_out(running **mine)
 {
-	for (queue &q : queues_) {
-		if (!match(q))
-			continue;
+	while (!free_.empty()) {
+		std::optional<unsigned> number = turns_.next();
+
+		if (!number)
+			break;
+
+		queue &q = queues_[*number];
+		bool begins = !q.current;
+
+		if (begins) {
+			q.current = std::make_unique<running>(*this, q.waiting.front(), q.where);
+			q.waiting.pop_front();
+		}
+
+		running &job = *q.current;
+
+		job.slot = free_.back();
+		free_.pop_back();
+		if (!begins)
+			job.granted.notify_one();
+		else if (mine && !*mine)
+			*mine = &job;
+		else
+			threads_.run([this, &job] { run(&job); });
+	}
+	wanted_.store(!turns_.empty(), std::memory_order_relaxed);
+}
+
+// The caller hands out what is free now.
+void scheduler::give_up(running &job)
+{
+	if (!job.slot)
+		return;
+	free_.push_back(*job.slot);
+	job.slot.reset();
+	turns_.end(job.where.get());
+}
+
+void scheduler::await_engine(std::unique_lock<std::mutex> &hold, running &job)
+{
+	auto canceled = [&] { return job.canceled.load(std::memory_order_relaxed); };
+
+	// Written under the lock, and only once: end_jobs() has been here, and would not look for us again.
+	if (!canceled())
+		turns_.want(job.where.get(), job.job.queue);
+	hand_out();
+	job.granted.wait(hold, [&] { return job.slot || canceled(); });
+	if (!job.slot)
+		throw job_ended{ SVGPU_DONE_CANCELED };
+	job.begun = std::chrono::steady_clock::now();
+}
+
+template <class Match> std::vector<unsigned> scheduler::queues_that(Match match) const
+{
+	std::vector<unsigned> numbers;
+
+	for (unsigned i = 0; i < queues_.size(); ++i) {
+		if (match(queues_[i]))
+			numbers.push_back(i);
+	}
+	return numbers;
+}
+
+// All are told before the first is waited for.
+void scheduler::end_jobs(std::unique_lock<std::mutex> &hold, const std::vector<unsigned> &numbers, bool silent)
+{
+	for (unsigned number : numbers) {
+		queue &q = queues_[number];
+		turns::group of = q.current ? q.current->where.get() : q.where.get();
+
+		turns_.forget(of, number);
 		for (const svgpu_job &job : q.waiting) {
 			if (!silent)
 				done_({ .cookie = job.cookie, .status = SVGPU_DONE_CANCELED });
@@ -127,11 +217,13 @@ template <class Match> void scheduler::end_jobs(std::unique_lock<std::mutex> &ho
 			q.current->silent |= silent;
 			// Release: pairs with the acquire loads in check() and in the fault unit.
 			q.current->canceled.store(true, std::memory_order_release);
+			q.current->granted.notify_one();
 		}
 	}
+	wanted_.store(!turns_.empty(), std::memory_order_relaxed);
 	faults_.wake();
-	for (queue &q : queues_)
-		ended_.wait(hold, [&] { return !match(q) || !q.current; });
+	for (unsigned number : numbers)
+		ended_.wait(hold, [&] { return !queues_[number].current; });
 }
 
 bool scheduler::clear_queue(unsigned number)
@@ -140,7 +232,7 @@ bool scheduler::clear_queue(unsigned number)
 
 	if (number >= queues_.size() || !queues_[number].set)
 		return false;
-	end_jobs(hold, [&](const queue &q) { return &q == &queues_[number]; }, false);
+	end_jobs(hold, { number }, false);
 	queues_[number].set = false;
 	return true;
 }
@@ -148,78 +240,50 @@ bool scheduler::clear_queue(unsigned number)
 void scheduler::clear_context(const context &which)
 {
 	std::unique_lock hold(lock_);
-	std::vector<const queue *> its;
 
-	for (const queue &q : queues_) {
-		if (q.where.get() == &which)
-			its.push_back(&q);
-	}
-	end_jobs(
-		hold,
-		[&](const queue &q) {
-			for (const queue *one : its) {
-				if (one == &q)
-					return true;
-			}
-			return false;
-		},
-		false);
+	end_jobs(hold, queues_that([&](const queue &q) { return q.where.get() == &which; }), false);
 }
 
 void scheduler::drop_all()
 {
 	std::unique_lock hold(lock_);
 
-	end_jobs(hold, [](const queue &) { return true; }, true);
+	end_jobs(hold, queues_that([](const queue &) { return true; }), true);
 	for (queue &q : queues_)
 		q.set = false;
 }
 
-void scheduler::engine(unsigned number)
+// A thread of the pool: one job, and then those that get the engine of the one before.
+void scheduler::run(running *job)
 {
-	std::unique_lock hold(lock_);
-
-	for (;;) {
-		work_.wait(hold, [&] { return stop_ || !ready_.empty(); });
-		if (stop_)
-			return;
-
-		unsigned next = ready_.front();
-
-		ready_.pop_front();
-		queues_[next].listed = false;
-		run_next(hold, number, next);
-	}
+	while (job)
+		job = finish(*job, execute(*job));
 }
 
-void scheduler::run_next(std::unique_lock<std::mutex> &hold, unsigned engine, unsigned number)
+scheduler::running *scheduler::finish(running &job, const svgpu_done &result)
 {
+	std::lock_guard hold(lock_);
+	unsigned number = job.job.queue;
 	queue &q = queues_[number];
+	running *next = nullptr;
 
-	// Cleared since it was listed.
-	if (q.waiting.empty() || q.current)
-		return;
-
-	running job(q.waiting.front(), q.where, faults_);
-	svgpu_done result;
-
-	q.waiting.pop_front();
-	q.current = &job;
-	hold.unlock();
-	result = execute(job, engine);
-	hold.lock();
 	if (!job.silent)
 		done_(result);
-	q.current = nullptr;
-	list(number);
+	give_up(job);
+	q.current.reset();
+	if (!q.waiting.empty())
+		turns_.want(q.where.get(), number);
+	hand_out(&next);
 	ended_.notify_all();
+	return next;
 }
 
-svgpu_done scheduler::execute(running &run, unsigned engine)
+svgpu_done scheduler::execute(running &run)
 {
 	svgpu_done result{ .cookie = run.job.cookie, .status = SVGPU_DONE_OK };
-	memory_view view(run.where->space, engine, run);
+	memory_view view(run.where->space, run);
 
+	run.begun = std::chrono::steady_clock::now();
 	try {
 		if (run.job.kernel >= programs_.size() || !programs_[run.job.kernel])
 			throw job_ended{};

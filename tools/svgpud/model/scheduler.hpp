@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Queues of jobs, and the engines that run them.
 //
-//  - Jobs of one queue run one after the other, in order, also where the one before failed; jobs of several queues run
-//    on as many engines as there are. A queue is in ready_ at most once and never while one of its jobs runs.
+//  - Jobs of one queue run one after the other, in order, also where the one before failed.
+//  - A job runs while it has an engine, and no two jobs have the same one. It gives the engine up when it ends, while it
+//    stalls on a fault, and when it had the engine for a slice and another queue waits for one.
+//  - Engines are given to contexts in turn, and to the queues of a context in turn (turns.hpp).
 //  - Each job that submit() took is reported done exactly once, unless drop_all() takes it away in silence.
-//  - clear_queue() and clear_context() return when all jobs concerned have ended and were reported.
+//  - clear_queue() and clear_context() return when all jobs concerned have ended and were reported, whether they ran,
+//    stalled or waited.
 //
-// Lock order: lock_, then the fault unit's lock or that of the done callback.
+// A job has a thread of its own from its first engine to its end. A queue waits for an engine exactly once, in turns_, if
+// its current job has begun and wants to go on, or if it has jobs and none is current.
+//
+// A job may get another engine each time. What an engine had in use is safe from that: a job gives an engine up outside
+// of the gate only (stall_port's calls are made there), and the job that gets it is ordered behind that by lock_.
+//
+// Lock order: lock_, then the fault unit's lock, the pool's, or that of the done callback.
 #pragma once
 
 #include "hw/svgpu_regs.h"
@@ -14,15 +23,17 @@
 #include "model/fault_unit.hpp"
 #include "model/log.hpp"
 #include "model/program.hpp"
+#include "model/thread_pool.hpp"
+#include "model/turns.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 namespace svgpu {
@@ -43,8 +54,8 @@ public:
 	using done_callback = std::function<void(const svgpu_done &)>;
 
 	// `done` is called with the scheduler's lock held, in the order in which jobs end; it must not wait.
-	scheduler(unsigned engines, unsigned queues, program_set programs, fault_unit &faults, const log &log,
-		  done_callback done);
+	scheduler(unsigned engines, unsigned queues, std::chrono::microseconds slice, program_set programs,
+		  fault_unit &faults, const log &log, done_callback done);
 	~scheduler();
 
 	// False: no such queue, or one that still has jobs.
@@ -63,31 +74,39 @@ private:
 
 	struct queue {
 		bool set = false;
-		bool listed = false; // in ready_
 		std::shared_ptr<context> where;
 		std::deque<svgpu_job> waiting;
-		running *current = nullptr;
+		std::unique_ptr<running> current;
 	};
 
-	void engine(unsigned number);
-	void run_next(std::unique_lock<std::mutex> &hold, unsigned engine, unsigned queue);
-	svgpu_done execute(running &job, unsigned engine);
-	void list(unsigned queue);
-	template <class Match> void end_jobs(std::unique_lock<std::mutex> &hold, Match match, bool silent);
+	void run(running *job);
+	svgpu_done execute(running &job);
+	running *finish(running &job, const svgpu_done &result);
 
+	// With lock_ held. A job that begins is given to a thread, or left in *mine if that is given and empty.
+	void hand_out(running **mine = nullptr);
+	void give_up(running &job);
+	void await_engine(std::unique_lock<std::mutex> &hold, running &job);
+
+	template <class Match> std::vector<unsigned> queues_that(Match match) const;
+	void end_jobs(std::unique_lock<std::mutex> &hold, const std::vector<unsigned> &numbers, bool silent);
+
+	const std::chrono::microseconds slice_;
 	const program_set programs_;
 	fault_unit &faults_;
 	const log &log_;
 	const done_callback done_;
 
-	std::mutex lock_; // all below
-	std::condition_variable work_;
+	std::mutex lock_; // all below, but for wanted_
 	std::condition_variable ended_;
 	std::vector<queue> queues_;
-	std::deque<unsigned> ready_;
-	bool stop_ = false;
+	std::vector<unsigned> free_; // engines
+	turns turns_;
+	// Does a queue wait for an engine? Written under lock_. Jobs read it without the lock, relaxed: it decides only
+	// whether they take the lock and look.
+	std::atomic<bool> wanted_{ false };
 
-	std::vector<std::thread> engines_;
+	thread_pool threads_; // its destructor comes first and waits until no job has a thread
 };
 
 } // namespace svgpu

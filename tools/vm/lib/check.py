@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`make check`: every suite on the host and on the chosen lanes, in an order that uses the time.
+"""`make check`: the suites on the host and those that plan.py has for the chosen lanes; `make soak`: with all its rows.
 
-The kernels of all chosen lanes are made in the background, at low priority, while the host's
-suites run; a lane waits for its kernel only if that was not enough.
-
-Where the machine is wide enough for several virtual machines, they run at the same time, and the
-host's suites beside them, at low priority too; else one thing runs at a time.
+Where the machine is wide enough for several virtual machines, they run at the same time; the host's suites run beside
+them and the kernels of all chosen lanes are made in the background, both at low priority. Else one thing runs at a
+time, and a kernel is made when its turn comes: a build in the background would only take the time of the others.
 """
 
 import concurrent.futures
@@ -13,18 +11,13 @@ import os
 import sys
 import time
 
-from . import coverage, fuzz, guest, host, kernel, lanes, modules, preload, results, say, sim, vm
+from . import coverage, fuzz, guest, host, kernel, lanes, modules, plan, preload, results, say, sim, vm
 from .paths import JOBS, OUT, TOP
 from .results import Suite
 from .say import Failed, Skipped
 
-CONFIG = "debug"
-# Data races are looked for on one lane: the kernel with the newest checker.
-RACES, RACES_LANE = "kcsan", "current"
-RACES_SUITES = ("kcsan-kunit", "kcsan-system")
 MUTATIONS = OUT / "mutations.json"
-GUEST_SUITES = ("kunit", "system", "demo", "chaos", "preload", *RACES_SUITES)
-GUEST_PROGRAMS = tuple(name for name in GUEST_SUITES if not name.endswith("kunit"))     # they need programs built on the host
+GUEST_SUITES = plan.GUEST_SUITES
 SUITES = ("tools", "unit", "coverage", "unit-asan", "unit-tsan", "sim", "mutations", "fuzz", "thread-safety", "model", "docs", "checkpatch",
 	*GUEST_SUITES)
 # What one virtual machine takes with all that belongs to it; as much is for the host's suites.
@@ -38,9 +31,15 @@ def machines():
 	return guest.number("VMS", max(1, min(JOBS // VM_CPUS, free // VM_KIB) - 1), 1)
 
 
+def preload_source(built):
+	"""The kernel's selftests: of the lane's source, or for a prebuilt kernel of the lane that has the same one."""
+	return kernel.source(lanes.one(lanes.default())).path if built.packages else built.source
+
+
 class Check:
-	def __init__(self, chosen, only):
+	def __init__(self, chosen, only, soak=False):
 		self.chosen = chosen
+		self.soak = soak
 		self.only = only            # names of suites, or empty for all
 		self.suites = []
 		self.left_out = []          # (lane, reason)
@@ -62,18 +61,13 @@ class Check:
 				say.say(f"  FAILED {suite.suite}/{name}" + "".join(f"\n    {line}"
 					for line in message.splitlines()[:60]))
 
-	def configs(self, lane):
-		"""The kernel configs that the wanted suites need on this lane."""
-		wanted = {name for name in GUEST_SUITES if self.wants(name)}
-		found = [CONFIG] if wanted.difference(RACES_SUITES) else []
-		if lane.name == RACES_LANE and wanted.intersection(RACES_SUITES):
-			found.append(RACES)
-		return found
+	def rows(self, lane):
+		return plan.rows(lane.name, self.only, self.soak)
 
 	def prefetch(self):
 		"""Make the kernels in the background, one after the other."""
 		script = "; ".join(f"'{TOP}/tools/vm/kernel' {lane.name} {config}"
-			for lane in self.chosen for config in self.configs(lane))
+			for lane in self.chosen for config in plan.configs(self.rows(lane)))
 		OUT.mkdir(exist_ok=True)
 		sink = open(OUT / "prefetch.log", "wb")
 		return say.spawn(["nice", "-n", "10", "sh", "-c", script], stdout=sink, stderr=sink)
@@ -84,16 +78,16 @@ class Check:
 		for preset in ("debug", "asan", "tsan"):
 			name = "unit" if preset == "debug" else f"unit-{preset}"
 			if self.wants(name):
-				self.record(host.unit(preset))
+				self.record(host.unit(preset, self.soak))
 			if preset == coverage.PRESET and self.wants("coverage"):
 				suite, self.coverage = coverage.suite()
 				self.record(suite)
 		if self.wants("sim"):
-			self.record(sim.simulation())
+			self.record(sim.simulation(self.soak))
 		if self.wants("mutations"):
 			self.record(sim.mutations())
 		if self.wants("fuzz"):
-			self.record(fuzz.suite())
+			self.record(fuzz.suite(self.soak))
 		if self.wants("thread-safety"):
 			self.record(host.thread_safety())
 		if self.wants("model"):
@@ -102,10 +96,10 @@ class Check:
 			self.record(host.docs())
 
 	def checkpatch(self):
-		"""Needs a kernel's source, of whichever chosen lane can be had."""
+		"""Needs a kernel's source, of whichever chosen lane can be had; the distribution's if none has any."""
 		if not self.wants("checkpatch"):
 			return
-		for lane in self.chosen:
+		for lane in [lane for lane in self.chosen if not lane.prebuilt] or [lanes.one(lanes.default())]:
 			try:
 				self.record(host.checkpatch(kernel.source(lane).path))
 				return
@@ -135,29 +129,22 @@ class Check:
 		except Failed as error:
 			self.record(self.broken(guest.named(built, "modules"), lane.name, error))
 			return
-		if self.wants(guest.named(built, "kunit")):
-			self.boot("kunit", built, guest.kunit, ours)
-		if not self.programs_ready:
-			return
-		if self.wants(guest.named(built, "system")):
-			# Under KCSAN the page tables lie in one place.
-			for place in guest.PLACES[:1] if config == RACES else guest.PLACES:
-				self.boot(guest.system_name(place), built, guest.system, ours, place)
-		if config == RACES:
-			return
-		if self.wants("demo"):
-			self.boot("demo", built, guest.demo_suite, ours, guest.demo_input())
-		everywhere = os.environ.get("CI") == "true"
-		# In CI on every lane, together five minutes; otherwise a minute on the first one.
-		if self.wants("chaos") and (everywhere or lane == self.chosen[0]):
-			self.boot("chaos", built, guest.chaos, ours, 100 if everywhere else 60)
-		if self.wants("preload") and lane.name == self.preload_lane():
-			self.boot("preload", built, preload.preload, ours, kernel.source(lane).path)
+		for row in self.rows(lane):
+			if row.config == config and (self.programs_ready or row.suite == "kunit"):
+				self.boot_row(row, built, ours)
 
-	def preload_lane(self):
-		"""The distribution's own, whose selftests fit the machine's headers, where it is among them."""
-		chosen = [lane.name for lane in self.chosen]
-		return lanes.default() if lanes.default() in chosen else chosen[0]
+	def boot_row(self, row, built, ours):
+		match row.suite:
+			case "kunit":
+				self.boot(row.suite, built, guest.kunit, ours)
+			case "system" | guest.TABLES_SYSTEM:
+				self.boot(row.suite, built, guest.system, ours, row.suite, row.programs)
+			case "demo":
+				self.boot(row.suite, built, guest.demo_suite, ours, guest.demo_input())
+			case "chaos":
+				self.boot(row.suite, built, guest.chaos, ours, row.seconds)
+			case "preload":
+				self.boot(row.suite, built, preload.preload, ours, preload_source(built))
 
 	@staticmethod
 	def broken(name, lane, error):
@@ -166,17 +153,18 @@ class Check:
 		return suite
 
 	def build_programs(self):
-		if not any(self.wants(name) for name in GUEST_PROGRAMS):
+		suites = {row.suite for lane in self.chosen for row in self.rows(lane)}
+		if not suites - {"kunit"}:
 			return
 		try:
-			guest.build_host(with_tests=self.wants("system") or self.wants("kcsan-system"),
-				more=[target for suite, target in (("chaos", "svm_chaos"), ("preload", "svm_mirror")) if self.wants(suite)])
+			guest.build_host(with_tests=bool(suites & {"system", guest.TABLES_SYSTEM}),
+				more=[target for suite, target in (("chaos", "svm_chaos"), ("preload", "svm_mirror")) if suite in suites])
 			self.programs_ready = True
 		except Failed as error:
 			self.record(self.broken("release", "host", error))
 
 	def lane(self, lane):
-		for config in self.configs(lane):
+		for config in plan.configs(self.rows(lane)):
 			try:
 				self.lane_boots(lane, config)
 				if self.machines == 1:
@@ -188,11 +176,11 @@ class Check:
 				self.record(suite)
 				return
 			except Failed as error:
-				self.record(self.broken("kernel" if config == CONFIG else f"{config}-kernel", lane.name, error))
+				self.record(self.broken(f"{config}-kernel", lane.name, error))
 
 	def run(self):
 		MUTATIONS.unlink(missing_ok=True)   # an older run's
-		background = self.prefetch() if any(self.wants(name) for name in GUEST_SUITES) else None
+		background = self.prefetch() if self.machines > 1 and any(self.rows(lane) for lane in self.chosen) else None
 		try:
 			if self.machines > 1:
 				self.side_by_side()
@@ -223,9 +211,8 @@ class Check:
 		self.checkpatch()
 
 	def guest_part(self):
-		if any(self.wants(name) for name in GUEST_SUITES):
-			for lane in self.chosen:
-				self.lane(lane)
+		for lane in self.chosen:
+			self.lane(lane)
 
 	def close(self, seconds):
 		mutations = []
@@ -234,7 +221,7 @@ class Check:
 		except Failed as error:
 			self.record(self.broken("mutations", "host", error))
 		results.write_json(self.suites, OUT / "check.json", coverage=self.coverage, mutations=mutations)
-		passed, failed, skipped = results.totals(self.suites)
+		passed, failed, _ = results.runs(self.suites)
 		say.say("")
 		say.say(results.table(self.suites))
 		if mutations:
@@ -246,17 +233,19 @@ class Check:
 		say.say(f"\nresults in {OUT / 'check.json'}, done in {say.duration(seconds)}")
 		for name, reason in self.left_out:
 			say.say(f"SKIPPED lane {name}: {reason}")
-		say.say(f"{passed} passed, {failed} failed, {skipped} skipped")
+		for line in results.count_lines(self.suites):
+			say.say(line)
 		sys.stdout.flush()
 		return 1 if failed or not passed else 0
 
 
-def run(chosen, only):
+def run(chosen, only, soak=False):
 	started = time.monotonic()
-	check = Check(chosen, only)
-	lonely = [name for name in only if name in RACES_SUITES]
-	if lonely and RACES_LANE not in [lane.name for lane in chosen]:
-		raise Failed(f"{', '.join(lonely)}: on lane {RACES_LANE} only; say LANE={RACES_LANE}")
+	check = Check(chosen, only, soak)
+	covered = {row.label for lane in chosen for row in check.rows(lane)}
+	lonely = [name for name in only if name in GUEST_SUITES and name not in covered]
+	if lonely:
+		raise Failed(f"not on these lanes: {', '.join(lonely)}; LANE=all takes every lane")
 	say.say(f"checking on: host, {', '.join(lane.name for lane in check.chosen)}")
 	check.run()
 	return check.close(time.monotonic() - started)

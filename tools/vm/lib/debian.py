@@ -78,8 +78,7 @@ class Suite:
 
 	def newest(self, pattern, preferred):
 		"""(package, version) of the preferred package, else of the newest one that matches."""
-		listed = subprocess.run(["apt-cache", "pkgnames", "linux-source-"],
-			env=self.env, capture_output=True, text=True).stdout.split()
+		listed = self._cache("pkgnames", "linux-").split()
 		matching = [name for name in listed if re.fullmatch(pattern, name)]
 		matching.sort(key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
 		if preferred in matching:
@@ -87,12 +86,24 @@ class Suite:
 		if not matching:
 			raise Skipped(f"the mirror's suite {self.codename} offers no {preferred} "
 				f"(see {self.root / 'update.log'})")
-		shown = subprocess.run(["apt-cache", "show", "--no-all-versions", matching[-1]],
-			env=self.env, capture_output=True, text=True).stdout
-		version = re.search(r"^Version: (.+)$", shown, re.M)
+		return matching[-1], self.version(matching[-1])
+
+	def _cache(self, *arguments):
+		return subprocess.run(["apt-cache", *arguments], env=self.env, capture_output=True, text=True).stdout
+
+	def version(self, package):
+		"""The newest version of a package."""
+		version = re.search(r"^Version: (.+)$", self._cache("show", "--no-all-versions", package), re.M)
 		if not version:
-			raise Skipped(f"apt knows no version of {matching[-1]}")
-		return matching[-1], version.group(1)
+			raise Skipped(f"apt knows no version of {package}")
+		return version.group(1)
+
+	def depends(self, package, version, pattern):
+		"""Of the packages that this one depends on, those that match the pattern: its first group of each."""
+		listed = re.search(r"^Depends: (.+)$", self._cache("show", f"{package}={version}"), re.M)
+		names = [entry.split()[0] for entry in listed.group(1).split(",")] if listed else []
+		matches = [re.fullmatch(pattern, name.partition(":")[0]) for name in names]
+		return [match.group(1) for match in matches if match]
 
 	def download(self, package, version, folder):
 		"""The path of the fetched .deb."""

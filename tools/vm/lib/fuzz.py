@@ -4,7 +4,7 @@
 import re
 import time
 
-from . import host, results, say
+from . import host, plan, results, say
 from .kernel import clean_env
 from .paths import BUILD, OUT, TOP
 from .results import Suite
@@ -62,8 +62,8 @@ def _step(log, _elapsed):
 	return f"{tried[-1]} inputs" if tried else ""
 
 
-def suite():
-	"""Each fuzzer: its corpus again, file by file, then a fixed time of new inputs."""
+def suite(soak=False):
+	"""Each fuzzer: its corpus again, file by file, then a fixed time of new inputs, more of it in a soak."""
 	outcome = Suite("fuzz", "host")
 	started = time.monotonic()
 	try:
@@ -75,7 +75,7 @@ def suite():
 			status = say.run(f"{name}: {len(files)} files", [str(_fuzzer(name)), "-timeout=60",
 				f"-artifact_prefix={OUT}/fuzz/{name}/", *files], log, cwd=TOP, env=clean_env(), check=False)
 			outcome.add(f"{name}.corpus", "failed" if status else "passed", failure(name, log) if status else "")
-			status, log = run_one(name, seconds)
+			status, log = run_one(name, plan.SOAK_FUZZ if soak else seconds)
 			outcome.add(f"{name}.new", "failed" if status else "passed", failure(name, log) if status else "")
 	except Failed as error:
 		outcome.add("build", "failed", str(error))

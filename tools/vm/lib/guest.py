@@ -10,14 +10,14 @@ import os
 import pathlib
 import time
 
-from . import host, results, say, vm
-from .paths import BUILD, OUT, TOP
+from . import host, plan, results, say, vm
+from .paths import BUILD, OUT
 from .results import Suite
 from .rootfs import GUEST
 from .say import Failed
 
 PROGRAM_SECONDS = 1200              # each test has a limit of its own
-PLACES = ("vram", "system")         # where the device's page tables live: svgpu's parameter `tables`
+TABLES_SYSTEM = "system-tables-system"      # the suite `system` with the device's page tables in system memory
 CHAOS = BUILD / "release" / "tests" / "chaos" / "svm_chaos"
 SVMCTL = BUILD / "release" / "tools" / "svmctl" / "svmctl"
 DEFAULT_INPUT = pathlib.Path("/usr/bin/cmake")
@@ -42,8 +42,8 @@ def _closed(suite, outcome):
 
 
 def named(kernel, name):
-	"""A suite's name says the kernel's config where it is not the one that all lanes have."""
-	return name if kernel.config == "debug" else f"{kernel.config}-{name}"
+	"""A suite's name says the kernel's config where other rows of the plan have it on another one."""
+	return f"{kernel.config}-{name}" if kernel.config == plan.RACES else name
 
 
 def kunit(kernel, modules):
@@ -54,8 +54,7 @@ def kunit(kernel, modules):
 		return suite
 	outcome = vm.run(vm.Job(kernel=kernel, name="kunit", gpu=False, load=("svmirror", "svm_kunit"),
 		modules=modules, command=["cat /sys/kernel/debug/kunit/*/results"], timeout=1200))
-	for path in sorted((outcome.folder / "results" / "kunit").glob("*.ktap")):
-		results.read_ktap(suite, path, path.stem)
+	results.read_kunit(suite, outcome.folder / "results" / "kunit")
 	suite.require_results(outcome.folder)
 	if kernel.config == "kcsan":
 		found = outcome.race_on_purpose
@@ -63,40 +62,20 @@ def kunit(kernel, modules):
 	return _closed(suite, outcome)
 
 
-def system_programs(place):
-	"""The programs that tests/system names for this place of the page tables, in its order."""
-	programs = []
-	for line in (TOP / "tests" / "system" / "suites.txt").read_text().splitlines():
-		name, *when = line.split("#")[0].split() or [""]
-		if not name:
-			continue
-		program = BUILD / "release" / "tests" / "system" / name
-		if not program.exists() or when not in ([], ["once"]):
-			raise Failed(f"tests/system/suites.txt: '{line}': not built, or not understood")
-		if not when or place == PLACES[0]:
-			programs.append(program)
-	return programs
-
-
-def system_name(place):
-	return "system" if place == PLACES[0] else f"system-tables-{place}"
-
-
-def system(kernel, modules, place):
-	"""Every program of tests/system, with the page tables in this place."""
-	name = system_name(place)
+def system(kernel, modules, name, wanted):
+	"""The wanted programs of tests/system, with the page tables in VRAM, or where the suite's name says."""
 	suite = Suite(named(kernel, name), kernel.lane)
-	programs = system_programs(place)
+	programs = [BUILD / "release" / "tests" / "system" / program for program in wanted]
+	place = "system" if name == TABLES_SYSTEM else "vram"       # svgpu's parameter `tables`
 	outcome = vm.run(vm.Job(kernel=kernel, name=name, modules=modules, load=("svmirror", f"svgpu tables={place}"),
 		command=["system-tests"], programs=(*programs, SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),
-		settings={"PROGRAMS": " ".join(program.name for program in programs), "PROGRAM_SECONDS": PROGRAM_SECONDS},
-		timeout=3000))
-	for program in programs:
-		left = outcome.folder / "results" / program.name
+		settings={"PROGRAMS": " ".join(wanted), "PROGRAM_SECONDS": PROGRAM_SECONDS}, timeout=3000))
+	for program in wanted:
+		left = outcome.folder / "results" / program
 		if not results.read_junit(suite, left.with_suffix(".xml")):
 			status = left.with_suffix(".status")
 			ended = f"status {status.read_text().strip()}" if status.exists() else "it never ended"
-			suite.add(program.name, "failed", f"the program left no results: {ended}")
+			suite.add(program, "failed", f"the program left no results: {ended}")
 	return _closed(suite, outcome)
 
 
@@ -148,7 +127,7 @@ def number(name, otherwise, least):
 	return int(text)
 
 
-def chaos(kernel, modules, seconds):
+def chaos(kernel, modules, seconds=60):
 	"""Random memory operations against random jobs; each kind of process is a test."""
 	suite = Suite("chaos", kernel.lane)
 	seed = number("SEED", time.time_ns() // 1000 % 10**9, 0)

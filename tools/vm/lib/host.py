@@ -5,19 +5,19 @@ that fails is a failed suite, not an exception.
 """
 
 import concurrent.futures
+import re
 import shutil
 import subprocess
 import time
 import unittest
 
-from . import coverage, results, say
+from . import coverage, plan, results, say
 from .kernel import clean_env
 from .paths import BUILD, JOBS, OUT, TOP
 from .results import Suite
 from .say import Failed
 
 TEST_SECONDS = 600
-UNIT_TARGETS = ("tests/unit/all", "tests/svgpud/all")      # what ctest runs, and what that needs
 CHECKED = ("include", "mm/kernel", "drivers/svgpu", "drivers/dmirror", "tests/kunit")
 
 
@@ -42,22 +42,31 @@ def _ninja_step(log, _elapsed):
 	return lines[-1].split("]")[0].strip("[") + " steps" if lines else ""
 
 
-def unit(preset):
-	"""All of ctest in one preset."""
+def unit_targets():
+	"""What ctest runs: all of each folder whose tests it is told of. None can be forgotten here."""
+	lists = sorted((TOP / "tests").glob("*/CMakeLists.txt"))
+	return [f"tests/{path.parent.name}/all" for path in lists
+		if re.search(r"^\s*(?:gtest_discover_tests|add_test)\(", path.read_text(), re.M)]
+
+
+def unit(preset, soak=False):
+	"""All of ctest in one preset; a soak gives the stress of each scenario more time."""
 	suite = Suite("unit" if preset == "debug" else f"unit-{preset}", "host")
 	started = time.monotonic()
 	junit = OUT / "junit" / f"{suite.suite}.xml"
 	junit.parent.mkdir(parents=True, exist_ok=True)
 	junit.unlink(missing_ok=True)
 	try:
-		build(preset, UNIT_TARGETS)
+		build(preset, unit_targets())
 		if preset == coverage.PRESET:
 			coverage.forget()
 		log = OUT / "log" / f"test-{preset}.log"
-		say.run(f"testing {preset}", _wrapped(preset, ["ctest", "--test-dir", str(BUILD / preset), f"-j{JOBS}",
+		status = say.run(f"testing {preset}", _wrapped(preset, ["ctest", "--test-dir", str(BUILD / preset), f"-j{JOBS}",
 			"--no-tests=error", "--timeout", str(TEST_SECONDS), "--output-junit", str(junit)]),
-			log, cwd=TOP, env=clean_env(), check=False, estimate=ctest_step)
+			log, cwd=TOP, env=dict(clean_env(), SVM_STRESS_SECONDS=plan.SOAK_STRESS if soak else plan.STRESS), check=False,
+			estimate=ctest_step)
 		results.read_junit(suite, junit)
+		suite.require_status(status, log)
 		if preset == coverage.PRESET:
 			coverage.counted = True
 	except Failed as error:
@@ -85,19 +94,51 @@ def thread_safety():
 	return suite
 
 
+class _ToolsResult(unittest.TestResult):
+	"""Each test of unittest's, added to a suite: a test with several failed parts once."""
+
+	def __init__(self, suite):
+		super().__init__()
+		self.suite, self.failed = suite, []
+
+	def _fail(self, test, error):
+		if error:
+			self.failed.append(self._exc_info_to_string(error, test))
+
+	def addFailure(self, test, err):
+		self._fail(test, err)
+
+	def addError(self, test, err):
+		self._fail(test, err)
+		if not isinstance(test, unittest.TestCase):      # a module or a class that cannot be set up: no test starts or stops
+			self.stopTest(test)
+
+	def addSubTest(self, test, subtest, err):
+		self._fail(subtest, err)
+
+	def addUnexpectedSuccess(self, test):
+		self.failed.append("it passed, though it is marked as one that fails")
+
+	def addSuccess(self, test):
+		if not self.failed:
+			self.suite.add(str(test), "passed")
+
+	def addSkip(self, test, reason):
+		self.suite.add(str(test), "skipped", reason)
+
+	def stopTest(self, test):
+		if self.failed:
+			self.suite.add(str(test), "failed", "\n".join(self.failed))
+		self.failed = []
+		super().stopTest(test)
+
+
 def tools():
 	"""The tools' own tests: what they take for a failure, and what not."""
 	suite = Suite("tools", "host")
 	started = time.monotonic()
 	loaded = unittest.defaultTestLoader.discover(str(TOP / "tools" / "vm" / "tests"))
-	outcome = unittest.TestResult()
-	loaded.run(outcome)
-	bad = outcome.failures + outcome.errors
-	for test, trace in bad:
-		suite.add(str(test), "failed", trace)
-	for test, reason in outcome.skipped:
-		suite.add(str(test), "skipped", reason)
-	suite.passed = outcome.testsRun - len({str(test) for test, _ in bad}) - len(outcome.skipped)
+	loaded.run(_ToolsResult(suite))
 	suite.seconds = time.monotonic() - started
 	results.write_junit(suite, OUT / "junit" / "tools.xml")
 	return suite.require_results("tools/vm/tests")
@@ -108,10 +149,11 @@ def model():
 	suite = Suite("model", "host")
 	started = time.monotonic()
 	log = OUT / "model" / "model.tap"
-	say.run("model", [str(TOP / "tests" / "model" / "run"), "-o", str(OUT / "model"), "-j", str(JOBS)], log, check=False,
+	status = say.run("model", [str(TOP / "tests" / "model" / "run"), "-o", str(OUT / "model"), "-j", str(JOBS)], log, check=False,
 		estimate=lambda path, _elapsed: f"{path.read_text().count('ok ')} cases")
 	say.say(log.read_text().rstrip())
 	results.read_ktap(suite, log, "model")
+	suite.require_status(status, log)
 	suite.seconds = time.monotonic() - started
 	results.write_junit(suite, OUT / "junit" / "model.xml")
 	return suite.require_results(log)

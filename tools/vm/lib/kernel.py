@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import time
 
-from . import debian, say
+from . import debian, say, stock
 from .paths import CACHE, JOBS, LANES
 from .say import Failed
 
@@ -51,10 +51,8 @@ class Kernel:
 	build: pathlib.Path     # KDIR
 	source: pathlib.Path
 	release: str            # what `uname -r` will say
-
-	@property
-	def image(self):
-		return self.build / "arch" / "x86" / "boot" / "bzImage"
+	image: pathlib.Path
+	packages: pathlib.Path = None   # of a prebuilt kernel: where its packages are unpacked
 
 
 def clean_env():
@@ -106,8 +104,13 @@ def _fetch(lane, package, version, target):
 	suite = debian.Suite(lane.codename, lane.security)
 	staging = target.with_name(target.name + ".part")
 	shutil.rmtree(staging, ignore_errors=True)
-	deb = suite.download(package, version, staging / "deb")
 	log = CACHE / "log" / f"unpack-{target.name}.log"
+	if lane.prebuilt:
+		stock.unpack(suite, package, version, staging, log)
+		stock.finish(staging, target)
+		staging.rename(target)
+		return
+	deb = suite.download(package, version, staging / "deb")
 	say.run(f"unpacking {package} {version}", ["dpkg-deb", "-x", str(deb), str(staging / "deb")], log)
 	tarball = next((staging / "deb" / "usr" / "src").glob("linux-source-*.tar.xz"), None)
 	if tarball is None:
@@ -122,7 +125,7 @@ def _fetch(lane, package, version, target):
 def source(lane, refresh=False):
 	"""The lane's source tree, or the one that KSRC= names."""
 	given = os.environ.get("KSRC")
-	if given:
+	if given and not lane.prebuilt:
 		path = pathlib.Path(given).resolve()
 		if not (path / "Kbuild").exists():
 			raise Failed(f"KSRC={given} is not a kernel source tree")
@@ -223,6 +226,8 @@ def _release(build):
 def kernel(lane, config, nice=0, refresh=False):
 	"""The built kernel of a lane, building what is missing."""
 	tree = source(lane, refresh)
+	if lane.prebuilt:
+		return Kernel(lane.name, config, stock.headers(tree.path), tree.path, *stock.image(tree.path), tree.path)
 	build = CACHE / "build" / f"{lane.name}-{config}-{tree.version}-{_key(config)}"
 	marker = build / MARKER
 	if not (marker.exists() and tree.owned):
@@ -230,7 +235,7 @@ def kernel(lane, config, nice=0, refresh=False):
 				_progress_of(build, config)):
 			if not (marker.exists() and tree.owned):
 				_make(lane, config, tree, build, nice)
-	return Kernel(lane.name, config, build, tree.path, _release(build))
+	return Kernel(lane.name, config, build, tree.path, _release(build), build / "arch" / "x86" / "boot" / "bzImage")
 
 
 def _make(lane, config, tree, build, nice):

@@ -8,6 +8,7 @@ import re
 from .say import Failed
 
 CONFIGS = ("base", "debug", "kcsan")
+PREBUILT = "base"           # what a prebuilt kernel is asked for as: it has no config of ours
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,13 +18,16 @@ class Lane:
 	security: bool      # whether the suite has a security archive
 	package: str        # a regular expression; of several matches the newest version is taken
 	preferred: str      # the package to take while it is offered, whatever else matches
+	prebuilt: bool = False      # the package is the distribution's kernel, ready made
 
 
-LANES = {lane.name: lane for lane in (
+SOURCES = {lane.name: lane for lane in (
 	Lane("debian-12", "bookworm", True, r"linux-source-6\.1", "linux-source-6.1"),
 	Lane("debian-13", "trixie", True, r"linux-source-6\.12", "linux-source-6.12"),
 	Lane("current", "sid", False, r"linux-source-\d+\.\d+", "linux-source-7.2"),
 )}
+STOCK = "stock"
+IMAGE = "linux-image-amd64"
 
 
 def default():
@@ -37,7 +41,16 @@ def default():
 	except OSError:
 		pass
 	name = f"debian-{release.get('VERSION_ID', '')}" if release.get("ID") == "debian" else ""
-	return name if name in LANES else "current"
+	return name if name in SOURCES else "current"
+
+
+def _stock():
+	"""The distribution's own kernel, as its packages have it."""
+	like = SOURCES[default()]
+	return Lane(STOCK, like.codename, like.security, IMAGE, IMAGE, prebuilt=True)
+
+
+LANES = {**SOURCES, STOCK: _stock()}
 
 
 def one(name):
@@ -46,17 +59,20 @@ def one(name):
 	return LANES[name]
 
 
-def chosen(text=None):
-	"""The lanes that LANE= asks for: a name, several (comma or space), `all`, or the default."""
+def chosen(text=None, otherwise=None):
+	"""The lanes that LANE= asks for: a name, several (comma or space), `all`; else all in CI, or this one, or the default."""
 	text = (os.environ.get("LANE", "") if text is None else text).strip()
 	if not text:
-		text = "all" if os.environ.get("CI") == "true" else default()
+		text = "all" if os.environ.get("CI") == "true" else otherwise or default()
 	if text == "all":
 		return list(LANES.values())
 	return [one(name) for name in dict.fromkeys(re.split(r"[,\s]+", text))]
 
 
-def config(name):
+def config(name, lane=None):
+	"""The config of this name, if the lane (any of ours, if none is given) has it."""
 	if name not in CONFIGS:
 		raise Failed(f"there is no kernel config '{name}'; configs are {', '.join(CONFIGS)}")
+	if lane and lane.prebuilt and name != PREBUILT:
+		raise Failed(f"lane {lane.name} is the distribution's kernel as it is: its only config is {PREBUILT}")
 	return name

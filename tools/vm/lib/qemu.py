@@ -26,6 +26,7 @@ RAM_LIMIT_MIB = 2815
 SHM = pathlib.Path("/dev/shm")
 RAM_NAME = "svmirror-ram-"  # and the runner's pid, and the run's name
 PROBE_SECONDS = 20
+PMEM = "64M!1G"             # size and guest-physical address, in all sizes of RAM that are used
 TCG = ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
 KVM = ["-accel", "kvm", "-cpu", "host"]
 
@@ -115,14 +116,19 @@ def tsc_khz():
 
 
 def command(kernel, accel, files, ram_mib, extra):
-	"""The argv of a run. `files`: ram, root, results, console, control; gpu too if there is one."""
+	"""The argv of a run. `files`: ram, root, results, console, control; initramfs and gpu too if there are."""
 	if ram_mib > RAM_LIMIT_MIB:
 		raise Failed(f"{ram_mib} MiB of RAM: above {RAM_LIMIT_MIB} file offsets are no longer physical addresses")
+	# no_timer_check: the check of the timer's interrupt at boot counts ticks in a loop. Where the host is busy none
+	# comes in time, and the kernel panics.
 	# Measured here: on a busy machine the guest's own measurement is off, by up to 7 times, and with it each of its seconds.
 	clock = f"tsc_early_khz={tsc_khz()} " if tsc_khz() else ""
+	# Persistent memory for a file system with DAX, /dev/pmem0: only prebuilt kernels have its drivers. And they keep
+	# programs from mapping registers that a driver has (IO_STRICT_DEVMEM), which one test does.
+	prebuilt = f"memmap={PMEM} iomem=relaxed " if kernel.packages else ""
 	# Two nodes of the one RAM file; their balancing is switched on by the test that wants it.
-	append = (clock + "numa=fake=2 numa_balancing=disable secretmem.enable=1 "
-		"root=/dev/vda rw init=/bin/init console=ttyS0 loglevel=5 nokaslr tsc=reliable oops=panic "
+	append = (clock + prebuilt + "numa=fake=2 numa_balancing=disable secretmem.enable=1 "
+		"root=/dev/vda rw init=/bin/init console=ttyS0 loglevel=5 nokaslr tsc=reliable no_timer_check oops=panic "
 		"panic=-1 page_poison=1 kmemleak=on watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
 		+ extra).strip()
 	argv = [BINARY, *accel, "-M", "q35", "-m", f"{ram_mib}M", "-smp", "2", "-nodefaults", "-display", "none",
@@ -132,6 +138,8 @@ def command(kernel, accel, files, ram_mib, extra):
 		"-drive", f"file={files['results']},if=virtio,format=raw,cache=unsafe",
 		"-chardev", f"file,id=console,path={files['console']}", "-serial", "chardev:console",
 		"-chardev", f"socket,id=control,path={files['control']}", "-serial", "chardev:control"]
+	if "initramfs" in files:
+		argv += ["-initrd", str(files["initramfs"])]
 	if "gpu" in files:
 		argv += ["-chardev", f"socket,id=gpu,path={files['gpu']}",
 			"-device", "ivshmem-doorbell,chardev=gpu,vectors=4"]

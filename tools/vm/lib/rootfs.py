@@ -10,12 +10,12 @@ import shlex
 import shutil
 import subprocess
 
-from . import say
+from . import say, stock
 from .paths import TOP
 from .say import Failed
 
 GUEST = TOP / "tools" / "vm" / "guest"
-FOLDERS = ("bin", "dev", "etc", "lib/modules", "lib64", "mnt", "proc", "results", "root", "run", "sys", "tmp", "usr/lib")
+FOLDERS = ("bin", "dev", "etc", "lib/modules", "lib64", "mnt", "proc", "results", "root", "run", "sbin", "sys", "tmp", "usr/lib")
 SLACK_MIB = 96
 
 
@@ -34,15 +34,21 @@ def _install(root, origin, place):
 	target.chmod(0o755)
 
 
-def _busybox(root):
+def busybox():
 	binary = shutil.which("busybox") or "/bin/busybox"
 	if not pathlib.Path(binary).exists():
 		raise Failed("busybox is missing: run tools/vm/setup")
+	return binary
+
+
+def _busybox(root):
+	binary = busybox()
 	_install(root, binary, "bin/busybox")
 	for name in subprocess.run([binary, "--list"], capture_output=True, text=True).stdout.split():
 		link = root / "bin" / name
 		if name not in ("busybox", "init") and not link.exists():
 			link.symlink_to("busybox")
+	(root / "sbin" / "modprobe").symlink_to("../bin/busybox")   # the kernel asks it for modules
 
 
 def add_program(root, program):
@@ -53,7 +59,7 @@ def add_program(root, program):
 			_install(root, library, library)
 
 
-def make(folder, modules, load, programs, files, command, settings):
+def make(folder, kernel, modules, load, programs, files, command, settings):
 	"""The disk image in `folder`. `load` are module command lines, in order; `files` maps host to guest."""
 	root = folder / "root"
 	shutil.rmtree(root, ignore_errors=True)
@@ -64,6 +70,8 @@ def make(folder, modules, load, programs, files, command, settings):
 		_install(root, GUEST / script, f"bin/{script}")
 	for module in modules.values():
 		_install(root, module, f"lib/modules/{module.name}")
+	if kernel.packages:
+		stock.install(kernel, root)
 	for program in programs:
 		add_program(root, program)
 	for origin, place in files:

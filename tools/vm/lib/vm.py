@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-from . import guestlog, modules, qemu, rootfs, say
+from . import guestlog, modules, qemu, rootfs, say, stock
 from .gpu import Control, Gpu
 from .paths import OUT
 
@@ -166,8 +166,9 @@ def run(job):
 	shutil.rmtree(folder, ignore_errors=True)
 	folder.mkdir(parents=True)
 	built = modules.build(job.kernel) if job.load and job.modules is None else job.modules or {}
-	image = rootfs.make(folder, built, job.load, job.programs, job.files, _shell(job.command),
-		{"LEAK_SCAN": int(job.leak_scan and job.kernel.config == "debug"), **(job.settings or {})})
+	image = rootfs.make(folder, job.kernel, built, job.load, job.programs, job.files, _shell(job.command),
+		{"LEAK_SCAN": int(job.leak_scan and job.kernel.config == "debug"),
+			"DRIVERS": " ".join(stock.DRIVERS) if job.kernel.packages else "", **(job.settings or {})})
 	accel, accel_args = qemu.accelerator(job.kernel, folder)
 	say.say(f"booting {job.kernel.release} ({job.kernel.lane} {job.kernel.config}) under {accel}: {job.name}")
 	trouble = _boot(job, folder, image, accel, accel_args)
@@ -186,6 +187,8 @@ def _boot(job, folder, image, accel, accel_args):
 	ram = _ram(folder, job.ram_mib)
 	files = {"ram": ram, "root": image, "console": folder / "console.log",
 		"results": _sparse(folder / "results.img", RESULTS_MIB << 20)}
+	if job.kernel.packages:
+		files["initramfs"] = stock.initramfs(job.kernel, folder, rootfs.busybox(), rootfs.GUEST / "initramfs")
 	gpu = control = child = None
 	# A UNIX socket's path is limited to 107 bytes; the run's folder may lie deeper.
 	with tempfile.TemporaryDirectory(prefix="svmirror-") as short:

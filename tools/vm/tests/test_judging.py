@@ -162,8 +162,64 @@ class Reading(unittest.TestCase):
 		self.assertEqual(self.counts(), (2, 0, 0))
 
 	def test_ktap_failure_of_the_whole_counts(self):
-		results.read_ktap(self.suite, self.file("    # Subtest: one\n    ok 1 a\nnot ok 1 one\n"), "one")
+		results.read_ktap(self.suite, self.file("1..1\n    # Subtest: one\n    ok 1 a\nnot ok 1 one\n"), "one")
 		self.assertEqual(self.counts(), (1, 1, 0))
+
+	def ktap(self, text):
+		self.suite = results.Suite("s", "host")
+		results.read_ktap(self.suite, self.file(text), "one")
+		return self.counts()
+
+	def test_a_ktap_plan_must_be_kept(self):
+		three = "ok 1 a\nok 2 b\nok 3 c\n"
+		self.assertEqual(self.ktap("1..3\n" + three), (3, 0, 0))
+		self.assertEqual(self.ktap("1..10\n" + three), (3, 1, 0))
+		self.assertEqual(self.suite.failures, [("one.plan", "10 results were promised, 3 came")])
+		self.assertEqual(self.ktap("1..2\n" + three), (3, 1, 0))
+		self.assertEqual(self.ktap(three + "1..3\n")[1], 1)     # a plan comes first here
+		self.assertEqual(self.ktap("1..1\n    # Subtest: p\n    1..3\n    ok 1 a\n    ok 2 b\nok 1 p\n"), (2, 1, 0))
+		self.assertEqual(self.ktap("1..2\n    1..1\n    ok 1 a\nok 1 p\n    1..1\n    ok 1 a\nok 2 q\n"), (2, 0, 0))
+		self.assertEqual(self.ktap("1..1\n    1..2\nok 1 p\n"), (0, 1, 0))
+
+	def test_a_ktap_file_without_any_plan_or_without_its_end_fails(self):
+		self.assertEqual(self.ktap("ok 1 a\n"), (1, 1, 0))
+		self.assertEqual(self.ktap("KTAP version 1\n"), (0, 1, 0))
+		self.assertEqual(self.ktap("1..1\n    ok 1 a\n")[1], 2)    # nor did the outer result come
+		self.assertEqual(self.ktap("1..1\nok 1 a\nBail out! no memory\n"), (1, 1, 0))
+
+	def test_a_status_that_no_failed_test_explains_is_a_failure(self):
+		log = self.file("Segmentation fault\n")
+		self.assertEqual(self.suite.require_status(0, log).failed, 0)
+		self.assertEqual(self.suite.require_status(139, log).failures[0][0], "exit status")
+		self.assertIn("Segmentation fault", self.suite.failures[0][1])
+		self.assertEqual(self.suite.require_status(1, log).failed, 1)
+
+	def test_junit_that_we_write_has_every_test(self):
+		self.suite.add("a", "passed")
+		self.suite.add("b", "failed", "why\0")
+		self.suite.add("c", "skipped", "no device")
+		path = pathlib.Path(self.folder.name, "junit.xml")
+		results.write_junit(self.suite, path)
+		again = results.Suite("again", "host")
+		self.assertTrue(results.read_junit(again, path))
+		self.assertEqual((again.passes, again.failures, again.skips),
+			(["s.a"], [("s.b", "why?")], [("s.c", "no device")]))
+
+	def test_a_test_counts_once_and_its_runs_apart(self):
+		unit, asan, other = results.Suite("unit", "host"), results.Suite("unit-asan", "host"), results.Suite("kunit", "current")
+		unit.add("a", "passed")
+		unit.add("b", "passed")
+		unit.add("c", "skipped", "no device")
+		asan.add("a", "passed")
+		asan.add("b", "failed", "why")
+		asan.add("c", "skipped", "no device")
+		other.add("a", "passed")
+		self.assertEqual(results.runs([unit, asan, other]), (4, 1, 2))
+		self.assertEqual(results.tests([unit, asan, other]), (2, 1, 1))
+		self.assertEqual(results.count_lines([unit, asan, other]),
+			["runs: 4 passed, 1 failed, 2 skipped", "2 passed, 1 failed, 1 skipped"])
+		kinds = {results.Suite(name, "x").kind for name in ("system", "system-tables-system", "kcsan-system")}
+		self.assertEqual(kinds, {"system"})
 
 	def test_junit_of_googletest_and_ctest(self):
 		self.assertTrue(results.read_junit(self.suite, self.file(
@@ -181,7 +237,7 @@ class Reading(unittest.TestCase):
 		self.assertTrue(results.read_junit(self.suite, self.file(
 			'<testsuite><testcase name="a" classname="S" result="skipped"><skipped message="x.cpp:7&#x0A;"/></testcase>'
 			'<testcase name="b" classname="S" result="skipped"/></testsuite>')))
-		results.read_ktap(self.suite, self.file("ok 1 a # SKIP\nok 2 b # SKIP no device\n"), "one")
+		results.read_ktap(self.suite, self.file("1..2\nok 1 a # SKIP\nok 2 b # SKIP no device\n"), "one")
 		self.assertEqual(self.counts(), (0, 3, 1))
 		self.assertEqual(self.suite.skips, [("one.b", "no device")])
 
@@ -198,7 +254,8 @@ class Reading(unittest.TestCase):
 		path = self.file("")
 		results.write_json([self.suite], path)
 		self.assertEqual(json.loads(path.read_text()), {"suites": [{"suite": "s", "lane": "host", "passed": 1,
-			"failed": 0, "skipped": 0, "seconds": 0.0}]})
+			"failed": 0, "skipped": 0, "seconds": 0.0}], "tests": {"passed": 1, "failed": 0, "skipped": 0},
+			"runs": {"passed": 1, "failed": 0, "skipped": 0}})
 
 
 	def test_the_table_has_every_number(self):
@@ -245,7 +302,7 @@ class Lanes(unittest.TestCase):
 		return [lane.name for lane in lanes.chosen(text)]
 
 	def test_names_and_all(self):
-		self.assertEqual(self.chosen("all"), ["debian-12", "debian-13", "current"])
+		self.assertEqual(self.chosen("all"), ["debian-12", "debian-13", "current", "stock"])
 		self.assertEqual(self.chosen("current, debian-12"), ["current", "debian-12"])
 
 	def test_none_is_taken_twice(self):
@@ -256,7 +313,7 @@ class Lanes(unittest.TestCase):
 			os.environ.pop("CI", None)
 			self.assertEqual(len(self.chosen("")), 1)
 			os.environ["CI"] = "true"
-			self.assertEqual(len(self.chosen("")), 3)
+			self.assertEqual(len(self.chosen("")), 4)
 
 	def test_an_unknown_lane_is_an_error(self):
 		with self.assertRaisesRegex(Failed, "no lane 'debian-11'"):

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the process has memory, and which of it a device may have.
+ */
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "port_kernel.h"
+
+#define VMAS_AT_ONCE	512	/* looked at before others get mmap_lock */
+
+/*
+ * What hmm would hand out and must not: secret memory (its vm_ops are private to
+ * mm/, but the files have a superblock of their own), and shadow stacks, which the
+ * CPU's entries call writable and nobody but the CPU may write.
+ */
+bool svm_is_off_limits(const struct vm_area_struct *vma)
+{
+#ifdef VM_SHADOW_STACK
+	if (vma->vm_flags & VM_SHADOW_STACK)
+		return true;
+#endif
+	return vma->vm_file &&
+	       file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC;
+}
+
+/* 0: the device may have it; -EFAULT: it may not; -EPERM: not for writing. */
+int svm_vma_permits(const struct vm_area_struct *vma, bool write)
+{
+	if (!(vma->vm_flags & VM_READ) ||
+	    (vma->vm_flags & (VM_IO | VM_PFNMAP)) || svm_is_off_limits(vma))
+		return -EFAULT;
+	return write && !(vma->vm_flags & VM_WRITE) ? -EPERM : 0;
+}
+
+/*
+ * May @vma, the first that ends above @cpu and begins above it too, be a stack that
+ * grows down to there, as the CPU's own access would make it? The thread that makes
+ * it grow (port_wait()) is bound by its own limit of the stack's size as well.
+ */
+bool svm_stack_reaches(const struct vm_area_struct *vma, u64 cpu)
+{
+	unsigned long limit;
+
+	if (!(vma->vm_flags & VM_GROWSDOWN))
+		return false;
+	limit = min(rlimit(RLIMIT_STACK), svm_process_rlimit(vma->vm_mm, RLIMIT_STACK));
+	return vma->vm_end - (cpu & PAGE_MASK) <= limit;
+}
+
+/**
+ * port_mapped() - has the process memory at an address?
+ * @d: domain
+ * @cpu: address
+ *
+ * Memory that a device may read; also where the stack could grow to.
+ * Context: in a session; sleeps; takes mmap_lock for reading.
+ * Return: false also where the thread was killed.
+ */
+bool port_mapped(struct port_domain *d, u64 cpu)
+{
+	const struct vm_area_struct *vma;
+	bool mapped;
+
+	if (mmap_read_lock_killable(d->mm))
+		return false;
+	vma = find_vma(d->mm, cpu);
+	mapped = vma && !svm_vma_permits(vma, false) &&
+		 (vma->vm_start <= cpu || svm_stack_reaches(vma, cpu));
+	mmap_read_unlock(d->mm);
+	return mapped;
+}
+
+/* Of the next VMAS_AT_ONCE mappings: one that permits; or NULL, and *@cpu is where to go on. */
+static struct vm_area_struct *next_permitting(struct mm_struct *mm, u64 *cpu,
+					      u64 limit, bool write)
+{
+	struct vm_area_struct *vma;
+	unsigned int n;
+
+	for (n = 0; n < VMAS_AT_ONCE; n++) {
+		vma = find_vma(mm, *cpu);
+		if (!vma || vma->vm_start >= limit) {
+			*cpu = limit;
+			return NULL;
+		}
+		if (!svm_vma_permits(vma, write))
+			return vma;
+		*cpu = vma->vm_end;
+	}
+	return NULL;
+}
+
+/**
+ * port_next_mapping() - where the process has memory
+ * @d: domain
+ * @cpu: address to begin at
+ * @limit: address to stop at
+ * @write: mappings that allow writing; else those that allow reading
+ * @start: out: of the first such mapping that ends above @cpu; may lie below @cpu
+ * @end: out: its end; may lie above @limit
+ *
+ * Context: in a session; sleeps; takes mmap_lock for reading, and lets it go now and then.
+ * Return: false: none begins below @limit, or the thread was killed.
+ */
+bool port_next_mapping(struct port_domain *d, u64 cpu, u64 limit, bool write,
+		       u64 *start, u64 *end)
+{
+	struct vm_area_struct *vma = NULL;
+
+	/* Ends: @cpu grows on each turn. */
+	while (!vma && cpu < limit) {
+		if (mmap_read_lock_killable(d->mm))
+			return false;
+		vma = next_permitting(d->mm, &cpu, limit, write);
+		if (vma) {
+			*start = vma->vm_start;
+			*end = vma->vm_end;
+		}
+		mmap_read_unlock(d->mm);
+		cond_resched();
+	}
+	return vma;
+}

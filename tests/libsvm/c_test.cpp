@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* libsvm's C interface: what reaches the kernel, what comes back, and every error as a negative errno. */
+#include "fake_drm.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <gtest/gtest.h>
+#include <libsvm.h>
+
+class c_test : public ::testing::Test
+{
+protected:
+	void SetUp() override
+	{
+		fake::reset();
+		ASSERT_EQ(libsvm_open(nullptr, &fd), 0);
+	}
+	void TearDown() override
+	{
+		if (fd >= 0)
+			libsvm_close(fd);
+		EXPECT_EQ(fake::open_count(), 0u);
+	}
+
+	int fd = -1;
+};
+
+/* ---- opening ---- */
+
+TEST_F(c_test, open_takes_the_first_node_of_the_driver)
+{
+	int other = -1;
+
+	fake::nodes() = {{"renderD128", {.driver = "i915"}}, {"renderD129", {.driver = "svgpu"}}};
+	EXPECT_EQ(libsvm_open(nullptr, &other), 0);
+	EXPECT_EQ(fake::open_count(), 2u); /* the other driver's is closed again */
+	libsvm_close(other);
+}
+
+TEST_F(c_test, open_of_a_path)
+{
+	int other = -1;
+
+	fake::nodes()["renderD129"] = {.driver = "i915"};
+	EXPECT_EQ(libsvm_open("/dev/dri/renderD128", &other), 0);
+	libsvm_close(other);
+	EXPECT_EQ(libsvm_open("/dev/dri/renderD129", &other), -ENODEV);
+	EXPECT_EQ(libsvm_open("/dev/dri/renderD130", &other), -ENOENT);
+	EXPECT_EQ(fake::open_count(), 1u);
+	/* A name that begins like the driver's is another driver. */
+	fake::nodes()["renderD129"].driver = "svgpu2";
+	EXPECT_EQ(libsvm_open("/dev/dri/renderD129", &other), -ENODEV);
+}
+
+TEST_F(c_test, open_where_there_is_none)
+{
+	int other = -1;
+
+	fake::nodes() = {};
+	EXPECT_EQ(libsvm_open(nullptr, &other), -ENODEV);
+	fake::without_folder(true);
+	EXPECT_EQ(libsvm_open(nullptr, &other), -ENODEV);
+	fake::without_folder(false);
+	fake::nodes() = {{"renderD128", {.driver = "svgpu", .open_error = EACCES}}, {"renderD129", {.driver = "i915"}}};
+	EXPECT_EQ(libsvm_open(nullptr, &other), -EACCES); /* it says more than -ENODEV */
+	fake::nodes()["renderD130"] = {.driver = "svgpu"};
+	EXPECT_EQ(libsvm_open(nullptr, &other), 0); /* and one that can be had is better */
+	libsvm_close(other);
+}
+
+/* ---- vms ---- */
+
+TEST_F(c_test, vm_create)
+{
+	libsvm_vm_options options = {.interval_lg2 = 30, .granule_lg2 = 14};
+	uint32_t vm = 0;
+
+	fake::on<drm_svm_vm_create>(DRM_IOCTL_SVM_VM_CREATE, [](auto &a) {
+		EXPECT_EQ(a.flags, 0u);
+		EXPECT_EQ(a.interval_lg2, 30u);
+		EXPECT_EQ(a.granule_lg2, 14u);
+		a.vm_id = 7;
+		return 0;
+	});
+	EXPECT_EQ(libsvm_vm_create(fd, &options, &vm), 0);
+	EXPECT_EQ(vm, 7u);
+	fake::on<drm_svm_vm_create>(DRM_IOCTL_SVM_VM_CREATE, [](auto &a) {
+		EXPECT_EQ(a.interval_lg2, 0u);
+		EXPECT_EQ(a.granule_lg2, 0u);
+		a.vm_id = 8;
+		return ENOSPC;
+	});
+	EXPECT_EQ(libsvm_vm_create(fd, nullptr, &vm), -ENOSPC);
+	EXPECT_EQ(vm, 7u); /* untouched on an error */
+}
+
+TEST_F(c_test, vm_destroy)
+{
+	fake::on<drm_svm_vm_destroy>(DRM_IOCTL_SVM_VM_DESTROY, [](auto &a) { return a.vm_id == 7 && !a.pad ? 0 : EBUSY; });
+	EXPECT_EQ(libsvm_vm_destroy(fd, 7), 0);
+	EXPECT_EQ(libsvm_vm_destroy(fd, 8), -EBUSY);
+}
+
+TEST_F(c_test, windows)
+{
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &a) {
+		EXPECT_EQ(a.vm_id, 7u);
+		EXPECT_EQ(a.flags, 0u);
+		EXPECT_EQ(a.start, 0x200000u);
+		EXPECT_EQ(a.length, 0x400000u);
+		EXPECT_EQ(a.offset, -0x200000);
+		return EEXIST;
+	});
+	EXPECT_EQ(libsvm_bind(fd, 7, 0x200000, 0x400000, -0x200000), -EEXIST);
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &a) { return a.start || a.length || a.offset ? EINVAL : 0; });
+	EXPECT_EQ(libsvm_bind_all(fd, 7), 0);
+	fake::on<drm_svm_unbind>(DRM_IOCTL_SVM_UNBIND, [](auto &a) {
+		return a.vm_id == 7 && !a.flags && a.start == 1 && a.length == 2 ? 0 : ENOENT;
+	});
+	EXPECT_EQ(libsvm_unbind(fd, 7, 1, 2), 0);
+	EXPECT_EQ(libsvm_unbind(fd, 8, 1, 2), -ENOENT);
+}
+
+TEST_F(c_test, prefetch)
+{
+	uint64_t pages = 99;
+
+	fake::on<drm_svm_prefetch>(DRM_IOCTL_SVM_PREFETCH, [](auto &a) {
+		EXPECT_EQ(a.start, 0x1000u);
+		EXPECT_EQ(a.length, 0x3000u);
+		a.pages = 3;
+		return a.flags == DRM_SVM_PREFETCH_WRITE ? 0 : EIO;
+	});
+	EXPECT_EQ(libsvm_prefetch(fd, 7, 0x1000, 0x3000, 0, &pages), -EIO);
+	EXPECT_EQ(pages, 99u);
+	EXPECT_EQ(libsvm_prefetch(fd, 7, 0x1000, 0x3000, DRM_SVM_PREFETCH_WRITE, &pages), 0);
+	EXPECT_EQ(pages, 3u);
+	EXPECT_EQ(libsvm_prefetch(fd, 7, 0x1000, 0x3000, DRM_SVM_PREFETCH_WRITE, nullptr), 0);
+}
+
+/* ---- questions ---- */
+
+/* An older kernel writes the front of a struct only: the rest is zero and not what was there before. */
+TEST_F(c_test, questions_begin_with_zeros)
+{
+	drm_svm_device_info info;
+	drm_svm_counters counters;
+	drm_svgpu_device gpu;
+
+	std::memset(&info, 0xff, sizeof(info));
+	std::memset(&counters, 0xff, sizeof(counters));
+	std::memset(&gpu, 0xff, sizeof(gpu));
+	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [&](auto &a) {
+		uint64_t first = 5;
+
+		EXPECT_EQ(a.size, a.query == DRM_SVM_QUERY_DEVICE ? sizeof(info) : sizeof(counters));
+		EXPECT_EQ(a.vm_id, a.query == DRM_SVM_QUERY_DEVICE ? 0u : 7u);
+		std::memcpy(reinterpret_cast<void *>(a.data), &first, sizeof(first));
+		return 0;
+	});
+	fake::on<drm_svgpu_info>(DRM_IOCTL_SVGPU_INFO, [](auto &a) {
+		EXPECT_EQ(a.info, unsigned(DRM_SVGPU_INFO_DEVICE));
+		EXPECT_EQ(a.size, sizeof(drm_svgpu_device));
+		reinterpret_cast<drm_svgpu_device *>(a.data)->engines = 4;
+		return 0;
+	});
+	EXPECT_EQ(libsvm_device_info(fd, &info), 0);
+	EXPECT_EQ(info.capabilities, 5u);
+	EXPECT_EQ(info.va_bits, 0u);
+	EXPECT_EQ(libsvm_counters(fd, 7, &counters), 0);
+	EXPECT_EQ(counters.faults, 5u);
+	EXPECT_EQ(counters.present, 0u);
+	EXPECT_EQ(libsvm_gpu_info(fd, &gpu), 0);
+	EXPECT_EQ(gpu.engines, 4u);
+	EXPECT_EQ(gpu.vram_bytes, 0u);
+}
+
+TEST_F(c_test, fault_log)
+{
+	drm_svm_fault_record records[4] = {};
+	size_t count = 99;
+
+	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [](auto &a) {
+		EXPECT_EQ(a.query, unsigned(DRM_SVM_QUERY_FAULT_LOG));
+		EXPECT_EQ(a.size, 4 * sizeof(drm_svm_fault_record));
+		auto *out = reinterpret_cast<drm_svm_fault_record *>(a.data);
+
+		out[0].va = 0x1000;
+		out[1].va = 0x2000;
+		a.size = 2 * sizeof(drm_svm_fault_record);
+		return 0;
+	});
+	EXPECT_EQ(libsvm_fault_log(fd, 7, records, 4, &count), 0);
+	EXPECT_EQ(count, 2u);
+	EXPECT_EQ(records[1].va, 0x2000u);
+	EXPECT_EQ(libsvm_fault_log(fd, 7, records, 0, &count), -EINVAL); /* the kernel is not asked */
+	EXPECT_EQ(count, 0u);
+	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [](auto &) { return EPERM; });
+	count = 99;
+	EXPECT_EQ(libsvm_fault_log(fd, 7, records, 4, &count), -EPERM);
+	EXPECT_EQ(count, 0u);
+}
+
+/* ---- queues and jobs ---- */
+
+TEST_F(c_test, queues)
+{
+	uint32_t queue = 0;
+
+	fake::on<drm_svgpu_queue_create>(DRM_IOCTL_SVGPU_QUEUE_CREATE, [](auto &a) {
+		a.queue_id = 3;
+		return a.vm_id == 7 ? 0 : ENOENT;
+	});
+	EXPECT_EQ(libsvm_queue_create(fd, 8, &queue), -ENOENT);
+	EXPECT_EQ(queue, 0u);
+	EXPECT_EQ(libsvm_queue_create(fd, 7, &queue), 0);
+	EXPECT_EQ(queue, 3u);
+	fake::on<drm_svgpu_queue_destroy>(DRM_IOCTL_SVGPU_QUEUE_DESTROY, [](auto &a) { return a.queue_id == 3 ? 0 : ENOENT; });
+	EXPECT_EQ(libsvm_queue_destroy(fd, 3), 0);
+	EXPECT_EQ(libsvm_queue_destroy(fd, 4), -ENOENT);
+}
+
+TEST_F(c_test, submit)
+{
+	const uint32_t after[] = {11, 12};
+	libsvm_job job = {};
+	drm_svgpu_submit seen = {};
+
+	job.queue = 3;
+	job.kernel = LIBSVM_SUM;
+	job.in_syncobjs = after;
+	job.in_count = 2;
+	job.out_syncobj = 13;
+	job.token = 99;
+	for (unsigned i = 0; i < DRM_SVGPU_ARGS; i++)
+		job.args[i] = 100 + i;
+	fake::on<drm_svgpu_submit>(DRM_IOCTL_SVGPU_SUBMIT, [&](auto &a) {
+		seen = a;
+		return 0;
+	});
+	EXPECT_EQ(libsvm_submit(fd, &job), 0);
+	EXPECT_EQ(seen.queue_id, 3u);
+	EXPECT_EQ(seen.kernel, unsigned(LIBSVM_SUM));
+	EXPECT_EQ(seen.flags, 0u);
+	EXPECT_EQ(seen.in_count, 2u);
+	EXPECT_EQ(reinterpret_cast<const uint32_t *>(seen.in_syncobjs), after);
+	EXPECT_EQ(seen.out_syncobj, 13u);
+	EXPECT_EQ(seen.result, 99u);
+	EXPECT_EQ(seen.args[DRM_SVGPU_ARGS - 1], 100u + DRM_SVGPU_ARGS - 1);
+}
+
+/* An interrupted call goes on; an answer that is an error does not. */
+TEST_F(c_test, only_interruptions_are_tried_again)
+{
+	libsvm_job job = {};
+
+	for (int error : {EAGAIN, EBUSY, EINVAL, EIO}) {
+		unsigned calls = 0;
+
+		fake::on<drm_svgpu_submit>(DRM_IOCTL_SVGPU_SUBMIT, [&](auto &) {
+			calls++;
+			return error;
+		});
+		fake::interrupt(3);
+		EXPECT_EQ(libsvm_submit(fd, &job), -error);
+		EXPECT_EQ(calls, 1u);
+	}
+}
+
+TEST_F(c_test, wait)
+{
+	int64_t until = 0;
+	int result = 0;
+
+	fake::on<drm_syncobj_wait>(DRM_IOCTL_SYNCOBJ_WAIT, [&](auto &a) {
+		EXPECT_EQ(a.count_handles, 1u);
+		EXPECT_EQ(*reinterpret_cast<uint32_t *>(a.handles), 13u);
+		EXPECT_TRUE(a.flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT);
+		until = a.timeout_nsec;
+		return result;
+	});
+	EXPECT_EQ(libsvm_wait(fd, 13, LIBSVM_FOREVER), 0);
+	EXPECT_EQ(until, INT64_MAX);
+	EXPECT_EQ(libsvm_wait(fd, 13, INT64_MAX - 1), 0); /* it must not wrap */
+	EXPECT_EQ(until, INT64_MAX);
+
+	timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	result = ETIME;
+	EXPECT_EQ(libsvm_wait(fd, 13, 5'000'000'000), -ETIME);
+	EXPECT_GE(until, now.tv_sec * 1'000'000'000 + now.tv_nsec + 5'000'000'000);
+	EXPECT_LE(until, now.tv_sec * 1'000'000'000 + now.tv_nsec + 100'000'000'000);
+	result = EINVAL;
+	EXPECT_EQ(libsvm_wait(fd, 13, 0), -EINVAL);
+}
+
+TEST_F(c_test, syncobjs)
+{
+	uint32_t handle = 0;
+
+	fake::on<drm_syncobj_create>(DRM_IOCTL_SYNCOBJ_CREATE, [](auto &a) {
+		a.handle = 13;
+		return 0;
+	});
+	EXPECT_EQ(libsvm_syncobj_create(fd, &handle), 0);
+	EXPECT_EQ(handle, 13u);
+	fake::on<drm_syncobj_create>(DRM_IOCTL_SYNCOBJ_CREATE, [](auto &) { return ENOMEM; });
+	EXPECT_EQ(libsvm_syncobj_create(fd, &handle), -ENOMEM);
+	fake::on<drm_syncobj_destroy>(DRM_IOCTL_SYNCOBJ_DESTROY, [](auto &a) { return a.handle == 13 ? 0 : EINVAL; });
+	EXPECT_EQ(libsvm_syncobj_destroy(fd, 13), 0);
+	EXPECT_EQ(libsvm_syncobj_destroy(fd, 14), -EINVAL);
+}
+
+/* ---- libsvm_run() ---- */
+
+class run_test : public c_test
+{
+protected:
+	void SetUp() override
+	{
+		c_test::SetUp();
+		fake::on<drm_syncobj_create>(DRM_IOCTL_SYNCOBJ_CREATE, [this](auto &a) {
+			a.handle = 13;
+			syncobjs++;
+			return 0;
+		});
+		fake::on<drm_syncobj_destroy>(DRM_IOCTL_SYNCOBJ_DESTROY, [this](auto &a) {
+			EXPECT_EQ(a.handle, 13u);
+			syncobjs--;
+			return 0;
+		});
+		fake::on<drm_svgpu_submit>(DRM_IOCTL_SVGPU_SUBMIT, [this](auto &a) {
+			EXPECT_EQ(a.out_syncobj, 13u);
+			tokens.push_back(a.result);
+			return submit_error;
+		});
+		fake::on<drm_syncobj_wait>(DRM_IOCTL_SYNCOBJ_WAIT, [this](auto &) { return wait_error; });
+		fake::on<drm_svgpu_info>(DRM_IOCTL_SVGPU_INFO, [this](auto &a) {
+			EXPECT_EQ(a.info, unsigned(DRM_SVGPU_INFO_JOB));
+			EXPECT_EQ(a.queue_id, 3u);
+			EXPECT_EQ(a.token, tokens.back());
+			reinterpret_cast<drm_svgpu_job_result *>(a.data)->bytes = 64;
+			return 0;
+		});
+	}
+
+	int syncobjs = 0, submit_error = 0, wait_error = 0;
+	std::vector<uint64_t> tokens;
+};
+
+TEST_F(run_test, runs)
+{
+	libsvm_job job = {};
+	drm_svgpu_job_result result = {};
+
+	job.queue = 3;
+	EXPECT_EQ(libsvm_run(fd, &job, 1000, &result), 0);
+	EXPECT_EQ(result.bytes, 64u);
+	EXPECT_EQ(libsvm_run(fd, &job, 1000, &result), 0);
+	EXPECT_NE(tokens[0], tokens[1]);
+	EXPECT_GE(tokens[0], 1ull << 63); /* far from a caller's own */
+	EXPECT_EQ(syncobjs, 0);
+}
+
+TEST_F(run_test, gives_the_syncobj_back_on_each_error)
+{
+	libsvm_job job = {};
+	drm_svgpu_job_result result = {};
+
+	job.queue = 3;
+	submit_error = EBUSY;
+	EXPECT_EQ(libsvm_run(fd, &job, 1000, &result), -EBUSY);
+	submit_error = 0;
+	wait_error = ETIME;
+	EXPECT_EQ(libsvm_run(fd, &job, 1000, &result), -ETIME);
+	EXPECT_EQ(syncobjs, 0);
+	EXPECT_EQ(result.bytes, 0u);
+	fake::on<drm_syncobj_create>(DRM_IOCTL_SYNCOBJ_CREATE, [](auto &) { return ENOMEM; });
+	EXPECT_EQ(libsvm_run(fd, &job, 1000, &result), -ENOMEM);
+	EXPECT_EQ(tokens.size(), 2u);
+}

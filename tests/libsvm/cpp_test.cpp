@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* libsvm's C++ interface: owners end what they own, errors are exceptions that say what was tried, jobs have arguments. */
+#include "fake_drm.hpp"
+
+#include <cerrno>
+#include <gtest/gtest.h>
+#include <libsvm.hpp>
+#include <set>
+
+class cpp_test : public ::testing::Test
+{
+protected:
+	void SetUp() override
+	{
+		fake::reset();
+		fake::on<drm_svm_vm_create>(DRM_IOCTL_SVM_VM_CREATE, [this](auto &a) { return make(vms, a.vm_id); });
+		fake::on<drm_svm_vm_destroy>(DRM_IOCTL_SVM_VM_DESTROY, [this](auto &a) { return end(vms, a.vm_id); });
+		fake::on<drm_svgpu_queue_create>(DRM_IOCTL_SVGPU_QUEUE_CREATE, [this](auto &a) { return make(queues, a.queue_id); });
+		fake::on<drm_svgpu_queue_destroy>(DRM_IOCTL_SVGPU_QUEUE_DESTROY,
+						  [this](auto &a) { return end(queues, a.queue_id); });
+		fake::on<drm_syncobj_create>(DRM_IOCTL_SYNCOBJ_CREATE, [this](auto &a) { return make(syncobjs, a.handle); });
+		fake::on<drm_syncobj_destroy>(DRM_IOCTL_SYNCOBJ_DESTROY, [this](auto &a) { return end(syncobjs, a.handle); });
+		fake::on<drm_syncobj_wait>(DRM_IOCTL_SYNCOBJ_WAIT, [this](auto &) { return wait_error; });
+		fake::on<drm_svgpu_submit>(DRM_IOCTL_SVGPU_SUBMIT, [this](auto &a) {
+			last = a;
+			return submit_error;
+		});
+		fake::on<drm_svgpu_info>(DRM_IOCTL_SVGPU_INFO, [this](auto &a) {
+			EXPECT_EQ(a.token, last.result);
+			reinterpret_cast<drm_svgpu_job_result *>(a.data)->status = status;
+			return 0;
+		});
+	}
+	void TearDown() override
+	{
+		EXPECT_TRUE(vms.empty());
+		EXPECT_TRUE(queues.empty());
+		EXPECT_TRUE(syncobjs.empty());
+		EXPECT_EQ(fake::open_count(), 0u);
+	}
+
+	template <typename Id>
+	int make(std::set<uint32_t> &of, Id &id)
+	{
+		id = ++next;
+		of.insert(id);
+		return 0;
+	}
+	int end(std::set<uint32_t> &of, uint32_t id)
+	{
+		return of.erase(id) ? 0 : ENOENT;
+	}
+
+	/* The errno that fn() throws, and its text. */
+	template <typename Fn>
+	static int thrown(Fn fn, const std::string &says)
+	{
+		try {
+			fn();
+		} catch (const std::system_error &error) {
+			EXPECT_NE(std::string(error.what()).find(says), std::string::npos) << error.what();
+			return error.code().value();
+		}
+		return 0;
+	}
+
+	uint32_t next = 0;
+	std::set<uint32_t> vms, queues, syncobjs;
+	drm_svgpu_submit last{};
+	int submit_error = 0, wait_error = 0, status = 0;
+};
+
+TEST_F(cpp_test, owners_end_what_they_own)
+{
+	libsvm::device gpu;
+	libsvm::vm a(gpu), b(gpu);
+	{
+		libsvm::queue q(a), moved(std::move(q));
+
+		EXPECT_EQ(queues.size(), 1u);
+		moved = libsvm::queue(a);
+		EXPECT_EQ(queues.size(), 1u);
+	}
+	EXPECT_TRUE(queues.empty());
+	b = std::move(a);
+	EXPECT_EQ(b.destroy(), 0);
+	EXPECT_EQ(b.destroy(), 0); /* it is gone already */
+}
+
+TEST_F(cpp_test, devices_move)
+{
+	libsvm::device a, b(std::move(a));
+
+	EXPECT_EQ(fake::open_count(), 1u);
+	a = std::move(b);
+	EXPECT_GE(a.fd(), 0);
+}
+
+TEST_F(cpp_test, errors_say_what_was_tried)
+{
+	EXPECT_EQ(thrown([] { libsvm::device none("/dev/dri/renderD7"); }, "/dev/dri/renderD7"), ENOENT);
+
+	libsvm::device gpu;
+
+	fake::nodes() = {};
+	EXPECT_EQ(thrown([] { libsvm::device none; }, "no render node of driver svgpu"), ENODEV);
+	EXPECT_EQ(thrown([&] { gpu.info(); }, "query device"), ENOTTY);
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &) { return EEXIST; });
+
+	libsvm::vm space(gpu);
+
+	EXPECT_EQ(thrown([&] { space.bind_all(); }, "bind all"), EEXIST);
+	EXPECT_EQ(thrown([&] { space.unbind(0, 0); }, "unbind"), ENOTTY);
+	EXPECT_EQ(thrown([&] { space.counters(); }, "query counters"), ENOTTY);
+	EXPECT_EQ(thrown([&] { space.fault_log(); }, "query fault log"), ENOTTY);
+	EXPECT_EQ(thrown([&] { space.prefetch({}, true); }, "prefetch"), ENOTTY);
+	fake::on<drm_svm_vm_create>(DRM_IOCTL_SVM_VM_CREATE, [](auto &) { return ENOSPC; });
+	EXPECT_EQ(thrown([&] { libsvm::vm more(gpu); }, "create vm"), ENOSPC);
+	fake::on<drm_svgpu_queue_create>(DRM_IOCTL_SVGPU_QUEUE_CREATE, [](auto &) { return EIO; });
+	EXPECT_EQ(thrown([&] { libsvm::queue more(space); }, "create queue"), EIO);
+}
+
+TEST_F(cpp_test, jobs_end_or_fail)
+{
+	libsvm::device gpu;
+	libsvm::vm space(gpu);
+	libsvm::queue q(space);
+	uint64_t counter = 0;
+
+	EXPECT_EQ(q.cas_add(counter, 5).wait().status, 0);
+	EXPECT_EQ(last.queue_id, q.id());
+	EXPECT_EQ(last.kernel, unsigned(LIBSVM_CAS_ADD));
+	EXPECT_EQ(last.args[0], libsvm::address(&counter));
+	EXPECT_EQ(last.args[1], 5u);
+	status = -EFAULT;
+	EXPECT_EQ(q.cas_add(counter, 5).result().status, -EFAULT);
+	EXPECT_EQ(thrown([&] { q.cas_add(counter, 5).wait(); }, "job"), EFAULT);
+	wait_error = ETIME;
+	EXPECT_EQ(thrown([&] { q.cas_add(counter, 5).wait(std::chrono::seconds(1)); }, "wait for job"), ETIME);
+	EXPECT_FALSE(q.cas_add(counter, 5).done().wait(std::chrono::seconds(1)));
+	wait_error = EINVAL;
+	EXPECT_EQ(thrown([&] { q.cas_add(counter, 5).wait(); }, "wait for syncobj"), EINVAL);
+	submit_error = EBUSY;
+	EXPECT_EQ(thrown([&] { q.cas_add(counter, 5); }, "submit"), EBUSY);
+}
+
+/* Each kernel's arguments, as libsvm_kernels.h says them. */
+TEST_F(cpp_test, arguments)
+{
+	libsvm::device gpu;
+	libsvm::vm space(gpu);
+	libsvm::queue q(space);
+	std::vector<std::byte> from(100), to(60);
+	std::vector<float> x(8), y(6);
+	std::array<uint64_t, 256> bins{};
+	uint32_t after[] = {21, 22};
+
+	q.copy(to, from);
+	EXPECT_EQ(last.kernel, unsigned(LIBSVM_COPY));
+	EXPECT_EQ(last.args[0], libsvm::address(to.data()));
+	EXPECT_EQ(last.args[1], libsvm::address(from.data()));
+	EXPECT_EQ(last.args[2], 60u);
+	q.fill(to, std::byte{0xab});
+	EXPECT_EQ(last.kernel, unsigned(LIBSVM_FILL));
+	EXPECT_EQ(last.args[2], 0xabu);
+	q.histogram(from, bins);
+	EXPECT_EQ(last.kernel, unsigned(LIBSVM_HISTOGRAM));
+	EXPECT_EQ(last.args[1], 100u);
+	EXPECT_EQ(last.args[2], libsvm::address(bins.data()));
+	q.saxpy(2.0f, x, y);
+	EXPECT_EQ(last.kernel, unsigned(LIBSVM_SAXPY));
+	EXPECT_EQ(last.args[2], 6u);
+	EXPECT_EQ(last.args[3], 0x40000000u);
+	q.touch(from, 4096, true);
+	EXPECT_EQ(last.kernel, unsigned(LIBSVM_TOUCH));
+	EXPECT_EQ(last.args[3], 1u);
+	q.submit(LIBSVM_SUM, {1, 2, 3}, after);
+	EXPECT_EQ(last.in_count, 2u);
+	EXPECT_EQ(reinterpret_cast<uint32_t *>(last.in_syncobjs), after);
+	EXPECT_EQ(last.args[3], 0u);
+}
+
+/* The log is asked until it has no more than fits at once. */
+TEST_F(cpp_test, fault_log_comes_whole)
+{
+	libsvm::device gpu;
+	libsvm::vm space(gpu);
+	uint64_t left = 150, taken = 0;
+
+	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [&](auto &a) {
+		uint64_t n = std::min<uint64_t>(left, a.size / sizeof(libsvm::fault_record));
+		auto *out = reinterpret_cast<libsvm::fault_record *>(a.data);
+
+		for (uint64_t i = 0; i < n; i++)
+			out[i].va = taken++;
+		left -= n;
+		a.size = n * sizeof(libsvm::fault_record);
+		return 0;
+	});
+
+	auto log = space.fault_log();
+
+	ASSERT_EQ(log.size(), 150u);
+	EXPECT_EQ(log[149].va, 149u);
+}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The table of suites and lanes: nothing is left out, nothing runs twice, and the documentation has a copy of it."""
+
+import collections
+import pathlib
+import re
+import sys
+import unittest
+from unittest import mock
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+sys.dont_write_bytecode = True
+
+from vm.lib import check, guest, lanes, plan
+from vm.lib.paths import TOP
+from vm.lib.say import Failed
+
+
+class Plan(unittest.TestCase):
+	def test_every_row_can_run(self):
+		for row in plan.TABLE:
+			with self.subTest(row.suite):
+				self.assertTrue(row.why)
+				for lane in row.lanes:
+					lanes.config(row.config, lanes.one(lane))
+				built, row_suites = mock.Mock(packages=None, config=row.config), []
+				runner = check.Check([], [])
+				with mock.patch.object(runner, "boot", lambda suite, *_: row_suites.append(suite)), \
+						mock.patch.object(guest, "demo_input"):
+					runner.boot_row(row, built, {})
+				self.assertEqual(row_suites, [row.suite])
+				self.assertEqual(bool(row.programs), row.suite in ("system", guest.TABLES_SYSTEM))
+				self.assertEqual(bool(row.seconds), row.suite == "chaos")
+
+	def test_no_suite_runs_twice_on_one_kernel(self):
+		for soak in (False, True):
+			for lane in lanes.LANES:
+				seen = collections.Counter(row.label for row in plan.rows(lane, soak=soak))
+				self.assertEqual([label for label, times in seen.items() if times > 1], [], (lane, soak))
+
+	def test_a_soak_leaves_nothing_out(self):
+		for lane in lanes.LANES:
+			soak = {row.label: row for row in plan.rows(lane, soak=True)}
+			for row in plan.rows(lane):
+				self.assertLessEqual(set(row.programs), set(soak[row.label].programs))
+				self.assertLessEqual(row.seconds, soak[row.label].seconds)
+
+	def test_ci_runs_each_program_under_all_checks_and_on_the_kernel_of_users(self):
+		for config, programs in ((plan.DEBUG, plan.PROGRAMS), (plan.PREBUILT, (*plan.PROGRAMS, plan.STOCK))):
+			ran = {program for lane in lanes.LANES for row in plan.rows(lane) if row.config == config for program in row.programs}
+			self.assertEqual(ran, set(programs))
+		built = re.findall(r"add_executable\((\w+)", (TOP / "tests" / "system" / "CMakeLists.txt").read_text())
+		self.assertEqual(set(built), {*plan.PROGRAMS, plan.STOCK})
+
+	def test_each_kernel_that_is_built_is_used_with_both_places_somewhere(self):
+		suites = {row.suite for row in plan.TABLE if row.config == plan.DEBUG and not row.soak}
+		self.assertLessEqual({"system", guest.TABLES_SYSTEM, "kunit", "chaos"}, suites)
+
+	def test_a_suite_that_is_asked_for_runs_where_it_can(self):
+		self.assertEqual([row.label for row in plan.rows("debian-13", ["system"])], ["system"])
+		self.assertEqual(plan.rows("stock", ["kunit"]), [])
+		with mock.patch.object(check.Check, "run"), self.assertRaisesRegex(Failed, "kcsan-kunit"):
+			check.run([lanes.one("debian-12")], ["kcsan-kunit"])
+
+	def test_the_documentation_has_the_table(self):
+		self.assertIn(plan.document(), (TOP / "Documentation" / "testing.rst").read_text(),
+			"copy what plan.document() returns into Documentation/testing.rst")
+
+	def test_on_a_narrow_machine_kernels_are_not_built_beside_tests(self):
+		with mock.patch.object(check, "machines", lambda: 1):
+			runner = check.Check([lanes.one("debian-12")], [])
+		with mock.patch.multiple(runner, prefetch=mock.DEFAULT, host_part=mock.DEFAULT, build_programs=mock.DEFAULT,
+				guest_part=mock.DEFAULT) as parts:
+			runner.run()
+		parts["prefetch"].assert_not_called()
+		parts["guest_part"].assert_called_once()
+
+
+if __name__ == "__main__":
+	unittest.main()

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The suites' own judgement: a program's status counts, and each of the tools' tests is counted."""
+
+import importlib.machinery
+import importlib.util
+import pathlib
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+TOOLS = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOOLS))
+sys.dont_write_bytecode = True
+
+from vm.lib import host, results, say, sim, vm
+
+
+def program(name):
+	"""A tool without .py, as a module."""
+	loader = importlib.machinery.SourceFileLoader(f"tool_{name}", str(TOOLS / "vm" / name))
+	module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+	with mock.patch.object(say, "main"):
+		loader.exec_module(module)
+	return module
+
+
+class Folder(unittest.TestCase):
+	def setUp(self):
+		folder = tempfile.TemporaryDirectory()
+		self.addCleanup(folder.cleanup)
+		self.folder = pathlib.Path(folder.name)
+		for module in (host, sim):
+			self.patch(module, "OUT", self.folder)
+		self.patch(say, "say", lambda text: None)
+
+	def patch(self, where, name, value):
+		patcher = mock.patch.object(where, name, value)
+		patcher.start()
+		self.addCleanup(patcher.stop)
+
+	def runs(self, text, status):
+		"""Let every program that is run write this and end so."""
+		def run(_label, _argv, log, **_options):
+			log.parent.mkdir(parents=True, exist_ok=True)
+			log.write_text(text)
+			return status
+		self.patch(say, "run", run)
+
+
+class Status(Folder):
+	GOOD = "1..1\nok 1 a\n"
+
+	def test_the_simulations_status_counts(self):
+		self.patch(host, "build", lambda *_: None)
+		self.runs(self.GOOD, 0)
+		self.assertEqual(sim.simulation().failed, 0)
+		self.runs(self.GOOD, 139)
+		self.assertEqual([name for name, _ in sim.simulation().failures], ["exit status"])
+
+	def test_the_models_status_counts(self):
+		self.runs(self.GOOD, 0)
+		self.assertEqual(host.model().failed, 0)
+		self.runs(self.GOOD, 1)
+		self.assertEqual([name for name, _ in host.model().failures], ["exit status"])
+
+	def test_every_folder_whose_tests_ctest_knows_is_built(self):
+		self.assertLessEqual({"tests/unit/all", "tests/svgpud/all"}, set(host.unit_targets()))
+		self.assertFalse({"tests/system/all", "tests/host/all"} & set(host.unit_targets()))
+
+	def test_ctests_status_counts(self):
+		self.patch(host, "build", lambda *_: None)
+		junit = self.folder / "junit" / "unit-asan.xml"
+
+		def run(_label, _argv, log, **_options):
+			log.parent.mkdir(parents=True, exist_ok=True)
+			log.write_text("terminated\n")
+			junit.write_text('<testsuite><testcase name="a" classname="a" status="run"/></testsuite>')
+			return 8
+		self.patch(say, "run", run)
+		self.assertEqual([name for name, _ in host.unit("asan").failures], ["exit status"])
+
+
+class Run(Folder):
+	"""tools/vm/run: what KUnit's suites left counts."""
+
+	def ends(self, ktap):
+		kunit = self.folder / "results" / "kunit"
+		kunit.mkdir(parents=True, exist_ok=True)
+		(kunit / "svm_x.ktap").write_text(ktap)
+		outcome = vm.Outcome(self.folder, 0, [], "", 1.0, "TCG", False)
+		tool = program("run")
+		self.patch(tool.vm, "run", lambda job: outcome)
+		self.patch(tool.kernel, "kernel", lambda lane, config: None)
+		return tool.entry(["debian-12", "debug", "--no-gpu", "--", "cat /sys/kernel/debug/kunit/*/results"])
+
+	def test_a_failed_suite_is_a_failure_though_cat_is_content(self):
+		self.assertEqual(self.ends("1..1\n    1..1\n    ok 1 a\nok 1 svm_x\n"), 0)
+		self.assertEqual(self.ends("1..1\n    1..2\n    ok 1 a\n    not ok 2 b\nnot ok 1 svm_x\n"), 1)
+		self.assertEqual(self.ends("1..1\n    1..2\n    ok 1 a\nok 1 svm_x\n"), 1)
+
+
+class ToolsOwn(unittest.TestCase):
+	def test_each_test_is_counted_once_by_name(self):
+		class Sample(unittest.TestCase):
+			def test_good(self):
+				pass
+
+			def test_bad(self):
+				for part in range(3):
+					with self.subTest(part):
+						self.fail(f"part {part}")
+
+			def test_skipped(self):
+				self.skipTest("no disk")
+
+			@unittest.expectedFailure
+			def test_unexpected(self):
+				pass
+
+		suite = results.Suite("tools", "host")
+		unittest.defaultTestLoader.loadTestsFromTestCase(Sample).run(host._ToolsResult(suite))
+		self.assertEqual([(suite.passed, suite.failed, suite.skipped)], [(1, 2, 1)])
+		self.assertIn("test_good", suite.passes[0])
+		self.assertIn("part 2", dict(suite.failures)[next(name for name, _ in suite.failures if "test_bad" in name)])
+
+	def test_a_module_that_cannot_be_loaded_is_a_failure(self):
+		suite = results.Suite("tools", "host")
+		unittest.defaultTestLoader.loadTestsFromName("vm.no_such_module").run(host._ToolsResult(suite))
+		self.assertEqual((suite.passed, suite.failed), (0, 1))
+
+	def test_a_class_that_cannot_be_set_up_is_a_failure(self):
+		class Sample(unittest.TestCase):
+			@classmethod
+			def setUpClass(cls):
+				raise OSError("no disk")
+
+			def test_good(self):
+				pass
+
+		suite = results.Suite("tools", "host")
+		unittest.defaultTestLoader.loadTestsFromTestCase(Sample).run(host._ToolsResult(suite))
+		self.assertEqual((suite.passed, suite.failed), (0, 1))
+
+
+if __name__ == "__main__":
+	unittest.main()
