@@ -5,13 +5,14 @@
  *
  * @error tells the state. It is -ENODEV until the device acknowledged an epoch,
  * 0 while it works, -EIO once it is wedged, and -ENODEV again if it was stopped
- * in good order. It leaves 0 only once, in svgpu_device_wedge() or _stop(), and whoever
- * does so has cut the device off from memory before anybody can see it.
+ * in good order. It leaves 0 only once in an epoch, in svgpu_device_wedge() or _stop(),
+ * which cut the device off from memory before the error shows. Another epoch begins
+ * only after system sleep, where no vm is left of the one before.
  *
  * Wedging happens for one of these reasons only: a sync operation or a ring's
- * room took longer than flush_timeout_ms; a ring index or an acknowledge was
- * impossible; the heartbeat stood still; the device was started again and so
- * lost its state, or says so, or drops its epoch.
+ * room took longer than flush_timeout_ms; a sync operation was refused; a ring index
+ * or an acknowledge was impossible; the heartbeat stood still; the device was started
+ * again and so lost its state, or says so, or drops its epoch.
  *
  * The device may lie about all of this, also about having stopped. Cut off is
  * what its bus interface says it is (svgpu_regs.h), never what it says itself.
@@ -32,7 +33,18 @@
 
 /* Larger than this is no virtual GPU that we know; smaller are our own pools. */
 #define ENGINES_MAX	64
-#define IDS_MAX		65536
+#define CONTEXTS_MAX	65536
+
+/*
+ * A device takes no job whose end might find no room in the done ring, and the CLEAR of any
+ * queue waits behind those that it has not taken. A queue has one job on the device at a
+ * time, so this many queues always find room, and the done ring has it for a device that
+ * tells each end twice.
+ */
+#define QUEUES_MAX	(SVGPU_DONE_ENTRIES / 2)
+static_assert(QUEUES_MAX <= SVGPU_JOB_ENTRIES);
+static_assert(QUEUES_MAX <= SVGPU_FAULT_ENTRIES);
+static_assert(QUEUES_MAX <= SVGPU_REPLY_ENTRIES);
 
 static u64 reg_read(struct svgpu_device *dev, u32 reg)
 {
@@ -182,14 +194,19 @@ static int read_geometry(struct svgpu_device *dev)
 {
 	u64 bar = pci_resource_len(dev->pdev, 2);
 
+	if (readl(dev->bar + SVGPU_REG_VERSION) != SVGPU_VERSION ||
+	    !(reg_read(dev, SVGPU_REG_FORMATS) & BIT_ULL(SVGPU_FORMAT_XE2))) {
+		dev_err(&dev->pdev->dev, "unknown version or format\n");
+		return -ENODEV;
+	}
 	dev->engines = readl(dev->bar + SVGPU_REG_ENGINES);
 	dev->context_count = readl(dev->bar + SVGPU_REG_CONTEXTS);
 	dev->queue_count = readl(dev->bar + SVGPU_REG_QUEUES);
 	dev->vram_bytes = reg_read(dev, SVGPU_REG_VRAM_SIZE);
 	dev->generation = reg_read(dev, SVGPU_REG_GENERATION);
 	if (!dev->engines || dev->engines > ENGINES_MAX ||
-	    !dev->context_count || dev->context_count > IDS_MAX ||
-	    !dev->queue_count || dev->queue_count > IDS_MAX ||
+	    !dev->context_count || dev->context_count > CONTEXTS_MAX ||
+	    !dev->queue_count || dev->queue_count > QUEUES_MAX ||
 	    dev->vram_bytes > bar - SVGPU_VRAM_OFFSET ||
 	    dev->vram_bytes < SZ_64K || dev->vram_bytes % SZ_4K) {
 		dev_err(&dev->pdev->dev, "its registers make no sense\n");
@@ -221,11 +238,6 @@ int svgpu_device_init(struct svgpu_device *dev)
 	ret = bus_on(dev);
 	if (ret)
 		return ret;
-	if (readl(dev->bar + SVGPU_REG_VERSION) != SVGPU_VERSION ||
-	    !(reg_read(dev, SVGPU_REG_FORMATS) & BIT_ULL(SVGPU_FORMAT_XE2))) {
-		dev_err(&dev->pdev->dev, "unknown version or format\n");
-		return -ENODEV;
-	}
 	dev->format = svm_format_find("xe2");
 	if (!dev->format) {
 		dev_err(&dev->pdev->dev, "svmirror lacks its format\n");
@@ -233,6 +245,24 @@ int svgpu_device_init(struct svgpu_device *dev)
 	}
 	dev->table_lg2 = svm_format_describe(dev->format)->table_lg2;
 	return read_geometry(dev);
+}
+
+/* The device's indices are zero when it acknowledges an epoch, and so are ours before. */
+static void restart_rings(struct svgpu_device *dev)
+{
+	svgpu_sync_restart(dev);
+	mutex_lock(&dev->jobs.drain_lock);
+	dev->jobs.done.index = 0;
+	mutex_unlock(&dev->jobs.drain_lock);
+	mutex_lock(&dev->jobs.push_lock);
+	dev->jobs.ring.index = 0;
+	mutex_unlock(&dev->jobs.push_lock);
+	mutex_lock(&dev->faults.drain_lock);
+	dev->faults.ring.index = 0;
+	mutex_unlock(&dev->faults.drain_lock);
+	mutex_lock(&dev->faults.reply_lock);
+	dev->faults.reply.index = 0;
+	mutex_unlock(&dev->faults.reply_lock);
 }
 
 /**
@@ -249,6 +279,7 @@ int svgpu_device_start(struct svgpu_device *dev)
 	do {
 		dev->epoch = get_random_u64();
 	} while (!dev->epoch || dev->epoch == before);
+	restart_rings(dev);
 	write_epoch(dev, dev->epoch);
 	if (await_epoch(dev, dev->epoch)) {
 		dev_err(&dev->pdev->dev, "does not answer\n");
@@ -256,6 +287,7 @@ int svgpu_device_start(struct svgpu_device *dev)
 		bus_off(dev);
 		return -EIO;
 	}
+	dev->silent_ticks = 0;
 	/* The rings are empty and ours; pairs with the reads of svgpu_error(). */
 	smp_store_release(&dev->error, 0);
 	queue_delayed_work(dev->wq, &dev->watchdog,
@@ -278,4 +310,34 @@ void svgpu_device_stop(struct svgpu_device *dev)
 	bus_off(dev);
 	cmpxchg(&dev->error, 0, -ENODEV);
 	flush_work(&dev->wedge_work);
+}
+
+/**
+ * svgpu_device_restart() - begin anew with a device that was stopped
+ * @dev: stopped, without vms; it may have lost all that it knew
+ *
+ * Context: may sleep.
+ * Return: 0; -EIO: it does not come up or is not what it was, and stays stopped.
+ */
+int svgpu_device_restart(struct svgpu_device *dev)
+{
+	u32 engines = dev->engines, contexts = dev->context_count;
+	u32 queues = dev->queue_count;
+	u64 vram_bytes = dev->vram_bytes;
+	int ret;
+
+	ret = bus_on(dev);
+	if (!ret)
+		ret = read_geometry(dev);
+	if (!ret && (engines != dev->engines || contexts != dev->context_count ||
+		     queues != dev->queue_count || vram_bytes != dev->vram_bytes)) {
+		dev_err(&dev->pdev->dev, "came back as another device\n");
+		ret = -EIO;
+	}
+	if (ret) {
+		bus_off(dev);
+		return -EIO;
+	}
+	svgpu_vram_forget(dev);
+	return svgpu_device_start(dev);
 }

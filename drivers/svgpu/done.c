@@ -27,7 +27,6 @@ void svgpu_jobs_init(struct svgpu_device *dev)
 	svgpu_ring_init(&jobs->done, dev->bar, SVGPU_DONE_RING,
 			SVGPU_DONE_ENTRIES, sizeof(struct svgpu_done));
 	atomic_set(&jobs->cookie, 0);
-	INIT_LIST_HEAD(&jobs->placeless);
 }
 
 static int status_to_errno(const struct svgpu_task *task, u32 status)

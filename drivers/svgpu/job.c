@@ -4,9 +4,12 @@
  *
  * A queue has one task on the device at a time, which keeps its order. Its work
  * item looks at the first of the waiting; where that one cannot start yet the
- * item goes away and comes back: when a job of this driver ends, and every
- * POLL_MS for syncobjs that others signal. Nobody sleeps for a fence here, so a
- * queue can always be ended at once.
+ * item goes away, and park.c queues it again. Nobody sleeps for a fence here, so
+ * a queue can always be ended at once.
+ *
+ * The rings have room for a job of every queue at a time, and for the ends of
+ * twice as many (svgpu_device_init()), so that a device can always take a job and
+ * tell its end.
  */
 #include <linux/delay.h>
 #include <linux/dma-fence.h>
@@ -14,8 +17,6 @@
 #include <drm/drm_syncobj.h>
 
 #include "task.h"
-
-#define POLL_MS	10
 
 /* Gives the result and the fence to who waits for them, and frees the task. */
 static void deliver(struct svgpu_task *task, int status)
@@ -32,6 +33,7 @@ static void deliver(struct svgpu_task *task, int status)
 		task->fence->error = status;
 		task->fence->timestamp = ktime_get();
 		drm_syncobj_replace_fence(task->out, task->fence);
+		svgpu_parked_wake(task->queue->dev, task->out);
 	}
 }
 
@@ -46,7 +48,6 @@ void svgpu_task_end(struct svgpu_task *task, int status)
 {
 	struct svgpu_queue *queue = task->queue;
 	struct svgpu_device *dev = queue->dev;
-	bool placed = task->placed;
 
 	/* Keeps the queue until we have told it below. */
 	kref_get(&queue->ref);
@@ -55,7 +56,7 @@ void svgpu_task_end(struct svgpu_task *task, int status)
 	atomic_dec(&dev->job_total);
 	if (atomic_dec_and_test(&queue->jobs))
 		wake_up_all(&queue->idle);
-	svgpu_queues_kick(dev, placed);
+	svgpu_queue_kick(queue);
 	svgpu_queue_put(queue);
 }
 
@@ -63,16 +64,9 @@ void svgpu_task_end(struct svgpu_task *task, int status)
 static int task_ready(struct svgpu_task *task)
 {
 	while (task->in_next < task->in_count) {
-		struct svgpu_dep *dep = &task->in[task->in_next];
-		int status;
+		int status = svgpu_queue_await(task->queue,
+					       &task->in[task->in_next]);
 
-		if (!dep->fence)
-			dep->fence = drm_syncobj_fence_get(dep->syncobj);
-		if (!dep->fence)
-			return 0;
-		/* Some fences signal only when somebody said that he cares. */
-		dma_fence_enable_sw_signaling(dep->fence);
-		status = dma_fence_get_status(dep->fence);
 		if (status <= 0)
 			return status;
 		task->in_next++;
@@ -81,8 +75,8 @@ static int task_ready(struct svgpu_task *task)
 }
 
 /*
- * Puts an entry into the job ring: 0, or the device is gone. All that have a place
- * have room: a ring that is full is not being read. It gets its time to be.
+ * Puts an entry into the job ring: 0, or the device is gone. There is room for a job of
+ * every queue: a ring that is full is not being read. It gets its time to be.
  */
 static int push(struct svgpu_device *dev, const struct svgpu_job *entry)
 {
@@ -114,7 +108,7 @@ static int push(struct svgpu_device *dev, const struct svgpu_job *entry)
 /*
  * Makes the first waiting task the running one and fills its ring entry. After
  * this the task is not ours to look at: the queue's end may take it. False: the
- * queue ended, or has to wait for a place.
+ * queue ended.
  */
 static bool start(struct svgpu_queue *queue, struct svgpu_task *task,
 		  struct svgpu_job *entry)
@@ -122,10 +116,6 @@ static bool start(struct svgpu_queue *queue, struct svgpu_task *task,
 	u64 serial = (u32)atomic_inc_return(&queue->dev->jobs.cookie);
 	bool open;
 
-	/* The task's from here on: whoever ends it gives it back. */
-	task->placed = svgpu_queue_take_place(queue);
-	if (!task->placed)
-		return false;
 	spin_lock(&queue->lock);
 	open = !queue->error;
 	if (open) {
@@ -170,15 +160,6 @@ static struct svgpu_task *first_waiting(struct svgpu_queue *queue)
 	return task;
 }
 
-static void come_back(struct svgpu_queue *queue)
-{
-	spin_lock(&queue->lock);
-	if (!queue->error)
-		queue_delayed_work(queue->dev->wq, &queue->work,
-				   msecs_to_jiffies(POLL_MS));
-	spin_unlock(&queue->lock);
-}
-
 /*
  * A queue's work item. The end of a queue sets its error, then waits for this
  * item, and only then takes the waiting tasks: so the one looked at here stays.
@@ -186,18 +167,17 @@ static void come_back(struct svgpu_queue *queue)
 void svgpu_queue_work(struct work_struct *work)
 {
 	struct svgpu_queue *queue =
-		container_of(work, struct svgpu_queue, work.work);
+		container_of(work, struct svgpu_queue, work);
 	struct svgpu_job entry = {};
 	struct svgpu_task *task;
 	int ready;
 
+	svgpu_queue_forget(queue);
 	/* Ends: each round takes one of the waiting away. */
 	while ((task = first_waiting(queue))) {
 		ready = task_ready(task);
-		if (!ready) {
-			come_back(queue);
+		if (!ready)
 			return;
-		}
 		if (ready < 0) {
 			skip(queue, task, ready);
 			continue;

@@ -7,6 +7,8 @@
  * waited for; the device ends what runs; that is taken from the done ring;
  * what is left is ended here; nobody is ending one any more; and only then its
  * hardware id is free. Each step is bounded, by the device's timeout at worst.
+ * Where many end, each step is taken for all of them before the next one, so that
+ * the device is waited for once and not once for each.
  */
 #include <linux/slab.h>
 
@@ -42,12 +44,11 @@ static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
 	queue->dev = vm->dev;
 	queue->vm = vm;
 	kref_get(&vm->ref);
-	INIT_DELAYED_WORK(&queue->work, svgpu_queue_work);
+	INIT_WORK(&queue->work, svgpu_queue_work);
 	init_waitqueue_head(&queue->idle);
 	spin_lock_init(&queue->lock);
 	INIT_LIST_HEAD(&queue->waiting);
 	INIT_LIST_HEAD(&queue->kept);
-	INIT_LIST_HEAD(&queue->placeless);
 	return queue;
 }
 
@@ -57,7 +58,8 @@ static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
  *
  * Context: process; sleeps.
  * Return: the queue, to be ended by svgpu_queue_stop() and svgpu_queue_put();
- * -ENOSPC: no hardware queue is free; -ENOMEM, -EIO, -ENODEV.
+ * -ENOSPC: no hardware queue is free, or the file has its share of them; -ENOMEM, -EIO,
+ * -ENODEV.
  */
 struct svgpu_queue *svgpu_queue_create(struct svgpu_vm *vm)
 {
@@ -68,16 +70,21 @@ struct svgpu_queue *svgpu_queue_create(struct svgpu_vm *vm)
 
 	if (!queue)
 		return ERR_PTR(-ENOMEM);
+	if (!svgpu_share_take(&vm->file->queues_held, dev->queue_count)) {
+		svgpu_queue_put(queue);
+		return ERR_PTR(-ENOSPC);
+	}
 	ret = xa_alloc(&dev->queues, &queue->hw, queue,
 		       XA_LIMIT(0, dev->queue_count - 1), GFP_KERNEL);
 	if (ret) {
+		svgpu_share_give(&vm->file->queues_held);
 		svgpu_queue_put(queue);
 		return ERR_PTR(ret == -EBUSY ? -ENOSPC : ret);
 	}
 	atomic_inc(&dev->queue_total);
 	op.queue = queue->hw;
 	op.context = vm->context;
-	ret = svgpu_sync_run(dev, &op);
+	ret = svgpu_sync_set(dev, &op);
 	if (ret) {
 		svgpu_queue_stop(queue, ret);
 		svgpu_queue_put(queue);
@@ -115,7 +122,7 @@ struct svgpu_queue *svgpu_queue_of_hw(struct svgpu_device *dev, u32 hw)
 {
 	struct svgpu_queue *queue;
 
-	/* Under the lock one in the table has a reference: svgpu_queue_stop() erases it first. */
+	/* Under the lock one in the table has a reference: stop_one() erases it first. */
 	xa_lock(&dev->queues);
 	queue = xa_load(&dev->queues, hw);
 	if (queue)
@@ -131,8 +138,11 @@ static void queue_close(struct svgpu_queue *queue, int error)
 	if (!queue->error)
 		WRITE_ONCE(queue->error, error);
 	spin_unlock(&queue->lock);
-	/* The item is queued under the lock and only without error: it does not come again. */
-	cancel_delayed_work_sync(&queue->work);
+	/* After this no item runs that has not seen the error: nobody waits for anything anew. */
+	cancel_work_sync(&queue->work);
+	/* After this no fence and no syncobj queues the item, and nobody else does: error. */
+	svgpu_queue_forget(queue);
+	cancel_work_sync(&queue->work);
 }
 
 /* Ends what is left of a closed queue. */
@@ -155,6 +165,70 @@ static void queue_end_tasks(struct svgpu_queue *queue, int error)
 		svgpu_task_end(task, error);
 }
 
+/* Takes a queue into @ending, for stop_finish(), unless another task stops it. */
+static void stop_begin(struct svgpu_queue *queue, int error,
+		       struct list_head *ending)
+{
+	if (test_and_set_bit(0, &queue->stopped))
+		return;
+	queue_close(queue, error);
+	kref_get(&queue->ref);
+	list_add_tail(&queue->ending, ending);
+}
+
+/* The device ends what it runs of all of these: told one after the other, waited for once. */
+static void clear_all(struct svgpu_device *dev, struct list_head *ending)
+{
+	struct svgpu_queue *queue;
+	unsigned int told = 0;
+	u64 seq = 0;
+
+	list_for_each_entry(queue, ending, ending) {
+		struct svgpu_sync op = {
+			.op = SVGPU_SYNC_QUEUE_CLEAR,
+			.queue = queue->hw,
+		};
+
+		/* Half a ring at a time leaves room for flushes, which cannot sleep for it. */
+		if (++told % (SVGPU_SYNC_ENTRIES / 2) == 0)
+			svgpu_sync_wait(dev, seq, true);
+		seq = svgpu_sync_begin(dev, &op, NULL);
+	}
+	svgpu_sync_wait(dev, seq, true);
+	/* What it reported before the acknowledge is in the rings. */
+	svgpu_jobs_drain(dev);
+	svgpu_faults_drain(dev);
+}
+
+static void stop_one(struct svgpu_queue *queue, int error)
+{
+	struct svgpu_device *dev = queue->dev;
+
+	svgpu_fault_cancel(queue);
+	queue_end_tasks(queue, svgpu_error(dev) ?: error);
+	wait_event(queue->idle, !atomic_read(&queue->jobs));
+	xa_erase(&dev->queues, queue->hw);
+	svgpu_share_give(&queue->vm->file->queues_held);
+	/* The last touch of the hardware: removal waits for it. */
+	if (atomic_dec_and_test(&dev->queue_total))
+		wake_up_all(&dev->gone);
+}
+
+static void stop_finish(struct svgpu_device *dev, struct list_head *ending,
+			int error)
+{
+	struct svgpu_queue *queue, *next;
+
+	if (list_empty(ending))
+		return;
+	clear_all(dev, ending);
+	list_for_each_entry_safe(queue, next, ending, ending) {
+		list_del(&queue->ending);
+		stop_one(queue, error);
+		svgpu_queue_put(queue);
+	}
+}
+
 /**
  * svgpu_queue_stop() - end a queue: its jobs end with @error
  * @queue: the queue
@@ -165,140 +239,77 @@ static void queue_end_tasks(struct svgpu_queue *queue, int error)
  */
 void svgpu_queue_stop(struct svgpu_queue *queue, int error)
 {
-	struct svgpu_device *dev = queue->dev;
-	struct svgpu_sync op = {
-		.op = SVGPU_SYNC_QUEUE_CLEAR,
-		.queue = queue->hw,
-	};
+	LIST_HEAD(ending);
 
-	if (test_and_set_bit(0, &queue->stopped))
-		return;
-	queue_close(queue, error);
-	svgpu_sync_run(dev, &op);
-	/* What it reported before the acknowledge is in the rings. */
-	svgpu_jobs_drain(dev);
-	svgpu_faults_drain(dev);
-	svgpu_fault_cancel(queue);
-	queue_end_tasks(queue, svgpu_error(dev) ?: error);
-	wait_event(queue->idle, !atomic_read(&queue->jobs));
-	xa_lock(&dev->queues);
-	list_del_init(&queue->placeless);
-	__xa_erase(&dev->queues, queue->hw);
-	xa_unlock(&dev->queues);
-	/* The last touch of the hardware: removal waits for it. */
-	if (atomic_dec_and_test(&dev->queue_total))
-		wake_up_all(&dev->gone);
+	stop_begin(queue, error, &ending);
+	stop_finish(queue->dev, &ending, error);
 }
 
-/* Calls @end for every queue that there is, with a reference held. */
-static void each_queue(struct svgpu_device *dev, int error,
-		       void (*end)(struct svgpu_queue *queue, int error))
+/* For the end of a file, whose handles nobody uses any more: stops all of its queues together. */
+void svgpu_queues_stop_file(struct svgpu_device *dev, struct svgpu_file *file,
+			    int error)
 {
 	struct svgpu_queue *queue;
-	unsigned long hw;
+	LIST_HEAD(ending);
+	unsigned long id;
 
-	xa_for_each(&dev->queues, hw, queue) {
-		queue = svgpu_queue_of_hw(dev, hw);
-		if (!queue)
-			continue;
-		end(queue, error);
-		svgpu_queue_put(queue);
-	}
+	xa_for_each(&file->queues, id, queue)
+		stop_begin(queue, error, &ending);
+	stop_finish(dev, &ending, error);
 }
 
-static void queue_fail(struct svgpu_queue *queue, int error)
+/* The next queue that there is from hardware id *@hw on, with a reference; or NULL. */
+static struct svgpu_queue *next_queue(struct svgpu_device *dev,
+				      unsigned long *hw)
 {
-	queue_close(queue, error);
-	svgpu_fault_cancel(queue);
-	queue_end_tasks(queue, error);
+	struct svgpu_queue *queue;
+
+	/* Under the lock one in the table has a reference, as in svgpu_queue_of_hw(). */
+	xa_lock(&dev->queues);
+	queue = xa_find(&dev->queues, hw, ULONG_MAX, XA_PRESENT);
+	if (queue)
+		kref_get(&queue->ref);
+	xa_unlock(&dev->queues);
+	return queue;
 }
 
 /* For wedging: every job ends with @error, and so will those that come later. */
 void svgpu_queues_fail_all(struct svgpu_device *dev, int error)
 {
-	each_queue(dev, error, queue_fail);
+	struct svgpu_queue *queue;
+	unsigned long hw;
+
+	for (hw = 0; (queue = next_queue(dev, &hw)); hw++) {
+		queue_close(queue, error);
+		svgpu_fault_cancel(queue);
+		queue_end_tasks(queue, error);
+		svgpu_queue_put(queue);
+	}
 }
 
 /* For removal: stops every queue and waits until all are. No ioctl runs any more. */
 void svgpu_queues_stop_all(struct svgpu_device *dev, int error)
 {
-	each_queue(dev, error, svgpu_queue_stop);
+	struct svgpu_queue *queue;
+	LIST_HEAD(ending);
+	unsigned long hw;
+
+	for (hw = 0; (queue = next_queue(dev, &hw)); hw++) {
+		stop_begin(queue, error, &ending);
+		svgpu_queue_put(queue);
+	}
+	stop_finish(dev, &ending, error);
 	/* Some may be in the hands of a close() that came first. */
 	wait_event(dev->gone, !atomic_read(&dev->queue_total));
 }
 
-/*
- * A device takes no job whose end might find no room in the done ring, and the
- * CLEAR of any queue waits behind those that it has not taken. So it never has more
- * than it takes at once: half of that room, for the sake of one that reports twice.
- */
-#define PLACES	(SVGPU_DONE_ENTRIES / 2)
-
-/*
- * A place on the device for the queue's next job. False: there is none, and its work
- * item comes again in its turn. For that item.
- */
-bool svgpu_queue_take_place(struct svgpu_queue *queue)
+/* A job of the queue ended, or came: its work item is to look at what waits. */
+void svgpu_queue_kick(struct svgpu_queue *queue)
 {
-	struct svgpu_device *dev = queue->dev;
-	bool placed;
-
-	xa_lock(&dev->queues);
-	placed = dev->jobs.placed < PLACES;
-	if (placed)
-		dev->jobs.placed++;
-	else if (list_empty(&queue->placeless))
-		list_add_tail(&queue->placeless, &dev->jobs.placeless);
-	xa_unlock(&dev->queues);
-	return placed;
-}
-
-/* Its work item is to look at its jobs; false: it has none to start. */
-static bool kick(struct svgpu_queue *queue)
-{
-	bool wants;
-
 	spin_lock(&queue->lock);
-	wants = !queue->error && !queue->running && !list_empty(&queue->waiting);
-	if (wants)
-		mod_delayed_work(queue->dev->wq, &queue->work, 0);
+	if (!queue->error && !queue->running && !list_empty(&queue->waiting))
+		queue_work(queue->dev->wq, &queue->work);
 	spin_unlock(&queue->lock);
-	return wants;
-}
-
-/* There may be a place: for one of those that wait. Under the xa_lock of the device's queues. */
-static void kick_placeless(struct svgpu_device *dev)
-{
-	struct svgpu_queue *queue, *next;
-
-	list_for_each_entry_safe(queue, next, &dev->jobs.placeless, placeless) {
-		if (dev->jobs.placed >= PLACES)
-			return;
-		list_del_init(&queue->placeless);
-		/* If it ends before it takes the place, the end of its jobs comes here again. */
-		if (kick(queue))
-			return;
-	}
-}
-
-/*
- * A job ended, and gives back its @place on the device if it had one. Its queue may
- * go on, and so may those that wait for its fence or for a place.
- */
-void svgpu_queues_kick(struct svgpu_device *dev, bool place)
-{
-	struct svgpu_queue *queue;
-	unsigned long hw;
-
-	/* The lock keeps the queues that are in the table. */
-	xa_lock(&dev->queues);
-	dev->jobs.placed -= place;
-	kick_placeless(dev);
-	xa_for_each(&dev->queues, hw, queue) {
-		if (list_empty(&queue->placeless))
-			kick(queue);
-	}
-	xa_unlock(&dev->queues);
 }
 
 static struct svgpu_kept *find_kept(struct svgpu_queue *queue, u64 token)

@@ -4,7 +4,7 @@
  * is on a queue can always end.
  *
  * An in-syncobj that has a fence is waited for by that fence; one that has none
- * yet is kept, and looked at again (job.c). The out-syncobj loses its fence here
+ * yet is kept, and looked at again (park.c). The out-syncobj loses its fence here
  * and gets a signalled one at the end.
  *
  * drm_sched is not used: it publishes a job's fence when the job is armed, long
@@ -123,7 +123,7 @@ static struct svgpu_task *task_make(struct svgpu_queue *queue,
 	return task;
 }
 
-/* A place among the waiting: 0, -EAGAIN, or why the queue takes none. */
+/* A place among the waiting: 0, -EBUSY, or why the queue takes none. */
 static int reserve(struct svgpu_queue *queue)
 {
 	int ret;
@@ -131,7 +131,7 @@ static int reserve(struct svgpu_queue *queue)
 	spin_lock(&queue->lock);
 	ret = queue->error;
 	if (!ret && queue->waiting_count >= SVGPU_WAITING_MAX)
-		ret = -EAGAIN;
+		ret = -EBUSY;
 	if (!ret) {
 		queue->waiting_count++;
 		atomic_inc(&queue->jobs);
@@ -154,7 +154,7 @@ static void enter(struct svgpu_queue *queue, struct svgpu_task *task)
 		queue->waiting_count--;
 	} else {
 		list_add_tail(&task->link, &queue->waiting);
-		mod_delayed_work(queue->dev->wq, &queue->work, 0);
+		queue_work(queue->dev->wq, &queue->work);
 	}
 	spin_unlock(&queue->lock);
 	if (error)

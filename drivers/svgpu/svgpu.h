@@ -8,17 +8,19 @@
  *         └─ queues: handle → queue
  *
  * Locks, outermost first; all but the named spinlocks may sleep:
+ *   set lock      one context or queue is being set
  *   drain locks   one consumer for the fault ring, one for the done ring
  *   xa_lock       (spin) of a handle or hardware id table: from looking up to the
- *                 reference that keeps what was found; that of the device's queues
- *                 also places on the device
+ *                 reference that keeps what was found
  *   queue lock    (spin) a queue's jobs, results and error
+ *   park lock     (spin) queues that wait for a syncobj without a fence
  *   fault lock    (spin) a vm's faults and their groups; sessions are cancelled under it
  *   push locks    one producer for the job ring, one for the reply ring
  *   VRAM lock     the allocator; never held over an allocation that reclaims
  *   log lock      a vm's fault log; nothing is taken under it
- *   TLB-queue lock (spin) the sync ring's tail; taken under svmirror's table
- *                 locks, so nothing that allocates or sleeps happens under it
+ *   TLB-queue lock (spin) the sync ring's tail and how far its statuses were read;
+ *                 taken under svmirror's table locks, so nothing that allocates or
+ *                 sleeps happens under it
  *
  * The device may stop answering, or lie, at any time. Then it is wedged:
  * @error is set, it is cut off from memory, and each wait in this driver either
@@ -33,6 +35,8 @@
 #include <drm/svgpu_drm.h>
 #include <drm/svm_drm.h>
 #include <linux/completion.h>
+#include <linux/dma-fence.h>
+#include <linux/hashtable.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
@@ -45,13 +49,19 @@
 
 #include "ring.h"
 
+struct drm_syncobj;
+struct svgpu_dep;
 struct svgpu_task;
 
 /* The sync ring: flushes and changes of contexts and queues, done in order. */
 struct svgpu_sync_queue {
-	spinlock_t lock;	/* TLB-queue lock: ring and seq */
+	spinlock_t lock;	/* TLB-queue lock: all below */
 	struct svgpu_ring ring;
 	u64 seq;		/* of the last entry; its index is seq - 1 */
+	u64 checked;		/* up to here they are done and their statuses were read */
+	u64 setting;		/* the last one that set a context or a queue, */
+	bool refused;		/* and whether it was refused */
+	struct mutex set_lock;	/* set lock: one of those at a time */
 };
 
 struct svgpu_vram {
@@ -111,9 +121,16 @@ struct svgpu_jobs {
 	struct mutex push_lock;	/* push lock: the job ring's producer side */
 	struct svgpu_ring ring;
 	atomic_t cookie;
-	/* Under the xa_lock of the device's queues, see svgpu_queue_take_place(): */
-	u32 placed;		/* jobs that the device has or is about to get */
-	struct list_head placeless; /* queues whose next job has to wait for one of these */
+};
+
+/* park.c */
+struct svgpu_parked {
+	spinlock_t lock;	/* park lock: all below */
+	DECLARE_HASHTABLE(queues, 8); /* by syncobj */
+	u32 count;
+	unsigned long pause;	/* until @look, from when it was set; 0: it is not set */
+	unsigned long next;	/* jiffies */
+	struct delayed_work look;
 };
 
 struct svgpu_device {
@@ -137,6 +154,7 @@ struct svgpu_device {
 	struct svgpu_vram vram;
 	struct svgpu_faults faults;
 	struct svgpu_jobs jobs;
+	struct svgpu_parked parked;
 	struct xarray contexts;
 	struct xarray queues;
 
@@ -166,10 +184,29 @@ static inline int svgpu_error(const struct svgpu_device *dev)
 	return READ_ONCE(dev->error);
 }
 
+/* An open file. Its vms keep it, also those that end after it was closed. */
 struct svgpu_file {
+	struct kref ref;
 	struct xarray vms;
 	struct xarray queues;
+	/* What it holds of the device's ids, see svgpu_share_take(). */
+	atomic_t contexts_held;
+	atomic_t queues_held;
 };
+
+/*
+ * One more of the device's @all ids for a file that holds @held; false: it has its share,
+ * a quarter of them. To be given back by svgpu_share_give().
+ */
+static inline bool svgpu_share_take(atomic_t *held, u32 all)
+{
+	return atomic_add_unless(held, 1, max_t(u32, all / 4, 1));
+}
+
+static inline void svgpu_share_give(atomic_t *held)
+{
+	atomic_dec(held);
+}
 
 #define SVGPU_FAULT_LOG	128
 
@@ -188,11 +225,14 @@ struct svgpu_vm {
 	struct kref ref;
 	refcount_t users;
 	struct svgpu_device *dev;
+	struct svgpu_file *file; /* a reference */
 	struct svm_vm *svm;
 	u32 context;
 	u32 queues;		/* under the file's xa_lock of vms */
 	bool live;		/* the device may hold translations of it */
+	u64 cleared;		/* under the TLB-queue lock: see svgpu_sync_begin() */
 	unsigned long stopped;	/* bit 0 */
+	struct list_head ending; /* of the one that stops it */
 	struct work_struct end_work;
 	struct completion gone;
 	struct svgpu_vm_faults faults;
@@ -216,11 +256,17 @@ struct svgpu_queue {
 	u32 id;			/* the file's handle */
 	u32 hw;
 	unsigned long stopped;	/* bit 0 */
-	struct delayed_work work; /* starts jobs */
+	struct list_head ending; /* of the one that stops it */
+	struct work_struct work; /* starts jobs */
 	wait_queue_head_t idle;	/* no job is left */
 	atomic_t jobs;		/* waiting, running or ending */
 	struct svgpu_fault_rec fault; /* what its running job stalls on */
-	struct list_head placeless; /* in the device's list, and under its lock */
+
+	/* What the next job waits for: park.c */
+	struct dma_fence *awaited; /* a reference, while @awaited_cb is on it */
+	struct dma_fence_cb awaited_cb;
+	struct drm_syncobj *parked_on; /* both under the park lock */
+	struct hlist_node parked;
 
 	spinlock_t lock;	/* queue lock: all below */
 	int error;		/* not 0: takes no more jobs */
@@ -236,25 +282,30 @@ extern unsigned int svgpu_timeout_ms;
 int svgpu_device_init(struct svgpu_device *dev);
 int svgpu_device_start(struct svgpu_device *dev);
 void svgpu_device_stop(struct svgpu_device *dev);
+int svgpu_device_restart(struct svgpu_device *dev);
 void svgpu_device_wedge(struct svgpu_device *dev, const char *why);
 void svgpu_bell(struct svgpu_device *dev, u32 bell);
 
 /* sync.c */
 void svgpu_sync_init(struct svgpu_device *dev);
-u64 svgpu_sync_begin(struct svgpu_device *dev, struct svgpu_sync *op);
+void svgpu_sync_restart(struct svgpu_device *dev);
+u64 svgpu_sync_begin(struct svgpu_device *dev, struct svgpu_sync *op,
+		     u64 *cleared);
 void svgpu_sync_wait(struct svgpu_device *dev, u64 seq, bool may_sleep);
 bool svgpu_sync_done(struct svgpu_device *dev, u64 seq);
-int svgpu_sync_run(struct svgpu_device *dev, const struct svgpu_sync *op);
+int svgpu_sync_set(struct svgpu_device *dev, struct svgpu_sync *op);
 
 /* tables.c */
 extern bool svgpu_tables_in_vram;
 extern const struct svm_backend_ops svgpu_vram_ops;
 extern const struct svm_backend_ops svgpu_system_ops;
 void svgpu_vram_init(struct svgpu_device *dev);
+void svgpu_vram_forget(struct svgpu_device *dev);
 void svgpu_vram_fini(struct svgpu_device *dev);
 
 /* vm.c */
-struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev, u32 interval_lg2,
+struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev,
+				 struct svgpu_file *file, u32 interval_lg2,
 				 u32 granule_lg2);
 struct svgpu_vm *svgpu_vm_get(struct svgpu_file *file, u32 id);
 struct svgpu_vm *svgpu_vm_of_context(struct svgpu_device *dev, u32 context);
@@ -264,6 +315,7 @@ void svgpu_vm_stop(struct svgpu_vm *vm);
 unsigned long svgpu_vm_deadline(void);
 void svgpu_vm_wait_gone(struct svgpu_vm *vm, unsigned long deadline);
 void svgpu_vm_put(struct svgpu_vm *vm);
+void svgpu_vms_stop_file(struct svgpu_file *file);
 void svgpu_vms_stop_all(struct svgpu_device *dev);
 
 /* faultlog.c */
@@ -296,13 +348,21 @@ struct svgpu_queue *svgpu_queue_create(struct svgpu_vm *vm);
 struct svgpu_queue *svgpu_queue_get(struct svgpu_file *file, u32 id);
 void svgpu_queue_put(struct svgpu_queue *queue);
 void svgpu_queue_stop(struct svgpu_queue *queue, int error);
+void svgpu_queues_stop_file(struct svgpu_device *dev, struct svgpu_file *file,
+			    int error);
 void svgpu_queues_fail_all(struct svgpu_device *dev, int error);
 void svgpu_queues_stop_all(struct svgpu_device *dev, int error);
-bool svgpu_queue_take_place(struct svgpu_queue *queue);
-void svgpu_queues_kick(struct svgpu_device *dev, bool place);
+void svgpu_queue_kick(struct svgpu_queue *queue);
 struct svgpu_queue *svgpu_queue_of_hw(struct svgpu_device *dev, u32 hw);
 struct svgpu_kept *svgpu_queue_take_kept(struct svgpu_queue *queue, u64 token);
 void svgpu_queue_keep(struct svgpu_queue *queue, struct svgpu_kept *kept);
+
+/* park.c */
+void svgpu_parked_init(struct svgpu_device *dev);
+void svgpu_parked_stop(struct svgpu_device *dev);
+void svgpu_parked_wake(struct svgpu_device *dev, struct drm_syncobj *syncobj);
+int svgpu_queue_await(struct svgpu_queue *queue, struct svgpu_dep *dep);
+void svgpu_queue_forget(struct svgpu_queue *queue);
 
 /* done.c; task.h has what job.c, submit.c and queue.c share */
 void svgpu_jobs_init(struct svgpu_device *dev);
@@ -313,6 +373,7 @@ void svgpu_debugfs_init(struct drm_minor *minor);
 
 /* svgpu_drm.c */
 extern const struct drm_driver svgpu_drm_driver;
+void svgpu_file_put(struct svgpu_file *file);
 
 /* ioctls */
 int svgpu_ioctl_vm_create(struct drm_device *drm, void *data,

@@ -21,11 +21,32 @@ static int svgpu_open(struct drm_device *drm, struct drm_file *drm_file)
 
 	if (!file)
 		return -ENOMEM;
+	kref_init(&file->ref);
 	/* Handles are never 0. */
 	xa_init_flags(&file->vms, XA_FLAGS_ALLOC1);
 	xa_init_flags(&file->queues, XA_FLAGS_ALLOC1);
 	drm_file->driver_priv = file;
 	return 0;
+}
+
+static void file_free(struct kref *ref)
+{
+	kfree(container_of(ref, struct svgpu_file, ref));
+}
+
+void svgpu_file_put(struct svgpu_file *file)
+{
+	kref_put(&file->ref, file_free);
+}
+
+/*
+ * close() gives back all that the file held, if that takes no longer than its deadline. A
+ * task that exits closes one file after the other and would take as long for each; and
+ * the kernel's own thread has the files of others to close. For these a worker goes on.
+ */
+static bool may_wait(void)
+{
+	return !(current->flags & (PF_EXITING | PF_KTHREAD));
 }
 
 /* The last use of the file: nobody else knows it. May come after removal, too. */
@@ -36,20 +57,19 @@ static void svgpu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 	struct svgpu_vm *vm;
 	unsigned long id, deadline;
 
-	xa_for_each(&file->queues, id, queue) {
-		svgpu_queue_stop(queue, -ECANCELED);
+	svgpu_queues_stop_file(to_svgpu(drm), file, -ECANCELED);
+	xa_for_each(&file->queues, id, queue)
 		svgpu_queue_put(queue);
-	}
-	xa_for_each(&file->vms, id, vm)
-		svgpu_vm_stop(vm);
+	svgpu_vms_stop_file(file);
 	deadline = svgpu_vm_deadline();
 	xa_for_each(&file->vms, id, vm) {
-		svgpu_vm_wait_gone(vm, deadline);
+		if (may_wait())
+			svgpu_vm_wait_gone(vm, deadline);
 		svgpu_vm_put(vm);
 	}
 	xa_destroy(&file->queues);
 	xa_destroy(&file->vms);
-	kfree(file);
+	svgpu_file_put(file);
 }
 
 /* Ours in a section that removal waits for; the core's may wait for a fence, so not those. */

@@ -10,6 +10,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/interrupt.h>
 #include <linux/module.h>
+#include <linux/pm.h>
 
 #include <drm/drm_drv.h>
 
@@ -127,6 +128,7 @@ static int svgpu_setup(struct svgpu_device *dev)
 {
 	svgpu_sync_init(dev);
 	svgpu_jobs_init(dev);
+	svgpu_parked_init(dev);
 	svgpu_vram_init(dev);
 	svgpu_faults_init(dev);
 	dev->wq = alloc_workqueue("svgpu", WQ_UNBOUND, 0);
@@ -135,10 +137,12 @@ static int svgpu_setup(struct svgpu_device *dev)
 
 static void svgpu_teardown(struct svgpu_device *dev)
 {
+	svgpu_parked_stop(dev);
 	if (dev->wq)
 		destroy_workqueue(dev->wq);
 	svgpu_faults_fini(dev);
 	svgpu_vram_fini(dev);
+	mutex_destroy(&dev->sync.set_lock);
 	mutex_destroy(&dev->jobs.drain_lock);
 	mutex_destroy(&dev->jobs.push_lock);
 	xa_destroy(&dev->contexts);
@@ -220,6 +224,36 @@ static void svgpu_shutdown(struct pci_dev *pdev)
 	svgpu_device_stop(pci_get_drvdata(pdev));
 }
 
+/*
+ * System sleep takes VRAM and what the device knows of contexts. A vm's tables cannot be made
+ * again without its users noticing, so sleep is refused while there are vms, -EBUSY. Without,
+ * nothing is under way: the epoch ends, and another one begins when the system wakes, also of
+ * a device that was wedged. Userspace is frozen: no ioctl runs.
+ */
+static int svgpu_suspend(struct device *device)
+{
+	struct svgpu_device *dev = dev_get_drvdata(device);
+
+	if (atomic_read(&dev->vm_total)) {
+		dev_err(device, "%d address spaces are in use: no sleep\n",
+			atomic_read(&dev->vm_total));
+		return -EBUSY;
+	}
+	svgpu_device_stop(dev);
+	return 0;
+}
+
+/* What stays stopped here is -ENODEV for its users, until the driver is bound again. */
+static int svgpu_resume(struct device *device)
+{
+	struct svgpu_device *dev = dev_get_drvdata(device);
+
+	pci_set_master(dev->pdev);
+	return svgpu_device_restart(dev);
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(svgpu_pm, svgpu_suspend, svgpu_resume);
+
 /* Other ivshmem devices have these numbers too: probe looks for the magic. */
 static const struct pci_device_id svgpu_ids[] = {
 	{ PCI_DEVICE(SVGPU_PCI_VENDOR, SVGPU_PCI_DEVICE) },
@@ -233,6 +267,7 @@ static struct pci_driver svgpu_pci_driver = {
 	.probe = svgpu_probe,
 	.remove = svgpu_remove,
 	.shutdown = svgpu_shutdown,
+	.driver.pm = pm_sleep_ptr(&svgpu_pm),
 };
 
 static int __init svgpu_init(void)

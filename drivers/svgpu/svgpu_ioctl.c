@@ -60,7 +60,7 @@ int svgpu_ioctl_queue_create(struct drm_device *drm, void *data,
 	struct svgpu_vm *vm;
 	int ret;
 
-	if (args->flags || args->queue_id || args->pad)
+	if (args->flags || args->pad)
 		return -EINVAL;
 	vm = svgpu_vm_get(file, args->vm_id);
 	if (IS_ERR(vm))

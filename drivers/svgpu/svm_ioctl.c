@@ -13,6 +13,9 @@
 
 #include "svgpu.h"
 
+/* No record will be longer, so a larger stride is a mistake of the caller's. */
+#define STRIDE_MAX	4096
+
 /**
  * svgpu_answer() - copy an answer as struct drm_svm_query describes
  * @user: address of the caller's buffer
@@ -58,12 +61,11 @@ int svgpu_ioctl_vm_create(struct drm_device *drm, void *data,
 	struct svgpu_vm *vm;
 	int ret;
 
-	if (args->flags || args->vm_id || args->reserved[0] ||
-	    args->reserved[1])
+	if (args->flags || args->reserved[0] || args->reserved[1])
 		return -EINVAL;
 	if (svgpu_error(dev))
 		return svgpu_error(dev);
-	vm = svgpu_vm_create(dev, args->interval_lg2, args->granule_lg2);
+	vm = svgpu_vm_create(dev, file, args->interval_lg2, args->granule_lg2);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	ret = xa_alloc(&file->vms, &args->vm_id, vm, xa_limit_31b, GFP_KERNEL);
@@ -178,8 +180,7 @@ int svgpu_ioctl_prefetch(struct drm_device *drm, void *data,
 	u64 end;
 	int ret;
 
-	if (args->flags & ~DRM_SVM_PREFETCH_WRITE || args->pages ||
-	    args->reserved)
+	if (args->flags & ~DRM_SVM_PREFETCH_WRITE || args->reserved)
 		return -EINVAL;
 	ret = check_span(args->start, args->length, &end);
 	if (ret)
@@ -220,29 +221,47 @@ static int query_counters(struct svgpu_vm *vm, struct drm_svm_query *args)
 			    sizeof(counters));
 }
 
+/* 0 or -EFAULT. What the caller's records have beyond ours becomes 0. */
+static int put_records(u64 user, const struct drm_svm_fault_record *records,
+		       u32 count, u32 stride)
+{
+	char __user *to = u64_to_user_ptr(user);
+	u32 ours = min_t(u32, stride, sizeof(*records));
+	u32 i;
+
+	for (i = 0; i < count; i++, to += stride) {
+		if (copy_to_user(to, &records[i], ours) ||
+		    clear_user(to + ours, stride - ours))
+			return -EFAULT;
+	}
+	return 0;
+}
+
 static int query_fault_log(struct svgpu_vm *vm, struct drm_svm_query *args)
 {
+	u32 stride = args->stride ?: DRM_SVM_FAULT_RECORD_SIZE_1;
 	struct drm_svm_fault_record *records;
-	u32 max;
-	int ret = 0;
+	u32 max, count;
+	int ret;
 
+	if (stride < DRM_SVM_FAULT_RECORD_SIZE_1 || stride > STRIDE_MAX ||
+	    stride % sizeof(u64))
+		return -EINVAL;
 	if (!args->size) {
-		args->size = svgpu_faultlog_count(&vm->log) * sizeof(*records);
+		args->size = svgpu_faultlog_count(&vm->log) * stride;
 		return 0;
 	}
-	max = min_t(u64, args->size / sizeof(*records), SVGPU_FAULT_LOG);
+	max = min_t(u64, args->size / stride, SVGPU_FAULT_LOG);
 	records = kvcalloc(SVGPU_FAULT_LOG, sizeof(*records),
 			   GFP_KERNEL_ACCOUNT);
 	if (!records)
 		return -ENOMEM;
 	/* Copied when no lock is held: touching the caller's memory may take its time. */
-	args->size = svgpu_faultlog_take(&vm->log, records, max) *
-		     sizeof(*records);
-	if (copy_to_user(u64_to_user_ptr(args->data), records, args->size)) {
-		svgpu_faultlog_put_back(&vm->log, records,
-					args->size / sizeof(*records));
-		ret = -EFAULT;
-	}
+	count = svgpu_faultlog_take(&vm->log, records, max);
+	args->size = count * stride;
+	ret = put_records(args->data, records, count, stride);
+	if (ret)
+		svgpu_faultlog_put_back(&vm->log, records, count);
 	kvfree(records);
 	return ret;
 }
@@ -255,7 +274,8 @@ int svgpu_ioctl_query(struct drm_device *drm, void *data,
 	struct svgpu_vm *vm;
 	int ret;
 
-	if (args->reserved || args->query > DRM_SVM_QUERY_FAULT_LOG)
+	if (args->reserved || args->query > DRM_SVM_QUERY_FAULT_LOG ||
+	    (args->stride && args->query != DRM_SVM_QUERY_FAULT_LOG))
 		return -EINVAL;
 	if (args->query == DRM_SVM_QUERY_DEVICE)
 		return args->vm_id ? -EINVAL :

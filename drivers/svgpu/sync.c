@@ -6,6 +6,15 @@
  * An invalidate callback of core mm ends up here under a table lock, so neither
  * beginning nor waiting allocates or, unless told that it may, sleeps. Entry n
  * (from 1) lies at index n - 1: a sequence names its slot.
+ *
+ * SYNC_DONE counts refused operations too, so it proves nothing by itself. An
+ * operation is done once @checked has reached it: the statuses of all entries up
+ * to there were read. Whichever CPU first sees SYNC_DONE move reads them, under the
+ * lock, and no slot is written again before that. @checked never passes an entry
+ * that takes something from the device and was refused: the CPU that meets one
+ * wedges the device. Who sets a context or a queue is told of a refusal, which
+ * harms nobody else: one does so at a time, and @setting is that entry. An honest
+ * device refuses nothing that this driver asks.
  */
 #include <linux/delay.h>
 #include <linux/ktime.h>
@@ -15,21 +24,74 @@
 /* A running device answers within some microseconds; only then does sleeping pay. */
 #define SPIN_NS		(20 * NSEC_PER_USEC)
 
-/* A control operation whose status was overwritten is sent again: see svgpu_sync_run(). */
-#define RUN_TRIES	8
+/* What a slot says until the device has put its status there: no status of the device's. */
+#define NO_STATUS	U32_MAX
 
 void svgpu_sync_init(struct svgpu_device *dev)
 {
+	mutex_init(&dev->sync.set_lock);
+	spin_lock_init(&dev->sync.lock);
+	svgpu_sync_restart(dev);
+}
+
+/* Before an epoch begins: the device counts from zero, too. */
+void svgpu_sync_restart(struct svgpu_device *dev)
+{
 	struct svgpu_sync_queue *sync = &dev->sync;
 
-	spin_lock_init(&sync->lock);
+	spin_lock(&sync->lock);
 	svgpu_ring_init(&sync->ring, dev->bar, SVGPU_SYNC_RING,
 			SVGPU_SYNC_ENTRIES, sizeof(struct svgpu_sync));
 	sync->seq = 0;
+	sync->setting = 0;
+	WRITE_ONCE(sync->checked, 0);
+	spin_unlock(&sync->lock);
 }
 
-/* Return: 1: it is in, op->seq is set; 0: no room now; negative: the device is gone. */
-static int try_push(struct svgpu_device *dev, struct svgpu_sync *op)
+static u32 read_status(const struct svgpu_sync_queue *sync, u64 seq)
+{
+	void __iomem *slot = svgpu_ring_slot(&sync->ring, seq - 1);
+
+	BUILD_BUG_ON(offsetof(struct svgpu_sync, status) % 8 != 4);
+	return readq(slot + round_down(offsetof(struct svgpu_sync, status), 8)) >> 32;
+}
+
+/*
+ * Moves @checked over what the device has acknowledged, up to the first refusal that
+ * cannot be borne. Under the TLB-queue lock, which keeps the slots as they are.
+ * Return: NULL, or why the device must be wedged, after the lock is dropped.
+ */
+static const char *check_acknowledged(struct svgpu_device *dev)
+{
+	struct svgpu_sync_queue *sync = &dev->sync;
+	u64 done = readq(dev->bar + SVGPU_REG_SYNC_DONE);
+
+	lockdep_assert_held(&sync->lock);
+	/* The number, then the statuses: pairs with the device's release store of SYNC_DONE. */
+	rmb();
+	if (done > sync->seq)
+		return "it acknowledges what nobody asked for";
+	/* Ends: no slot is used again before it was checked, so these are one ring at most. */
+	while (sync->checked < done) {
+		u64 seq = sync->checked + 1;
+
+		if (read_status(sync, seq) != SVGPU_SYNC_OK) {
+			if (seq != sync->setting)
+				return "it refused a sync operation";
+			sync->refused = true;
+		}
+		/* Pairs with the rmb() after the lock-free read in svgpu_sync_done(). */
+		smp_store_release(&sync->checked, seq);
+	}
+	return NULL;
+}
+
+/*
+ * Return: 1: it is in, or need not be, and op->seq is what to wait for; 0: no room now;
+ * negative: the device is gone, or is to be wedged for @why.
+ */
+static int try_push(struct svgpu_device *dev, struct svgpu_sync *op,
+		    u64 *cleared, const char **why)
 {
 	struct svgpu_sync_queue *sync = &dev->sync;
 	int room;
@@ -38,11 +100,27 @@ static int try_push(struct svgpu_device *dev, struct svgpu_sync *op)
 	room = svgpu_error(dev);
 	if (!room)
 		room = svgpu_ring_room(&sync->ring);
-	if (room > 0) {
-		op->seq = sync->seq + 1;
-		/* Before the device can see it: svgpu_sync_done() compares without the lock. */
-		WRITE_ONCE(sync->seq, op->seq);
+	if (room == -EPROTO)
+		*why = "impossible index of the sync ring";
+	/* The device may have read an entry long before its status is there, and checked. */
+	if (room > 0 && sync->seq - sync->checked >= SVGPU_SYNC_ENTRIES) {
+		*why = check_acknowledged(dev);
+		room = *why ? -EPROTO :
+			      sync->seq - sync->checked < SVGPU_SYNC_ENTRIES;
+	}
+	if (room > 0 && cleared && *cleared) {
+		op->seq = *cleared;
+	} else if (room > 0) {
+		op->seq = ++sync->seq;
+		op->status = NO_STATUS;
+		if (op->op == SVGPU_SYNC_CONTEXT_SET ||
+		    op->op == SVGPU_SYNC_QUEUE_SET) {
+			sync->setting = op->seq;
+			sync->refused = false;
+		}
 		svgpu_ring_push(&sync->ring, op);
+		if (cleared && op->op == SVGPU_SYNC_CONTEXT_CLEAR)
+			*cleared = op->seq;
 	}
 	spin_unlock(&sync->lock);
 	return room;
@@ -52,6 +130,10 @@ static int try_push(struct svgpu_device *dev, struct svgpu_sync *op)
  * svgpu_sync_begin() - hand the device an operation
  * @dev: the device
  * @op: what; its seq is filled in
+ * @cleared: for operations on a context, where the sequence of its CONTEXT_CLEAR is kept,
+ *	0 so far, under the TLB-queue lock; else NULL. Once it is there nothing more about
+ *	the context is sent, which the device would refuse: to wait for the CLEAR is to
+ *	wait for as much.
  *
  * Everything that this CPU wrote before, to tables in VRAM or system memory, is
  * visible to the device before the operation. A full ring is waited for without
@@ -59,10 +141,12 @@ static int try_push(struct svgpu_device *dev, struct svgpu_sync *op)
  * Context: any process context; a table lock may be held; does not sleep.
  * Return: what to wait for, or 0: the device is gone, nothing to wait for.
  */
-u64 svgpu_sync_begin(struct svgpu_device *dev, struct svgpu_sync *op)
+u64 svgpu_sync_begin(struct svgpu_device *dev, struct svgpu_sync *op,
+		     u64 *cleared)
 {
 	u64 end = ktime_get_ns() + svgpu_timeout_ms * (u64)NSEC_PER_MSEC;
-	int ret = try_push(dev, op);
+	const char *why = NULL;
+	int ret = try_push(dev, op, cleared, &why);
 
 	while (!ret) {
 		if (ktime_get_ns() > end) {
@@ -70,10 +154,10 @@ u64 svgpu_sync_begin(struct svgpu_device *dev, struct svgpu_sync *op)
 			return 0;
 		}
 		cpu_relax();
-		ret = try_push(dev, op);
+		ret = try_push(dev, op, cleared, &why);
 	}
-	if (ret == -EPROTO)
-		svgpu_device_wedge(dev, "impossible index of the sync ring");
+	if (why)
+		svgpu_device_wedge(dev, why);
 	if (ret < 0)
 		return 0;
 	svgpu_bell(dev, SVGPU_BELL_SYNC);
@@ -81,20 +165,32 @@ u64 svgpu_sync_begin(struct svgpu_device *dev, struct svgpu_sync *op)
 }
 
 /*
- * Has the device done operation @seq? Pairs with its release store of SYNC_DONE. An
- * acknowledge of what nobody has asked for yet vouches for nothing: the device lies.
+ * Has the device done operation @seq, and all before it? An acknowledge of what nobody
+ * has asked for yet vouches for nothing, and neither does that of a refused operation:
+ * the device is wedged. Context: any; the table and VRAM locks may be held.
  */
 bool svgpu_sync_done(struct svgpu_device *dev, u64 seq)
 {
-	u64 done = readq(dev->bar + SVGPU_REG_SYNC_DONE);
+	struct svgpu_sync_queue *sync = &dev->sync;
+	const char *why = NULL;
 
-	/* What the operation promises is true for what we read from here on. */
-	rmb();
-	if (done > READ_ONCE(dev->sync.seq)) {
-		svgpu_device_wedge(dev, "it acknowledges what nobody asked for");
-		return false;
+	if (READ_ONCE(sync->checked) < seq) {
+		if (readq(dev->bar + SVGPU_REG_SYNC_DONE) < seq)
+			return false;
+		spin_lock(&sync->lock);
+		why = check_acknowledged(dev);
+		spin_unlock(&sync->lock);
 	}
-	return done >= seq;
+	if (why)
+		svgpu_device_wedge(dev, why);
+	if (READ_ONCE(sync->checked) < seq)
+		return false;
+	/*
+	 * What the operation promises is true for what we read from here on, in
+	 * write-combining memory too: pairs with the release in check_acknowledged().
+	 */
+	rmb();
+	return true;
 }
 
 /**
@@ -103,8 +199,8 @@ bool svgpu_sync_done(struct svgpu_device *dev, u64 seq)
  * @seq: from svgpu_sync_begin()
  * @may_sleep: the caller may sleep
  *
- * On return the operation is done, or the device is wedged and has been cut off
- * from memory.
+ * On return the operation is done, or the device is wedged and has been cut off from
+ * memory; so it is after a refusal, but for svgpu_sync_set().
  * Context: as svgpu_sync_begin(), unless @may_sleep. Takes flush_timeout_ms at most, and
  * then what wedging takes.
  */
@@ -126,51 +222,24 @@ void svgpu_sync_wait(struct svgpu_device *dev, u64 seq, bool may_sleep)
 	}
 }
 
-/* Return: the status that the device left for @seq, or -EAGAIN: its slot was used again. */
-static int read_status(struct svgpu_device *dev, u64 seq)
-{
-	struct svgpu_sync_queue *sync = &dev->sync;
-	int status = -EAGAIN;
-	u64 word;
-
-	/* The lock keeps producers away, and thereby the slot as it is. */
-	spin_lock(&sync->lock);
-	if (sync->seq - seq < SVGPU_SYNC_ENTRIES) {
-		word = readq(svgpu_ring_slot(&sync->ring, seq - 1) +
-			     round_down(offsetof(struct svgpu_sync, status), 8));
-		status = word >> 32 == SVGPU_SYNC_OK ? 0 : -EIO;
-	}
-	spin_unlock(&sync->lock);
-	return status;
-}
-
 /**
- * svgpu_sync_run() - an operation from beginning to end, with its status
+ * svgpu_sync_set() - set a context or a queue
  * @dev: the device
- * @op: what; done twice does no harm
+ * @op: SVGPU_SYNC_CONTEXT_SET or SVGPU_SYNC_QUEUE_SET
  *
  * Context: process; sleeps.
  * Return: 0; -EIO: refused, or the device is wedged; -ENODEV.
  */
-int svgpu_sync_run(struct svgpu_device *dev, const struct svgpu_sync *op)
+int svgpu_sync_set(struct svgpu_device *dev, struct svgpu_sync *op)
 {
-	int tries, status;
+	struct svgpu_sync_queue *sync = &dev->sync;
+	bool refused;
 
-	BUILD_BUG_ON(offsetof(struct svgpu_sync, status) % 8 != 4);
-	for (tries = 0; tries < RUN_TRIES; tries++) {
-		struct svgpu_sync again = *op;
-		u64 seq = svgpu_sync_begin(dev, &again);
-
-		svgpu_sync_wait(dev, seq, true);
-		if (svgpu_error(dev))
-			return svgpu_error(dev);
-		/*
-		 * While we slept, other CPUs may have filled the whole ring
-		 * once and so overwritten the status. Then ask once more.
-		 */
-		status = read_status(dev, seq);
-		if (status != -EAGAIN)
-			return status;
-	}
-	return -EIO;
+	mutex_lock(&sync->set_lock);
+	svgpu_sync_wait(dev, svgpu_sync_begin(dev, op, NULL), true);
+	spin_lock(&sync->lock);
+	refused = sync->refused;
+	spin_unlock(&sync->lock);
+	mutex_unlock(&sync->set_lock);
+	return svgpu_error(dev) ?: refused ? -EIO : 0;
 }

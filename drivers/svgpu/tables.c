@@ -43,12 +43,18 @@ static void vram_reap(struct svgpu_device *dev, bool all)
 	}
 }
 
-/* No table is left. */
-void svgpu_vram_fini(struct svgpu_device *dev)
+/* No table is left, and the device has no epoch: what it was to poison it has lost. */
+void svgpu_vram_forget(struct svgpu_device *dev)
 {
 	mutex_lock(&dev->vram.lock);
 	vram_reap(dev, true);
 	mutex_unlock(&dev->vram.lock);
+}
+
+/* No table is left. */
+void svgpu_vram_fini(struct svgpu_device *dev)
+{
+	svgpu_vram_forget(dev);
 	drm_mm_takedown(&dev->vram.mm);
 	mutex_destroy(&dev->vram.lock);
 }
@@ -122,7 +128,7 @@ static void vram_free(struct svgpu_device *dev, struct vram_block *block)
 
 	/* Under the lock, so that the list is in the order of the ring. */
 	mutex_lock(&dev->vram.lock);
-	block->poisoned = svgpu_sync_begin(dev, &op);
+	block->poisoned = svgpu_sync_begin(dev, &op, NULL);
 	list_add_tail(&block->link, &dev->vram.poisoning);
 	mutex_unlock(&dev->vram.lock);
 }
@@ -186,10 +192,11 @@ static u64 flush_begin(void *backend, u64 start, u64 end)
 	 * Before its context is set and after it is cleared, the device holds
 	 * nothing. Setting is told by svgpu_vm_create() before it tells the
 	 * device, clearing by svgpu_vm_stop() after the device's acknowledge.
+	 * Between the CLEAR and that, the CLEAR is waited for.
 	 */
 	if (!READ_ONCE(vm->live))
 		return 0;
-	return svgpu_sync_begin(vm->dev, &op);
+	return svgpu_sync_begin(vm->dev, &op, &vm->cleared);
 }
 
 static void flush_wait(void *backend, u64 token, bool may_sleep)

@@ -24,7 +24,6 @@ struct svgpu_task {
 	struct list_head link;	/* queue->waiting */
 	struct svgpu_queue *queue; /* a reference */
 	u64 cookie;		/* how the device calls it while it runs */
-	bool placed;		/* takes one of the device's places */
 	u32 kernel;
 	u64 args[DRM_SVGPU_ARGS];
 	struct drm_syncobj *out; /* may be NULL */

@@ -27,6 +27,7 @@ static void vm_free(struct kref *ref)
 	struct svgpu_vm *vm = container_of(ref, struct svgpu_vm, ref);
 
 	mutex_destroy(&vm->log.lock);
+	svgpu_file_put(vm->file);
 	drm_dev_put(&vm->dev->drm);
 	kvfree(vm);
 }
@@ -46,6 +47,7 @@ static void vm_end(struct work_struct *work)
 	svgpu_vm_faults_fini(vm);
 	svm_vm_destroy(vm->svm);
 	xa_erase(&dev->contexts, vm->context);
+	svgpu_share_give(&vm->file->contexts_held);
 	/* The remover that waits for zero waits for this worker too, before it frees more. */
 	if (atomic_dec_and_test(&dev->vm_total))
 		wake_up_all(&dev->gone);
@@ -92,13 +94,14 @@ static int vm_set_context(struct svgpu_vm *vm)
 		.format = SVGPU_FORMAT_XE2,
 	};
 
-	/* From now on flushes are sent: see flush_begin(). */
+	/* From now on flushes are sent: see flush_begin(). There is none yet: nothing is bound. */
 	WRITE_ONCE(vm->live, true);
-	return svgpu_sync_run(vm->dev, &op);
+	return svgpu_sync_set(vm->dev, &op);
 }
 
 /* The parts of a vm that cannot fail. */
-static struct svgpu_vm *vm_alloc(struct svgpu_device *dev)
+static struct svgpu_vm *vm_alloc(struct svgpu_device *dev,
+				 struct svgpu_file *file)
 {
 	struct svgpu_vm *vm = kvzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 
@@ -106,6 +109,8 @@ static struct svgpu_vm *vm_alloc(struct svgpu_device *dev)
 		return NULL;
 	vm->dev = dev;
 	drm_dev_get(&dev->drm);
+	vm->file = file;
+	kref_get(&file->ref);
 	kref_init(&vm->ref);
 	refcount_set(&vm->users, 1);
 	INIT_WORK(&vm->end_work, vm_end);
@@ -117,34 +122,39 @@ static struct svgpu_vm *vm_alloc(struct svgpu_device *dev)
 /**
  * svgpu_vm_create() - make a vm for the current process
  * @dev: the device
+ * @file: of whose share of contexts
  * @interval_lg2: as in struct drm_svm_vm_create
  * @granule_lg2: as in struct drm_svm_vm_create
  *
  * Context: process; sleeps.
  * Return: the vm, to be ended by svgpu_vm_stop() and svgpu_vm_put(); -ENOSPC: no
- * context is free; -EINVAL, -ENOMEM, -EIO, -ENODEV.
+ * context is free, or the file has its share of them; -EINVAL, -ENOMEM, -EIO, -ENODEV.
  */
-struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev, u32 interval_lg2,
+struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev,
+				 struct svgpu_file *file, u32 interval_lg2,
 				 u32 granule_lg2)
 {
-	struct svgpu_vm *vm = vm_alloc(dev);
+	struct svgpu_vm *vm = vm_alloc(dev, file);
 	int ret;
 
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
+	ret = -ENOSPC;
+	if (!svgpu_share_take(&file->contexts_held, dev->context_count))
+		goto put;
 	/* Reserved, so that storing the vm below cannot fail; reads as not there. */
 	ret = xa_alloc(&dev->contexts, &vm->context, NULL,
 		       XA_LIMIT(0, dev->context_count - 1), GFP_KERNEL);
 	if (ret) {
 		ret = ret == -EBUSY ? -ENOSPC : ret;
-		goto put;
+		goto give;
 	}
 	ret = svgpu_vm_faults_init(vm) ?:
 	      vm_make_svm(vm, interval_lg2, granule_lg2);
 	if (ret) {
 		svgpu_vm_faults_fini(vm);
 		xa_erase(&dev->contexts, vm->context);
-		goto put;
+		goto give;
 	}
 	/* vm_end()'s: the use by the vm itself keeps the struct too. */
 	kref_get(&vm->ref);
@@ -156,9 +166,50 @@ struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev, u32 interval_lg2,
 		goto put;
 	}
 	return vm;
+give:
+	svgpu_share_give(&file->contexts_held);
 put:
 	svgpu_vm_put(vm);
 	return ERR_PTR(ret);
+}
+
+/*
+ * Takes a vm into @ending, for stop_finish(), unless another task stops it. The device is
+ * told, and not waited for.
+ */
+static void stop_begin(struct svgpu_vm *vm, struct list_head *ending)
+{
+	struct svgpu_sync op = {
+		.op = SVGPU_SYNC_CONTEXT_CLEAR,
+		.context = vm->context,
+	};
+
+	if (test_and_set_bit(0, &vm->stopped))
+		return;
+	svgpu_sync_begin(vm->dev, &op, &vm->cleared);
+	kref_get(&vm->ref);
+	list_add_tail(&vm->ending, ending);
+}
+
+static void stop_finish(struct list_head *ending)
+{
+	struct svgpu_vm *vm, *next;
+
+	list_for_each_entry_safe(vm, next, ending, ending) {
+		list_del(&vm->ending);
+		/* It has its value since stop_begin(): 0 where the device is gone. */
+		svgpu_sync_wait(vm->dev, vm->cleared, true);
+		/* Acknowledged (or cut off): nothing is left that a flush could forget. */
+		WRITE_ONCE(vm->live, false);
+		/*
+		 * Stale entries go before the id has its next owner. One that finds no record
+		 * now is told by its cookie, which is no job of that owner's.
+		 */
+		svgpu_faults_drain(vm->dev);
+		svgpu_vm_faults_cancel(vm);
+		svgpu_vm_unuse(vm);
+		svgpu_vm_put(vm);
+	}
 }
 
 /**
@@ -171,23 +222,22 @@ put:
  */
 void svgpu_vm_stop(struct svgpu_vm *vm)
 {
-	struct svgpu_sync op = {
-		.op = SVGPU_SYNC_CONTEXT_CLEAR,
-		.context = vm->context,
-	};
+	LIST_HEAD(ending);
 
-	if (test_and_set_bit(0, &vm->stopped))
-		return;
-	svgpu_sync_run(vm->dev, &op);
-	/* Acknowledged (or cut off): nothing is left that a flush could forget. */
-	WRITE_ONCE(vm->live, false);
-	/*
-	 * Stale entries go before the id has its next owner. One that finds no record
-	 * now is told by its cookie, which is no job of that owner's.
-	 */
-	svgpu_faults_drain(vm->dev);
-	svgpu_vm_faults_cancel(vm);
-	svgpu_vm_unuse(vm);
+	stop_begin(vm, &ending);
+	stop_finish(&ending);
+}
+
+/* For the end of a file, whose handles nobody uses any more: stops all of its vms together. */
+void svgpu_vms_stop_file(struct svgpu_file *file)
+{
+	struct svgpu_vm *vm;
+	LIST_HEAD(ending);
+	unsigned long id;
+
+	xa_for_each(&file->vms, id, vm)
+		stop_begin(vm, &ending);
+	stop_finish(&ending);
 }
 
 /* How long svgpu_vm_wait_gone() may take from now on: one deadline for all vms of a file. */
@@ -261,6 +311,7 @@ struct svgpu_vm *svgpu_vm_of_context(struct svgpu_device *dev, u32 context)
 void svgpu_vms_stop_all(struct svgpu_device *dev)
 {
 	struct svgpu_vm *vm;
+	LIST_HEAD(ending);
 	unsigned long context;
 
 	xa_for_each(&dev->contexts, context, vm) {
@@ -268,10 +319,11 @@ void svgpu_vms_stop_all(struct svgpu_device *dev)
 		vm = svgpu_vm_of_context(dev, context);
 		if (IS_ERR_OR_NULL(vm))
 			continue;
-		svgpu_vm_stop(vm);
+		stop_begin(vm, &ending);
 		svgpu_vm_unuse(vm);
 		svgpu_vm_put(vm);
 	}
+	stop_finish(&ending);
 	/* Their tables lie in our BAR, their pages are mapped for our DMA: wait we must. */
 	wait_event(dev->gone, !atomic_read(&dev->vm_total));
 }

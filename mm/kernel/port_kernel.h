@@ -52,7 +52,7 @@ struct port_domain {
 	struct work_struct free_work;
 	atomic_long_t deferred;
 	struct list_head link;
-	spinlock_t session_lock;
+	spinlock_t session_lock; /* of sessions; innermost but for signals */
 	struct list_head sessions;
 	atomic_t waiting;
 	struct delayed_work watch;

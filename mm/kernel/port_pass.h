@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* One pass of a fault, between port_fault.c (its course), port_ask.c (the CPU's side) and port_bring.c (its faults). */
+/*
+ * One pass of a fault, between port_fault.c (its course), port_ask.c (the CPU's side) and
+ * port_bring.c (its faults).
+ */
 #ifndef SVM_PORT_PASS_H
 #define SVM_PORT_PASS_H
 

@@ -300,7 +300,8 @@ static void parallel_run(struct work_struct *work)
  *	for one that begins
  * @arg: for @fn
  *
- * Context: in a session, and so are all calls of @fn; sleeps; holds no lock that @fn takes. Kills are seen by the calling
+ * Context: in a session, and so are all calls of @fn; sleeps; holds no lock that @fn
+ * takes. Kills are seen by the calling
  * thread only: @fn shares the news through @arg.
  */
 void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg),

@@ -106,6 +106,70 @@ SVM_TEST(BadInput, NonZeroPadding)
 	EXPECT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &good.query), 0);
 }
 
+// What is out need not be cleared between two calls with the same struct.
+SVM_TEST(BadInput, OutFieldsAreIgnoredOnInput)
+{
+	gpu gpu;
+	mapping memory(page);
+	int fd = gpu.device.fd();
+	calls good(gpu, memory);
+	for (unsigned round = 0; round < 2; round++) {
+		std::uint32_t last = good.create.vm_id;
+		ASSERT_EQ(call(fd, DRM_IOCTL_SVM_VM_CREATE, &good.create), 0) << round;
+		EXPECT_NE(good.create.vm_id, last);
+		last = good.queue.queue_id;
+		ASSERT_EQ(call(fd, DRM_IOCTL_SVGPU_QUEUE_CREATE, &good.queue), 0) << round;
+		EXPECT_NE(good.queue.queue_id, last);
+		good.prefetch.pages = 77 * round;
+		ASSERT_EQ(call(fd, DRM_IOCTL_SVM_PREFETCH, &good.prefetch), 0) << round;
+		EXPECT_EQ(good.prefetch.pages, 1u);
+	}
+}
+
+// A caller's record may be longer than the kernel's, and has its own distance to the next.
+SVM_TEST(BadInput, StridesOfFaultRecords)
+{
+	gpu gpu;
+	mapping memory(page);
+	calls some(gpu, memory);
+	int fd = gpu.device.fd();
+	struct longer {
+		drm_svm_fault_record record;
+		std::uint64_t later[2];
+	} log[3];
+	drm_svm_query query = some.query;
+	query.stride = sizeof(drm_svm_fault_record);
+	EXPECT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &query), -EINVAL) << "counters have none";
+	query.query = DRM_SVM_QUERY_FAULT_LOG;
+	for (std::uint32_t stride : {8u, 24u, 36u, 4104u, ~7u}) {
+		query.stride = stride;
+		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &query), -EINVAL) << stride;
+	}
+	for (std::uint64_t va : {8, 16, 24})
+		ASSERT_EQ(device_write(gpu.queue, reinterpret_cast<void *>(va), std::byte{1}), EFAULT);
+	query.stride = sizeof(longer);
+	query.size = 0;
+	ASSERT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &query), 0);
+	EXPECT_EQ(query.size, 3 * sizeof(longer));
+	std::memset(log, 0xee, sizeof(log));
+	query.size = 2 * sizeof(longer) + sizeof(drm_svm_fault_record); // two and a piece
+	query.data = libsvm::address(log);
+	ASSERT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &query), 0);
+	EXPECT_EQ(query.size, 2 * sizeof(longer));
+	for (unsigned i = 0; i < 2; i++) {
+		EXPECT_EQ(log[i].record.va, 8 * (i + 1));
+		EXPECT_EQ(log[i].record.error, -EFAULT);
+		EXPECT_EQ(log[i].later[0], 0u) << "what the kernel does not know is 0";
+		EXPECT_EQ(log[i].later[1], 0u);
+	}
+	EXPECT_EQ(log[2].record.va, 0xeeeeeeeeeeeeeeeeull) << "written beyond the buffer";
+	query.stride = 0; // the first version's
+	query.size = sizeof(log);
+	ASSERT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &query), 0);
+	EXPECT_EQ(query.size, std::uint64_t{DRM_SVM_FAULT_RECORD_SIZE_1});
+	EXPECT_EQ(log[0].record.va, 24u);
+}
+
 SVM_TEST(BadInput, UnalignedSpans)
 {
 	bare gpu;

@@ -4,8 +4,10 @@
  * access, in the job's result and in the fault log, and nobody else is hurt.
  */
 #include <cerrno>
+#include <memory>
 
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <xf86drm.h>
 
 #include "harness.hpp"
@@ -149,7 +151,7 @@ SVM_TEST(BadInput, FaultLogThatOverflowsSaysSo)
 	EXPECT_GE(lost, 1u) << "the log did not overflow";
 }
 
-SVM_TEST(BadInput, FullQueueSaysAgain)
+SVM_TEST(BadInput, FullQueueSaysBusy)
 {
 	gpu gpu;
 	std::uint32_t never;
@@ -165,7 +167,8 @@ SVM_TEST(BadInput, FullQueueSaysAgain)
 			error = failed.code().value();
 		}
 	}
-	EXPECT_EQ(error, EAGAIN) << taken << " jobs were taken";
+	// not EAGAIN, on which libdrm's drmIoctl() would spin
+	EXPECT_EQ(error, EBUSY) << taken << " jobs were taken";
 	EXPECT_GE(taken, 256u);
 	// once the gate opens, all of them run
 	EXPECT_EQ(drmSyncobjSignal(gpu.device.fd(), &never, 1), 0);
@@ -224,19 +227,20 @@ SVM_TEST(BadInput, AnswersThatCannotBeWritten)
 	EXPECT_EQ(log[1].va, 16u);
 }
 
-// A device takes a job only if there is room for word of its end: 256. Endless ones on more queues than that must leave
-// it able to end them, and to forget what somebody unmaps meanwhile.
-SVM_TEST(BadInput, MoreEndlessJobsThanTheDeviceTakes)
+// Endless jobs on many more queues than there are engines must leave the device able to end them, and to forget what
+// somebody unmaps meanwhile.
+SVM_TEST(BadInput, EndlessJobsOnManyQueues)
 {
 	gpu other;
 	{
-		gpu gpu;
+		gpu gpu, second;
 		mapping words(page), memory(2 * mib);
 		std::vector<libsvm::queue> queues;
 		std::vector<libsvm::job> jobs;
-		for (int i = 0; i < 300; i++) {
+		for (int i = 0; i < 200; i++) {
 			auto &word = *reinterpret_cast<std::uint64_t *>(words.data() + i * 8);
-			jobs.push_back(queues.emplace_back(gpu.vm).cas_add(word, 1ull << 40));
+			libsvm::vm &vm = i % 2 ? second.vm : gpu.vm;
+			jobs.push_back(queues.emplace_back(vm).cas_add(word, 1ull << 40));
 		}
 		libsvm::job last = queues.front().touch(memory.bytes(), page, true);
 		ASSERT_EQ(madvise(words.data(), page, MADV_DONTNEED), 0);
@@ -253,36 +257,76 @@ SVM_TEST(BadInput, MoreEndlessJobsThanTheDeviceTakes)
 
 namespace {
 
-// As many as the hardware has, then -ENOSPC, and one that ends makes room for one.
+// Takes what there is; the errno of the one too many.
 template <typename owner, typename maker>
-void run_out(const maker &of, unsigned limit)
+int take_all(std::vector<owner> &made, const maker &of, unsigned limit)
 {
-	std::vector<owner> made;
-	int error = 0;
-	while (made.size() <= limit && !error) {
+	while (made.size() <= limit) {
 		try {
 			made.emplace_back(of);
 		} catch (const std::system_error &failed) {
-			error = failed.code().value();
+			return failed.code().value();
 		}
 	}
-	EXPECT_EQ(error, ENOSPC) << made.size() << " of " << limit;
+	return 0;
+}
+
+// A job of a process that comes now. 0, or what it could not have.
+int newcomer()
+{
+	child process([] {
+		try {
+			gpu gpu;
+			mapping memory(page);
+			return device_write(gpu.queue, memory.data(), std::byte{1});
+		} catch (const std::system_error &failed) {
+			return failed.code().value();
+		}
+	});
+	std::optional<int> status = process.wait();
+	return status && WIFEXITED(*status) ? WEXITSTATUS(*status) : ETIME;
+}
+
+// A file's share, a quarter of what the device has, then -ENOSPC; one that ends makes room for one; others have theirs.
+template <typename owner, typename maker>
+void run_out_of_share(const maker &of, unsigned all)
+{
+	std::vector<owner> made;
+	EXPECT_EQ(take_all(made, of, all), ENOSPC);
+	EXPECT_EQ(made.size(), all / 4);
+	EXPECT_EQ(newcomer(), 0);
 	ASSERT_FALSE(made.empty());
 	made.pop_back();
 	EXPECT_NO_THROW(made.emplace_back(of));
+	EXPECT_THROW(made.emplace_back(of), std::system_error);
 }
 
 } // namespace
 
-SVM_TEST(BadInput, RunOutOfQueues)
+SVM_TEST(BadInput, RunOutOfTheFilesQueues)
 {
 	libsvm::device device;
 	libsvm::vm vm(device);
-	run_out<libsvm::queue>(vm, device.gpu().queues);
+	run_out_of_share<libsvm::queue>(vm, device.gpu().queues);
 }
 
-SVM_TEST(BadInput, RunOutOfVms)
+SVM_TEST(BadInput, RunOutOfTheFilesVms)
 {
 	libsvm::device device;
-	run_out<libsvm::vm>(device, device.gpu().contexts);
+	run_out_of_share<libsvm::vm>(device, device.gpu().contexts);
+}
+
+// Four files have all queues; one that ends makes room for one, whoever asks.
+SVM_TEST(BadInput, RunOutOfTheDevicesQueues)
+{
+	std::vector<std::unique_ptr<gpu>> files;
+	std::vector<libsvm::queue> queues;
+	for (unsigned i = 0; i < 4; i++) {
+		files.push_back(std::make_unique<gpu>());
+		EXPECT_EQ(take_all(queues, files.back()->vm, files[0]->device.gpu().queues), ENOSPC);
+	}
+	EXPECT_EQ(queues.size() + files.size(), files[0]->device.gpu().queues);
+	EXPECT_EQ(newcomer(), ENOSPC);
+	queues.pop_back();
+	EXPECT_EQ(newcomer(), 0);
 }

@@ -2,10 +2,11 @@
 /* Processes that end while the device works for them: nothing may stay behind. */
 #include <cerrno>
 #include <csignal>
+#include <memory>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "harness.hpp"
+#include "manager.hpp"
 
 using namespace harness;
 
@@ -44,6 +45,38 @@ SVM_TEST_WITHIN(Row17Exit, KilledAmidFaults, 90)
 		ASSERT_TRUE(status.has_value()) << "a killed process does not end";
 		EXPECT_TRUE(WIFSIGNALED(*status) && WTERMSIG(*status) == SIGKILL) << "status " << *status;
 	}
+	EXPECT_TRUE(nothing_held());
+}
+
+// Faults of each of its files wait for a manager that never answers, and that others keep after the process was killed.
+SVM_TEST(Row17Exit, KilledWithManyFilesThatWaitForAManager)
+{
+	constexpr unsigned files = 3; // fewer than engines
+	signal_pipe waiting, over;
+	child worker([&] {
+		mapping memory(files * table_span);
+		manager manager(memory.bytes());
+		pid_t holder = fork();
+		if (!holder) {
+			over.wait(60s);
+			_exit(0);
+		}
+		std::vector<std::unique_ptr<gpu>> gpus;
+		std::vector<libsvm::job> jobs;
+		for (unsigned i = 0; i < files; i++) {
+			gpus.push_back(std::make_unique<gpu>());
+			jobs.push_back(gpus.back()->queue.touch(memory.bytes(i * 512, 1), page, true));
+			if (!manager.asked())
+				return 1;
+		}
+		waiting.send();
+		for (;;)
+			pause();
+	});
+	ASSERT_TRUE(waiting.wait());
+	worker.kill();
+	EXPECT_TRUE(worker.wait(9s).has_value()) << "the end of each file is waited for";
+	over.send();
 	EXPECT_TRUE(nothing_held());
 }
 

@@ -42,7 +42,8 @@ extern "C" {
  * @queue_id: out: its id, never 0
  * @pad: 0
  *
- * No hardware queue is free: -ENOSPC.
+ * No hardware queue is free, or this open file has its share of them, a quarter of what the
+ * device has and at least one: -ENOSPC.
  */
 struct drm_svgpu_queue_create {
 	__u32 vm_id;
@@ -92,13 +93,14 @@ struct drm_svgpu_job_result {
  * @flags: none are defined: 0
  * @in_count: number of in-syncobjs, at most 64
  * @in_syncobjs: address of u32 handles: the job starts when each has a fence and that has
- *	signalled
+ *	signalled. It starts at once when a job or a fence signals; a fence that comes from
+ *	elsewhere for a syncobj without one is noticed after 10 to 100 ms
  * @out_syncobj: handle to signal at the end; 0: none
  * @pad: 0
  * @args: the kernel's arguments
  * @result: token under which DRM_SVGPU_INFO_JOB finds the result; 0: none is kept
  *
- * The queue has 256 jobs waiting: -EAGAIN. No such queue or sync object: -ENOENT. Handles
+ * The queue has 256 jobs waiting: -EBUSY. No such queue or sync object: -ENOENT. Handles
  * that cannot be read: -EFAULT. The queue has just ended: -ECANCELED.
  * If @result is not 0, the result is kept under this token until read, at most the last 256 of
  * a queue.

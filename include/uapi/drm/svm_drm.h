@@ -12,8 +12,8 @@
  * Rules for all of them: unknown flags and non-zero padding are -EINVAL; ids
  * that do not exist are -ENOENT; a vm used from another process than its maker
  * (a child after fork too, and after exec) is -EPERM; spans are page-aligned,
- * not empty and do not wrap, else -EINVAL. What is said to be out is 0 on input,
- * else -EINVAL, but for the size of an answer. A device that was removed is
+ * not empty and do not wrap, else -EINVAL. What is said to be out is ignored on
+ * input, so that a struct can be used again. A device that was removed is
  * -ENODEV; one that is wedged refuses with -EIO what would need it (to make vms
  * and queues, bind, prefetch, submit), while taking down and asking go on. A lack
  * of memory is -ENOMEM, a fatal signal -EINTR. What a kernel can do beyond this
@@ -61,7 +61,9 @@ extern "C" {
  *	What is present already in the same table is mapped too, whatever this is.
  * @reserved: 0
  *
- * Sizes out of range: -EINVAL. The device has no context left: -ENOSPC.
+ * Sizes out of range: -EINVAL. The device has no context left, or this open file has its
+ * share of them: -ENOSPC. The share is a quarter of what the device has, and at least one;
+ * a vm counts until all that it held has been given back.
  */
 struct drm_svm_vm_create {
 	__u32 flags;
@@ -156,6 +158,10 @@ struct drm_svm_prefetch {
  * @size: in: bytes at @data; out: bytes written (at @size 0: bytes that the answer has now).
  *	A shorter buffer gets the front of a struct, or as many whole records as fit.
  * @data: where to
+ * @stride: for DRM_SVM_QUERY_FAULT_LOG: bytes from one record to the next, which should be the
+ *	size of the caller's struct: a kernel that knows less fills up with 0, one that knows more
+ *	writes the front. A multiple of 8, from DRM_SVM_FAULT_RECORD_SIZE_1 to 4096, else -EINVAL;
+ *	0: DRM_SVM_FAULT_RECORD_SIZE_1. For the other queries 0.
  * @reserved: 0
  */
 struct drm_svm_query {
@@ -163,7 +169,8 @@ struct drm_svm_query {
 	__u32 query;
 	__u64 size;
 	__u64 data;
-	__u64 reserved;
+	__u32 stride;
+	__u32 reserved;
 };
 
 /**
@@ -232,6 +239,9 @@ struct drm_svm_counters {
 #define DRM_SVM_ACCESS_READ	0
 #define DRM_SVM_ACCESS_WRITE	1
 #define DRM_SVM_ACCESS_ATOMIC	2
+
+/* Bytes of the first version of struct drm_svm_fault_record. */
+#define DRM_SVM_FAULT_RECORD_SIZE_1	32
 
 /**
  * struct drm_svm_fault_record - a fault that could not be served

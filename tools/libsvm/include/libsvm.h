@@ -79,7 +79,8 @@ struct libsvm_vm_options {
  * @fd: render node
  * @options: NULL: the kernel's choice
  * @vm: out: its id
- * Return: 0; -EINVAL: sizes; -ENOSPC: the device has no context left; -ENOMEM; -EIO: it is wedged.
+ * Return: 0; -EINVAL: sizes; -ENOSPC: the device has no context left, or this file has its share, a quarter of them;
+ * -ENOMEM; -EIO: the device is wedged.
  */
 int libsvm_vm_create(int fd, const struct libsvm_vm_options *options, uint32_t *vm);
 
@@ -174,7 +175,8 @@ int libsvm_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, 
  * @fd: render node
  * @vm: address space of its jobs
  * @queue: out: its id
- * Return: 0; -ENOENT; -EPERM; -ENOSPC: the device has no more; -ENOMEM; -EIO: it is wedged.
+ * Return: 0; -ENOENT; -EPERM; -ENOSPC: the device has no more, or this file has its share, a quarter of them; -ENOMEM;
+ * -EIO: the device is wedged.
  */
 int libsvm_queue_create(int fd, uint32_t vm, uint32_t *queue);
 
@@ -226,7 +228,7 @@ struct libsvm_job {
  * libsvm_submit() - put a job on its queue
  * @fd: render node
  * @job: copied
- * Return: 0; -EINVAL: no such kernel, or more than 64 in-syncobjs; -ENOENT: no such queue or sync object; -EAGAIN: the
+ * Return: 0; -EINVAL: no such kernel, or more than 64 in-syncobjs; -ENOENT: no such queue or sync object; -EBUSY: the
  * queue is full; -EPERM: another process's queue; -EFAULT: handles that cannot be read; -ECANCELED: the queue has just
  * ended; -ENOMEM; -EIO: the device is wedged.
  */

@@ -76,7 +76,7 @@ void libsvm_close(int fd)
 
 int libsvm_device_info(int fd, struct drm_svm_device_info *info)
 {
-	return libsvm_query(fd, 0, DRM_SVM_QUERY_DEVICE, info, sizeof(*info), NULL);
+	return libsvm_query(fd, 0, DRM_SVM_QUERY_DEVICE, info, sizeof(*info));
 }
 
 int libsvm_gpu_info(int fd, struct drm_svgpu_device *info)

@@ -18,7 +18,7 @@ int libsvm_ioctl(int fd, unsigned long request, void *arg)
 	return rc < 0 ? -errno : 0;
 }
 
-int libsvm_query(int fd, uint32_t vm, uint32_t query, void *data, size_t size, size_t *written)
+int libsvm_query(int fd, uint32_t vm, uint32_t query, void *data, size_t size)
 {
 	struct drm_svm_query ask = {
 		.vm_id = vm,
@@ -26,12 +26,8 @@ int libsvm_query(int fd, uint32_t vm, uint32_t query, void *data, size_t size, s
 		.size = size,
 		.data = (uintptr_t)data,
 	};
-	int err;
 
 	/* an older kernel writes the front of a struct only */
 	memset(data, 0, size);
-	err = libsvm_ioctl(fd, DRM_IOCTL_SVM_QUERY, &ask);
-	if (!err && written)
-		*written = ask.size;
-	return err;
+	return libsvm_ioctl(fd, DRM_IOCTL_SVM_QUERY, &ask);
 }

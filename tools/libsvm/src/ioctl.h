@@ -13,6 +13,6 @@
 int libsvm_ioctl(int fd, unsigned long request, void *arg);
 
 /* DRM_IOCTL_SVM_QUERY into a zeroed buffer; @written may be NULL. */
-int libsvm_query(int fd, uint32_t vm, uint32_t query, void *data, size_t size, size_t *written);
+int libsvm_query(int fd, uint32_t vm, uint32_t query, void *data, size_t size);
 
 #endif

@@ -68,20 +68,27 @@ int libsvm_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32
 
 int libsvm_counters(int fd, uint32_t vm, struct drm_svm_counters *counters)
 {
-	return libsvm_query(fd, vm, DRM_SVM_QUERY_COUNTERS, counters, sizeof(*counters), NULL);
+	return libsvm_query(fd, vm, DRM_SVM_QUERY_COUNTERS, counters, sizeof(*counters));
 }
 
 int libsvm_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, size_t capacity, size_t *count)
 {
-	size_t written = 0;
+	struct drm_svm_query ask = {
+		.vm_id = vm,
+		.query = DRM_SVM_QUERY_FAULT_LOG,
+		.size = capacity * sizeof(*records),
+		.data = (uintptr_t)records,
+		/* an older kernel has less to say, a newer one more */
+		.stride = sizeof(*records),
+	};
 	int err;
 
 	*count = 0;
 	/* size 0 would ask how much there is */
 	if (!capacity)
 		return -EINVAL;
-	err = libsvm_query(fd, vm, DRM_SVM_QUERY_FAULT_LOG, records, capacity * sizeof(*records), &written);
+	err = libsvm_ioctl(fd, DRM_IOCTL_SVM_QUERY, &ask);
 	if (!err)
-		*count = written / sizeof(*records);
+		*count = ask.size / sizeof(*records);
 	return err;
 }

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Queues whose next job waits for a sync object: they cost nothing meanwhile, start when it signals, and end at once. */
+#include <cstdio>
+#include <memory>
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <xf86drm.h>
+
+#include "harness.hpp"
+
+using namespace harness;
+using std::chrono::steady_clock;
+
+namespace {
+
+std::uint32_t new_syncobj(const gpu &gpu)
+{
+	std::uint32_t handle = 0;
+	EXPECT_EQ(libsvm_syncobj_create(gpu.device.fd(), &handle), 0);
+	return handle;
+}
+
+// A file with queues, a job on each, which all wait for one sync object.
+class parked_file {
+public:
+	explicit parked_file(unsigned queues) : gate_(new_syncobj(gpu_))
+	{
+		std::uint32_t after[] = {gate_};
+		for (unsigned i = 0; i < queues; i++)
+			jobs_.push_back(queues_.emplace_back(gpu_.vm).submit(LIBSVM_NOP, {}, after));
+	}
+	void open_gate() { EXPECT_EQ(drmSyncobjSignal(gpu_.device.fd(), &gate_, 1), 0); }
+	std::size_t run() const
+	{
+		std::size_t ok = 0;
+		for (const libsvm::job &job : jobs_)
+			ok += finish(job).status == 0;
+		return ok;
+	}
+
+private:
+	gpu gpu_;
+	std::uint32_t gate_;
+	std::vector<libsvm::queue> queues_;
+	std::vector<libsvm::job> jobs_;
+};
+
+constexpr unsigned files = 4, queues_each = 240;
+
+std::vector<std::unique_ptr<parked_file>> park_many()
+{
+	std::vector<std::unique_ptr<parked_file>> parked;
+	for (unsigned i = 0; i < files; i++)
+		parked.push_back(std::make_unique<parked_file>(queues_each));
+	return parked;
+}
+
+// The shortest of some rounds of jobs, one after the other.
+steady_clock::duration rounds_of_jobs(libsvm::queue &queue)
+{
+	auto shortest = steady_clock::duration::max();
+	for (unsigned round = 0; round < 5; round++) {
+		auto begin = steady_clock::now();
+		for (unsigned i = 0; i < 60; i++)
+			EXPECT_EQ(finish(queue.submit(LIBSVM_NOP, {})).status, 0);
+		shortest = std::min(shortest, steady_clock::now() - begin);
+	}
+	return shortest;
+}
+
+double milliseconds(steady_clock::duration time)
+{
+	return std::chrono::duration<double, std::milli>(time).count();
+}
+
+} // namespace
+
+SVM_TEST(Parked, OthersJobsTakeNoLonger)
+{
+	gpu busy;
+	auto alone = rounds_of_jobs(busy.queue);
+	auto parked = park_many();
+	auto beside = rounds_of_jobs(busy.queue);
+	std::printf("%.0f ms became %.0f ms\n", milliseconds(alone), milliseconds(beside));
+	EXPECT_LT(beside, 2 * alone) << milliseconds(alone) << " ms became " << milliseconds(beside) << " ms";
+	for (auto &file : parked)
+		file->open_gate();
+	for (auto &file : parked)
+		EXPECT_EQ(file->run(), queues_each);
+}
+
+SVM_TEST(Parked, AKilledProcessIsGoneAtOnce)
+{
+	signal_pipe ready;
+	auto begin = steady_clock::now();
+	child worker([&]() -> int {
+		auto parked = park_many();
+		ready.send();
+		for (;;)
+			pause();
+	});
+	ASSERT_TRUE(ready.wait(60s));
+	auto made = steady_clock::now() - begin;
+	begin = steady_clock::now();
+	worker.kill();
+	ASSERT_TRUE(worker.wait(60s).has_value());
+	auto gone = steady_clock::now() - begin;
+	// each was waited for when it was made
+	EXPECT_LT(gone, made) << milliseconds(made) << " ms to make them, " << milliseconds(gone) << " ms to end them";
+	EXPECT_TRUE(nothing_held());
+	std::printf("%.0f ms to make them, %.0f ms to end them\n", milliseconds(made), milliseconds(gone));
+}
+
+// Each queue waits for the job of the one before it, and has done so for a while: the end of a job wakes the next at once.
+SVM_TEST(Parked, ChainOfJobsOfManyFiles)
+{
+	constexpr unsigned links = 60;
+	gpu first, second;
+	std::vector<libsvm::queue> queues;
+	std::vector<libsvm::job> jobs;
+	std::uint32_t gate = new_syncobj(first), before = gate;
+	for (unsigned i = 0; i < links; i++) {
+		const gpu &from = i % 2 ? second : first, &to = i % 2 ? first : second;
+		std::uint32_t after[] = {before};
+		jobs.push_back(queues.emplace_back(from.vm).submit(LIBSVM_NOP, {}, after));
+		int fd = -1;
+		ASSERT_EQ(drmSyncobjHandleToFD(from.device.fd(), jobs.back().done().id(), &fd), 0);
+		ASSERT_EQ(drmSyncobjFDToHandle(to.device.fd(), fd, &before), 0);
+		close(fd);
+	}
+	// by now nobody looks more often than every 100 ms
+	std::this_thread::sleep_for(500ms);
+	EXPECT_FALSE(jobs.front().done().wait(0ns));
+	auto begin = steady_clock::now();
+	ASSERT_EQ(drmSyncobjSignal(first.device.fd(), &gate, 1), 0);
+	EXPECT_EQ(finish(jobs.back()).status, 0);
+	double took = milliseconds(steady_clock::now() - begin);
+	EXPECT_LT(took, links * 100 / 2) << "each job was only noticed by looking around";
+	for (unsigned i = 0; i < links - 1; i++)
+		EXPECT_EQ(finish(jobs[i]).status, 0);
+}
+
+namespace {
+
+// A fence that signals when it is told to: the kernel's own for tests.
+class fence_source {
+public:
+	fence_source() : fd_(open("/sys/kernel/debug/sync/sw_sync", O_RDWR | O_CLOEXEC)) {}
+	fence_source(const fence_source &) = delete;
+	fence_source &operator=(const fence_source &) = delete;
+	~fence_source()
+	{
+		if (fd_ >= 0)
+			close(fd_);
+	}
+	bool there() const { return fd_ >= 0; }
+	// A sync object of @gpu's that has the fence.
+	std::uint32_t syncobj(const gpu &gpu) const
+	{
+		create what{.value = 1, .name = "gate", .fence = -1};
+		EXPECT_EQ(ioctl(fd_, _IOWR('W', 0, create), &what), 0);
+		std::uint32_t handle = new_syncobj(gpu);
+		EXPECT_EQ(drmSyncobjImportSyncFile(gpu.device.fd(), handle, what.fence), 0);
+		close(what.fence);
+		return handle;
+	}
+	void signal() const
+	{
+		std::uint32_t steps = 1;
+		EXPECT_EQ(ioctl(fd_, _IOW('W', 1, std::uint32_t), &steps), 0);
+	}
+
+private:
+	struct create {
+		std::uint32_t value;
+		char name[32];
+		std::int32_t fence;
+	};
+	int fd_;
+};
+
+} // namespace
+
+TEST(Parked, FencesOfOthers)
+{
+	if (!fence_source().there())
+		GTEST_SKIP() << "this kernel has no sw_sync to make fences with";
+	isolated(
+		[] {
+			fence_source source;
+			gpu gpu;
+			std::uint32_t after[] = {source.syncobj(gpu)};
+			libsvm::queue ended(gpu.vm), other(gpu.vm);
+			libsvm::job runs = gpu.queue.submit(LIBSVM_NOP, {}, after);
+			libsvm::job second = other.submit(LIBSVM_NOP, {}, after);
+			libsvm::job never = ended.submit(LIBSVM_NOP, {}, after);
+			EXPECT_FALSE(runs.done().wait(200ms)) << "it does not wait for the fence";
+			EXPECT_EQ(ended.destroy(), 0);
+			EXPECT_TRUE(never.done().wait(job_limit)) << "the end of its queue has to wait for the fence";
+			source.signal();
+			EXPECT_EQ(finish(runs).status, 0);
+			EXPECT_EQ(finish(second).status, 0);
+			// one that has signalled long ago
+			EXPECT_EQ(finish(other.submit(LIBSVM_NOP, {}, after)).status, 0);
+		},
+		std::chrono::seconds(60));
+}
