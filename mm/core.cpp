@@ -5,5 +5,6 @@
 #include "mm/mirror.cpp"
 #include "mm/prefetch.cpp"
 #include "mm/reclaim.cpp"
+#include "mm/room.cpp"
 #include "mm/vm.cpp"
 #include "mm/window.cpp"

@@ -3,6 +3,7 @@
 #include "mm/mirror.hpp"
 
 #include "mm/pt/gather.hpp"
+#include "mm/room.hpp"
 
 namespace svm {
 
@@ -23,6 +24,7 @@ result<table *> table_at(svm_vm &vm, u64 va)
 	result<interval *> in = interval_at(vm, *w, va);
 	if (!in.ok())
 		return result<table *>::from(in.error());
+	trim(vm);
 	return vm.format->make_table(vm.tree, va, in.value());
 }
 
@@ -40,7 +42,7 @@ void make_ready(table &tb)
 
 bool moved(const table &tb, u64 seq) SVM_REQUIRES(tb.lock)
 {
-	return tb.state.load_relaxed() == table_state::dead || tb.seq.load_relaxed() != seq;
+	return tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq;
 }
 
 // The page words of one fault, and what is to become of the pages in them.
@@ -129,7 +131,7 @@ struct filling {
 
 		if (!tb.entries.load_acquire() && // with the release in give_memory()
 		    vm.tree.ops->table_alloc(vm.tree.backend, vm.format->table_bytes, &fresh))
-			return err::nomem;
+			return err::room;
 		status done = write_pages_with(fresh);
 		if (fresh.cpu)
 			vm.tree.ops->table_free(vm.tree.backend, &fresh);
@@ -142,10 +144,11 @@ struct filling {
 		mirrored_pages pages(room.words, first);
 		table_guard lock(tb.lock);
 
-		if (tb.state.load_relaxed() == table_state::dead) // written under the lock
+		if (tb.state.load_relaxed() != table_state::ready) // written under the lock
 			return err::busy;
 		// Kept also where we go again: to allocate it may have reclaimed what we are about to map.
 		if (fresh.cpu && vm.format->give_memory(tb, fresh)) {
+			vm.tree.clock.fetch_add_relaxed(1);
 			vm.tree.stat.add(stat::device_bytes, fresh.bytes);
 			fresh.cpu = nullptr;
 		}
@@ -177,15 +180,18 @@ status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
 {
 	for (unsigned attempt = 0; attempt < max_attempts; attempt++) {
 		result<table *> found = table_at(vm, va);
-		if (!found.ok())
-			return status::from(found.error());
-		table &tb = *found.value();
-		const window &w = *tb.interval->of;
-		if (!w.span.holds(va) || w.dying.load_acquire()) // with the release in condemn()
-			return err::fault;
-		tb.used.store_relaxed(true);
-		make_ready(tb);
-		status done = populate(vm, tb, va, want, access, attempt);
+		status done = status::from(found.error());
+		if (found.ok()) {
+			table &tb = *found.value();
+			const window &w = *tb.interval->of;
+			if (!w.span.holds(va) || w.dying.load_acquire()) // with the release in condemn()
+				return err::fault;
+			tb.touch(vm.tree);
+			make_ready(tb);
+			// One that is leaving is not worth the pages: with the release in departure::take().
+			done = tb.state.load_acquire() == table_state::ready ? populate(vm, tb, va, want, access, attempt) :
+									       status(err::busy);
+		}
 		if (!done.is(err::busy))
 			return done;
 		vm.tree.stat.add(stat::retries);
@@ -215,7 +221,8 @@ bool invalidate_table(table &tb, va_span part, void *arg)
 	if (tb.state.load_relaxed() == table_state::dead)
 		return true;
 	tb.seq.store_relaxed(i->seq); // also where there is nothing to take: a fault may be on its way
-	tb.state.store_release(table_state::ready); // with the acquire in make_ready()
+	if (tb.state.load_relaxed() == table_state::fresh) // one that is leaving stays so
+		tb.state.store_release(table_state::ready); // with the acquire in make_ready()
 	i->batch.retire(tb, part);
 	return true;
 }
@@ -278,7 +285,7 @@ status fault(svm_vm &vm, u64 va, svm_access access)
 	u64 cpu = 0;
 
 	for (unsigned turn = 0; done.ok() && turn < max_waits; turn++) {
-		done = serve(vm, va, access, cpu);
+		done = with_room(vm.dma, [&] { return serve(vm, va, access, cpu); });
 		if (!done.is(err::wait))
 			return done;
 		done = status::from(port_wait(vm.domain(), cpu, access != SVM_READ, true));

@@ -36,7 +36,8 @@
 namespace svm {
 
 // Makes va present for the access, and in the same go what can be had of `want` around it. Inside a reader
-// section. err::fault, perm, nomem, intr; err::again when the CPU's side kept moving; err::wait: port_wait() first.
+// section. err::fault, perm, nomem, intr; err::again when the CPU's side kept moving; err::wait: port_wait() first;
+// err::room: make_room() first.
 status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access);
 
 } // namespace svm

@@ -61,6 +61,14 @@ void port_synchronize(struct port_domain *d);
  */
 struct port_deferred { void *opaque[4]; };
 void port_defer(struct port_domain *d, struct port_deferred *link, void *node);
+/*
+ * Memory for tables ran out: calls fn(owner, arg) for each domain of the device, none of which ends meanwhile. fn
+ * allocates nothing and takes table locks, reader sections and flushes only. Sleeps; not in a reader section.
+ */
+void port_each_domain(struct device *dma, void (*fn)(void *owner, void *arg), void *arg);
+/* A number that grows when deferred nodes have been freed, of any domain; and a wait until it is no longer `seen`, or for 100 ms. Sleeps; not in a reader section; killable. */
+u64 port_frees(void);
+void port_wait_frees(u64 seen);
 /* A sparse map from numbers to pointers, for intervals. put may sleep, 0 or -ENOMEM; NULL takes out. Under the window lock to write, in a reader section to read. */
 void *port_index_get(struct port_domain *d, u64 key);
 int port_index_put(struct port_domain *d, u64 key, void *value);
@@ -152,9 +160,13 @@ void port_warn(const char *what);
 void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep);
 /* A grace period after port_defer: free the node. */
 void svm_port_deferred(void *node);
-/* Shrinker: how many empty tables the domain's owner could free; free up to n, return how many. May be called in reclaim: allocates nothing. */
+/*
+ * Shrinker: how many empty tables and directories the domain's owner could free; look at n of them and free those that
+ * were not used since the last look; returns how many, and in *looked at how many it has looked. May be called in reclaim:
+ * allocates nothing.
+ */
 u64 svm_port_count(void *domain_owner);
-u64 svm_port_shrink(void *domain_owner, u64 n);
+u64 svm_port_shrink(void *domain_owner, u64 n, u64 *looked);
 
 #ifdef __cplusplus
 }

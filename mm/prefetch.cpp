@@ -5,6 +5,7 @@
 // The thread that asked can be killed: it stops the others at their next table. Reader sections are short, so that an
 // unbind gets its turn, and none lasts while storage is waited for.
 #include "mm/mirror.hpp"
+#include "mm/room.hpp"
 
 namespace svm {
 
@@ -99,7 +100,7 @@ status fill(prefetching &p, u64 at, u64 end, waiting &page)
 				page = { at, w->to_cpu(at) };
 				return done;
 			}
-			if (done.is(err::nomem) || done.is(err::intr))
+			if (done.is(err::nomem) || done.is(err::room) || done.is(err::intr))
 				return done;
 		}
 	}
@@ -113,7 +114,7 @@ status fill_and_wait(prefetching &p, va_span part)
 	u64 at = part.start;
 
 	for (;;) { // each turn goes past a page
-		status done = fill(p, at, part.end, page);
+		status done = with_room(p.vm.dma, [&] { return fill(p, at, part.end, page); });
 		if (!done.is(err::wait))
 			return done;
 		done = status::from(port_wait(p.vm.domain(), page.cpu, p.access != SVM_READ, false));

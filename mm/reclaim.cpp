@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Freeing tables. A table goes: unlinked under its lock, flushed (the device may hold a pointer to it), before or
-// after that taken out of the tree, and freed when all readers that may stand on it have left.
+// Freeing tables and directories: see reclaim.hpp for the steps.
 #include "mm/reclaim.hpp"
 
 #include "mm/pt/gather.hpp"
-#include "mm/vm.hpp"
 
 namespace svm {
 
 namespace {
+
+void defer(svm_vm &vm, node &n)
+{
+	vm.tree.pending.fetch_add_relaxed(1);
+	port_defer(vm.domain(), &n.link, &n);
+}
 
 struct sweeping {
 	svm_vm &vm;
@@ -40,45 +44,8 @@ bool take_out(table &tb, va_span, void *arg)
 			return true;
 		s->vm.format->unpublish(s->vm.tree, tb);
 	}
-	port_defer(s->vm.domain(), &tb.link, &tb);
+	defer(s->vm, tb);
 	return true;
-}
-
-struct shrinking {
-	svm_vm &vm;
-	u64 left;
-	u64 freed;
-};
-
-// Unlinks and takes out one table if it has been idle since the last time.
-bool reap(svm_vm &vm, table &tb)
-{
-	if (tb.used.load_relaxed()) {
-		tb.used.store_relaxed(false); // a fault may be on its way into it: next time
-		return false;
-	}
-	table_guard lock(tb.lock);
-
-	if (tb.state.load_relaxed() != table_state::ready || !vm.format->idle(tb))
-		return false;
-	vm.format->unlink(vm.tree, tb);
-	vm.format->unpublish(vm.tree, tb);
-	return true;
-}
-
-bool shrink_table(table &tb, va_span part, void *arg)
-{
-	auto *s = static_cast<shrinking *>(arg);
-
-	s->vm.shrink_at.store_relaxed(part.end);
-	if (!reap(s->vm, tb))
-		return true;
-	s->vm.tree.stat.add(stat::flushes);
-	s->vm.tree.ops->flush_wait(s->vm.tree.backend, s->vm.tree.ops->flush_begin(s->vm.tree.backend, part.start, part.end),
-				   true);
-	port_defer(s->vm.domain(), &tb.link, &tb);
-	s->freed++;
-	return --s->left > 0;
 }
 
 } // namespace
@@ -94,45 +61,195 @@ void sweep(svm_vm &vm, va_span tables)
 	vm.format->visit(vm.tree, tables, take_out, &s);
 }
 
+void departure::add(node &n, va_span all, bool leaving)
+{
+	is_leaving |= leaving ? 1u << count : 0;
+	on_their_way[count++] = &n;
+	owed = owed.empty() ? all : owed.joined(all);
+	taken++;
+}
+
+bool departure::take_idle(table &tb, va_span all)
+{
+	if (count == size)
+		finish();
+	table_guard lock(tb.lock);
+
+	if (tb.state.load_relaxed() != table_state::ready || !vm.format->idle(tb))
+		return false;
+	vm.format->unlink(vm.tree, tb);
+	vm.format->unpublish(vm.tree, tb);
+	add(tb, all, false);
+	return true;
+}
+
+bool departure::take(table &tb, va_span all)
+{
+	if (count == size)
+		finish();
+	table_guard lock(tb.lock);
+
+	if (tb.state.load_relaxed() != table_state::ready)
+		return false;
+	vm.format->retire(vm.tree, tb, 0, vm.format->entries);
+	vm.format->unlink(vm.tree, tb);
+	tb.state.store_release(table_state::leaving); // with the acquire in fault_in()
+	add(tb, all, true);
+	return true;
+}
+
+bool departure::take_empty(directory &d, va_span all)
+{
+	if (count == size)
+		finish();
+	if (!vm.format->take_out_empty(vm.tree, d))
+		return false;
+	add(d, all, false);
+	return true;
+}
+
+// Nobody has retired leaves of a leaving table after its eviction had: the flush covers all that are there.
+void departure::see_out(table &tb)
+{
+	{
+		table_guard lock(tb.lock);
+
+		if (tb.state.load_relaxed() != table_state::leaving)
+			return; // a sweep has taken it out, and frees it
+		vm.format->finish(vm.tree, tb, 0, vm.format->entries);
+		vm.format->unpublish(vm.tree, tb);
+	}
+	defer(vm, tb);
+}
+
+void departure::finish()
+{
+	if (!count)
+		return;
+	vm.tree.stat.add(stat::flushes);
+	vm.tree.ops->flush_wait(vm.tree.backend, vm.tree.ops->flush_begin(vm.tree.backend, owed.start, owed.end), true);
+	for (u32 i = 0; i < count; i++) {
+		if (is_leaving & 1u << i)
+			see_out(static_cast<table &>(*on_their_way[i]));
+		else
+			defer(vm, *on_their_way[i]);
+	}
+	count = is_leaving = 0;
+	owed = {};
+	port_relax();
+}
+
+namespace {
+
+// Tables in use cost the shrinker little to pass, but not nothing: so many count as one that it has looked at.
+constexpr u64 in_use_per_look = 32;
+
+struct shrinking {
+	svm_vm &vm;
+	u64 n;
+	u64 looked = 0;
+	u64 in_use = 0;
+	departure out{ vm };
+
+	// True: go on.
+	bool looked_at_one() { return ++looked < n; }
+};
+
+// A node that was used since the last look is passed over once: a fault may be on its way into it.
+bool passed_over(node &n)
+{
+	if (!n.used.load_relaxed())
+		return false;
+	n.used.store_relaxed(false);
+	return true;
+}
+
+bool shrink_table(table &tb, va_span part, void *arg)
+{
+	auto *s = static_cast<shrinking *>(arg);
+
+	s->vm.shrink_at.store_relaxed(part.end);
+	bool idle;
+	{
+		table_guard lock(tb.lock);
+		idle = s->vm.format->idle(tb);
+	}
+	if (!idle)
+		return ++s->in_use % in_use_per_look || s->looked_at_one();
+	if (!passed_over(tb))
+		s->out.take_idle(tb, part);
+	return s->looked_at_one();
+}
+
+bool shrink_directory(directory &d, va_span all, void *arg)
+{
+	auto *s = static_cast<shrinking *>(arg);
+
+	if (d.children.load_relaxed()) // a hint: take_empty() asks again
+		return true;
+	if (!passed_over(d))
+		s->out.take_empty(d, all);
+	return s->looked_at_one();
+}
+
+} // namespace
+
+u64 shrink(svm_vm &vm, u64 n, u64 &looked)
+{
+	shrinking s{ vm, n };
+	u64 from = vm.shrink_at.load_relaxed();
+
+	vm.format->visit(vm.tree, { from, vm.all().end }, shrink_table, &s);
+	if (s.looked < n) // on from the start, once
+		vm.format->visit(vm.tree, { 0, from }, shrink_table, &s);
+	if (s.looked < n)
+		vm.format->visit_directories(*vm.tree.root, shrink_directory, &s);
+	s.out.finish();
+	looked = s.looked;
+	return s.out.taken;
+}
+
 } // namespace svm
 
-extern "C" void svm_port_deferred(void *node)
+extern "C" void svm_port_deferred(void *deferred)
 {
-	auto *tb = static_cast<svm::table *>(node);
-	svm::tree &t = *tb->parent->owner;
+	auto *n = static_cast<svm::node *>(deferred);
+	svm::tree &t = *n->owner;
 
-	svm_table_mem mem;
+	if (n->is_directory) {
+		svm::drop_directory(*static_cast<svm::directory *>(n));
+	} else {
+		auto *tb = static_cast<svm::table *>(n);
+		svm_table_mem mem;
 
-	{
-		svm::table_guard lock(tb->lock); // nobody contends: the last holder's writes come before ours
-		mem = tb->mem;
+		{
+			svm::table_guard lock(tb->lock); // not contended: the last holder's writes come before ours
+			mem = tb->mem;
+		}
+		if (mem.cpu) { // outside the lock, since it may sleep
+			t.stat.sub(svm::stat::device_bytes, mem.bytes);
+			t.ops->table_free(t.backend, &mem);
+		}
+		t.stat.sub(svm::stat::host_bytes, sizeof(svm::table));
+		t.stat.add(svm::stat::tables_freed);
+		svm::destroy(tb);
 	}
-	if (mem.cpu) { // outside the lock, since it may sleep
-		t.stat.sub(svm::stat::device_bytes, mem.bytes);
-		t.ops->table_free(t.backend, &mem);
-	}
-	t.stat.sub(svm::stat::host_bytes, sizeof(svm::table));
-	t.stat.add(svm::stat::tables_freed);
-	svm::destroy(tb);
+	t.pending.fetch_add_relaxed(~0ull);
 }
 
 extern "C" u64 svm_port_count(void *domain_owner)
 {
-	return static_cast<svm_vm *>(domain_owner)->tree.idle.load_relaxed();
+	return static_cast<svm_vm *>(domain_owner)->tree.freeable();
 }
 
-extern "C" u64 svm_port_shrink(void *domain_owner, u64 n)
+extern "C" u64 svm_port_shrink(void *domain_owner, u64 n, u64 *looked)
 {
 	auto &vm = *static_cast<svm_vm *>(domain_owner);
 
-	// A vm that is still being made has no table, and no domain either. With the release in make_table().
-	if (!n || !vm.tree.idle.load_acquire())
+	*looked = 0;
+	// A vm that is still being made has no table, and no domain either.
+	if (!n || !vm.tree.freeable())
 		return 0;
 	svm::reader section(vm.domain());
-	svm::shrinking s{ vm, n, 0 };
-	u64 from = vm.shrink_at.load_relaxed();
-	vm.format->visit(vm.tree, { from, vm.all().end }, svm::shrink_table, &s);
-	if (s.left) // on from the start, once
-		vm.format->visit(vm.tree, { 0, from }, svm::shrink_table, &s);
-	return s.freed;
+	return svm::shrink(vm, n, *looked);
 }

@@ -2,6 +2,8 @@
 // Making and ending a vm.
 #include "mm/vm.hpp"
 
+#include "mm/room.hpp"
+
 namespace svm {
 
 static constexpr u32 default_interval_lg2 = 29; // 512 MiB: one PDE1 entry on NVIDIA
@@ -36,10 +38,13 @@ static status furnish(svm_vm &vm, const svm_vm_params &p)
 		return sizes;
 	if (!vm.scratch.fill(vm.format->entries))
 		return err::nomem;
-	result<directory *> root = vm.format->make_root(vm.tree);
-	if (!root.ok())
+	status rooted = with_room(vm.dma, [&vm] {
+		result<directory *> root = vm.format->make_root(vm.tree);
+		vm.tree.root = root.ok() ? root.value() : nullptr;
 		return status::from(root.error());
-	vm.tree.root = root.value();
+	});
+	if (!rooted.ok())
+		return rooted;
 	// Last, since from here on the shrinker may look in.
 	vm.tree.domain = port_domain_create(&vm, p.mm, p.dma_device);
 	return vm.tree.domain ? status() : status(err::nomem);
@@ -58,6 +63,7 @@ extern "C" int svm_vm_create(const svm_vm_params *p, svm_vm **out)
 	vm->tree.backend = p->backend;
 	vm->format = p->format;
 	vm->mm = p->mm;
+	vm->dma = p->dma_device;
 	vm->interval_lg2 = p->interval_lg2 ? p->interval_lg2 : svm::default_interval_lg2;
 	vm->granule_lg2 = p->granule_lg2 ? p->granule_lg2 : svm::default_granule_lg2;
 	svm::status made = svm::furnish(*vm, *p);

@@ -10,6 +10,7 @@ struct svm_vm {
 	svm::tree tree;
 	const svm_format *format = nullptr;
 	mm_struct *mm = nullptr;
+	device *dma = nullptr;
 	u32 interval_lg2 = 0;
 	u32 granule_lg2 = 0;
 	svm::shared_list<svm::window> windows; // changed under the window lock

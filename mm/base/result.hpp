@@ -15,6 +15,7 @@ enum class err : int {
 	busy = -16,
 	exist = -17,
 	inval = -22,
+	room = -28,  // ENOSPC: no memory for a table, between the tree and with_room() only
 	wait = -115, // EINPROGRESS, between port_fault() and port_wait() only
 };
 

@@ -7,6 +7,7 @@
  * may be waiting for memory itself. A domain leaves the list before its teardown
  * begins to free what the hooks look at, and leaving waits for hooks under way.
  */
+#include <linux/math64.h>
 #include <linux/rwsem.h>
 #include <linux/shrinker.h>
 
@@ -30,21 +31,54 @@ static unsigned long svm_shrink_count(struct shrinker *s,
 	return n ?: SHRINK_EMPTY;
 }
 
+/* Each vm is looked at by its share of what is idle, so that none stands behind another. */
 static unsigned long svm_shrink_scan(struct shrinker *s,
 				     struct shrink_control *sc)
 {
+	unsigned long looked = 0, freed = 0, want = sc->nr_to_scan;
 	struct port_domain *d;
-	unsigned long n = 0;
+	u64 total = 0;
 
+	sc->nr_scanned = 0;
 	if (!down_read_trylock(&svm_domains_sem))
 		return SHRINK_STOP;
+	list_for_each_entry(d, &svm_domains, link)
+		total += svm_port_count(d->owner);
 	list_for_each_entry(d, &svm_domains, link) {
-		if (n >= sc->nr_to_scan)
+		u64 has = svm_port_count(d->owner), share, seen = 0;
+
+		if (!has)
+			continue;
+		if (looked >= want)
 			break;
-		n += svm_port_shrink(d->owner, sc->nr_to_scan - n);
+		share = total ? div64_u64(want * has, total) : 0;
+		share = clamp_t(u64, share, 1, want - looked);
+		freed += svm_port_shrink(d->owner, share, &seen);
+		looked += seen;
 	}
 	up_read(&svm_domains_sem);
-	return n ?: SHRINK_STOP;
+	sc->nr_scanned = looked;
+	return looked ? freed : SHRINK_STOP;
+}
+
+/**
+ * port_each_domain() - call a function for each vm of a device
+ * @dma: the device
+ * @fn: called with the vm's owner and @arg; allocates nothing
+ * @arg: for @fn
+ *
+ * Context: sleeps; not in a reader section. No domain is made or ends meanwhile.
+ */
+void port_each_domain(struct device *dma, void (*fn)(void *owner, void *arg),
+		      void *arg)
+{
+	struct port_domain *d;
+
+	down_read(&svm_domains_sem);
+	list_for_each_entry(d, &svm_domains, link)
+		if (d->dev == dma)
+			fn(d->owner, arg);
+	up_read(&svm_domains_sem);
 }
 
 /* The domain's hooks may be called from now on. Sleeps. */

@@ -220,13 +220,15 @@ private:
 		t.ops->flush_wait(t.backend, t.ops->flush_begin(t.backend, span.start, span.end), false);
 	}
 
-	// Keeps the shrinker's count of idle tables.
+	// Keeps the counts of idle tables and of those in use.
 	static void settle(tree &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		bool now = idle(tb);
 
-		if (now != tb.counted_idle)
+		if (now != tb.counted_idle) {
 			t.idle.fetch_add_relaxed(now ? 1 : ~0ull);
+			t.in_use.fetch_add_relaxed(now ? ~0ull : 1);
+		}
 		tb.counted_idle = now;
 	}
 

@@ -16,6 +16,8 @@ struct svm_format {
 	svm::table *(*find)(const svm::tree &, u64 va);
 	svm::result<svm::table *> (*make_table)(svm::tree &, u64 va, svm::interval *);
 	void (*visit)(const svm::tree &, svm::va_span, bool (*fn)(svm::table &, svm::va_span part, void *), void *);
+	bool (*visit_directories)(svm::directory &, bool (*fn)(svm::directory &, svm::va_span, void *), void *);
+	bool (*take_out_empty)(svm::tree &, svm::directory &);
 	u64 (*start_of)(const svm::table &);
 	bool (*allows)(const svm::table &, u64 va, svm_access);
 	u32 (*present)(const svm::table &, unsigned first, unsigned count, svm_access, u64 *page);
@@ -57,6 +59,8 @@ inline constexpr svm_format format_ops = {
 	.find = walk<F>::find,
 	.make_table = walk<F>::make_table,
 	.visit = walk<F>::visit,
+	.visit_directories = walk<F>::visit_directories,
+	.take_out_empty = walk<F>::take_out_empty,
 	.start_of = walk<F>::start_of,
 	.allows = leaves<F>::allows,
 	.present = leaves<F>::present,

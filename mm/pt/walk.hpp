@@ -33,7 +33,8 @@ public:
 		return static_cast<table *>(child(*d, va).load_acquire()); // likewise
 	}
 
-	// Finds or makes the table. It may come back fresh: see table_state. Sleeps.
+	// Finds or makes the table. It may come back fresh: see table_state. Sleeps. err::busy: a directory on the way is
+	// being taken out, walk again. err::room: there is no memory for a directory, make_room() first.
 	static result<table *> make_table(tree &t, u64 va, interval *in)
 	{
 		directory *d = t.root;
@@ -47,17 +48,22 @@ public:
 		if (void *there = child(*d, va).load_acquire()) // with the release in install()
 			return static_cast<table *>(there);
 
+		if (!join(*d)) // before anything is allocated, which may reclaim
+			return err::busy;
 		owner<table> fresh = make<table>();
-		if (!fresh)
+		if (!fresh) {
+			leave(*d);
 			return err::nomem;
-		fresh->parent = d;
-		fresh->index = static_cast<u16>(G::index(last_dir, va));
+		}
+		place(t, *fresh, d, G::index(last_dir, va));
 		fresh->interval = in;
-		t.idle.fetch_add_release(1); // with the acquire in svm_port_shrink(): the vm is whole by now
+		t.idle.fetch_add_release(1); // with the acquire in freeable(): the vm is whole by now
 		if (void *winner = install(*d, va, fresh.get())) {
 			t.idle.fetch_add_relaxed(~0ull);
+			leave(*d);
 			return static_cast<table *>(winner);
 		}
+		t.nodes.fetch_add_release(1); // with the acquire in room.cpp: likewise
 		t.stat.add(stat::tables);
 		t.stat.add(stat::tables_made);
 		t.stat.add(stat::host_bytes, sizeof(table));
@@ -69,13 +75,49 @@ public:
 	{
 		SVM_ASSERT(tb.counted_idle && tb.top == table_top::none);
 		t.idle.fetch_add_relaxed(~0ull);
+		t.nodes.fetch_add_relaxed(~0ull);
 		t.stat.sub(stat::tables);
-		tb.state.store_release(table_state::dead); // with the acquire of whoever still holds a pointer to it
+		tb.state.store_release(table_state::dead); // with the acquire of readers that still hold a pointer to it
 		tb.parent->child[tb.index].store_release(nullptr);
+		leave(*tb.parent);
+	}
+
+	// Takes a directory out of the tree if it has no children: no walk finds it, and the device finds no way to it
+	// once the span was flushed. False: it has some, or another thread took it out.
+	static bool take_out_empty(tree &t, directory &d)
+	{
+		u32 none = 0;
+
+		if (!d.children.exchange_if(none, directory::closed)) // acquire: with the release in leave()
+			return false;
+		t.idle.fetch_add_relaxed(~0ull);
+		t.nodes.fetch_add_relaxed(~0ull);
+		// No other thread writes this entry now: the slot still holds d, and d is linked after join() only.
+		F::store(entry_of(*d.parent, d.index), d.level - 1, F::empty);
+		publish(t);
+		d.parent->child[d.index].store_release(nullptr); // with the acquire of a thread that publishes another here
+		leave(*d.parent);
+		return true;
+	}
+
+	// Calls fn for every directory below d, children before parents, until it returns false. As deep as the format.
+	static bool visit_directories(directory &d, bool (*fn)(directory &, va_span span, void *arg), void *arg)
+	{
+		if (d.level == last_dir)
+			return true;
+		for (u32 i = 0; i < 1u << F::levels[d.level].index_bits; i++) {
+			auto *c = static_cast<directory *>(d.child[i].load_acquire()); // with the release in install()
+
+			if (c && (!visit_directories(*c, fn, arg) ||
+				  !fn(*c, va_span::around(c->start, F::levels[d.level].shift), arg)))
+				return false;
+		}
+		return true;
 	}
 
 	// Calls fn for every published table that meets the span, in order of address. Stops when fn returns false.
-	// Bounded by the number of directory entries that the span covers, missing directories skipped whole.
+	// Bounded by the number of directory entries that the span covers, missing and empty directories skipped whole. A
+	// child is counted before its pointer shows, so a count of zero is as good as an empty slot: see B1 and B2 of mirror.hpp.
 	static void visit(const tree &t, va_span span, bool (*fn)(table &, va_span part, void *arg), void *arg)
 	{
 		for (u64 va = span.start; va < span.end;) {
@@ -87,8 +129,9 @@ public:
 				d = static_cast<directory *>(c);
 				lv++;
 			}
-			va_span piece = va_span::around(va, F::levels[lv].shift);
-			if (c && !fn(*static_cast<table *>(c), piece.common(span), arg))
+			bool empty = lv && !d->children.load_relaxed();
+			va_span piece = va_span::around(va, F::levels[empty ? lv - 1 : lv].shift);
+			if (c && !empty && !fn(*static_cast<table *>(c), piece.common(span), arg))
 				return;
 			va = piece.end;
 		}
@@ -96,7 +139,7 @@ public:
 
 	static result<directory *> make_root(tree &t)
 	{
-		return new_directory(t, 0, 0, 0);
+		return new_directory(t, nullptr, 0);
 	}
 
 	// Frees a directory and those below. Nobody walks any more, and no table is left.
@@ -108,7 +151,7 @@ public:
 					free_directory(t, static_cast<directory *>(c)); // as deep as the format
 			}
 		}
-		drop_directory(t, d);
+		drop_directory(*d);
 	}
 
 private:
@@ -127,61 +170,103 @@ private:
 		return child(d, va).exchange_if(was, node) ? nullptr : was;
 	}
 
+	// Counts a thread, or the child that it is about to publish, in: the directory stays. False: it is being taken out.
+	static bool join(directory &d)
+	{
+		u32 n = d.children.load_relaxed();
+
+		do { // ends: each failure is another thread's success
+			if (n == directory::closed)
+				return false;
+		} while (!d.children.exchange_if(n, n + 1));
+		if (!n && d.parent)
+			d.owner->idle.fetch_add_relaxed(~0ull);
+		d.touch(*d.owner);
+		return true;
+	}
+
+	// Counts it out again. Release: what it did comes before the directory's end, see take_out_empty().
+	static void leave(directory &d)
+	{
+		tree &t = *d.owner;
+		bool counted = d.parent;
+
+		// The reader section keeps d, but from here on it may be closed.
+		if (d.children.fetch_add_release(~0u) == 1 && counted)
+			t.idle.fetch_add_relaxed(1);
+	}
+
+	static void place(tree &t, node &n, directory *parent, u32 index)
+	{
+		n.owner = &t;
+		n.parent = parent;
+		n.index = static_cast<u16>(index);
+		n.touch(t);
+	}
+
 	static result<directory *> next_directory(tree &t, directory &d, u64 va)
 	{
 		auto *next = static_cast<directory *>(child(d, va).load_acquire()); // with the release in install()
 
 		if (!next) {
-			u64 start = align_down(va, F::levels[d.level].shift);
-			result<directory *> made = new_directory(t, d.level + 1, G::index(d.level, va), start);
-			if (!made.ok())
+			if (!join(d)) // as in make_table()
+				return err::busy;
+			result<directory *> made = new_directory(t, &d, va);
+			if (!made.ok()) {
+				leave(d);
 				return made;
+			}
 			next = made.value();
+			t.idle.fetch_add_release(1); // as in make_table()
 			if (void *winner = install(d, va, next)) {
-				drop_directory(t, next);
+				t.idle.fetch_add_relaxed(~0ull);
+				leave(d);
+				drop_directory(*next);
 				next = static_cast<directory *>(winner);
+			} else {
+				t.nodes.fetch_add_release(1); // as in make_table()
 			}
 		}
-		// The winner may not have written the device's entry yet; writing the same word twice does no harm.
+		// The winner may not have written the device's entry yet; writing the same word twice does no harm. It must
+		// not be written once the directory is on its way out.
 		if (!next->linked.load_acquire()) { // with the release below
+			if (!join(*next))
+				return err::busy;
 			F::link(entry_of(d, next->index), d.level, next->mem.addr, static_cast<svm_aperture>(next->mem.aperture));
 			publish(t);
 			next->linked.store_release(true); // with the acquire above
+			leave(*next);
 		}
 		return next;
 	}
 
-	static result<directory *> new_directory(tree &t, unsigned lv, u32 index, u64 start)
+	// The directory of va below the parent; the root below none.
+	static result<directory *> new_directory(tree &t, directory *parent, u64 va)
 	{
-		unsigned long slots = sizeof(atomic<void *>) << F::levels[lv].index_bits;
-		auto *d = static_cast<directory *>(port_alloc(sizeof(directory)));
-		auto *children = static_cast<atomic<void *> *>(port_alloc(slots));
+		unsigned lv = parent ? parent->level + 1u : 0;
+		u32 slots = static_cast<u32>(sizeof(atomic<void *>)) << F::levels[lv].index_bits;
+		owner<directory> d = make<directory>();
 
-		if (!d || !children || t.ops->table_alloc(t.backend, G::bytes(lv), &d->mem)) {
-			port_free(children);
-			port_free(d);
+		if (!d)
 			return err::nomem;
+		d->child = static_cast<atomic<void *> *>(port_alloc(slots));
+		if (!d->child)
+			return err::nomem;
+		if (t.ops->table_alloc(t.backend, G::bytes(lv), &d->mem)) {
+			port_free(d->child);
+			return err::room;
 		}
-		d->owner = &t;
-		d->child = children;
-		d->start = start;
-		d->index = static_cast<u16>(index);
+		t.clock.fetch_add_relaxed(1);
+		place(t, *d, parent, parent ? G::index(parent->level, va) : 0);
+		d->is_directory = true;
+		d->child_bytes = slots;
+		d->start = parent ? align_down(va, F::levels[parent->level].shift) : 0;
 		d->level = static_cast<u8>(lv);
 		fill_empty(d->mem, lv);
 		t.stat.add(stat::directories);
 		t.stat.add(stat::host_bytes, sizeof(directory) + slots);
-		t.stat.add(stat::device_bytes, G::bytes(lv));
-		return d;
-	}
-
-	static void drop_directory(tree &t, directory *d)
-	{
-		t.stat.sub(stat::directories);
-		t.stat.sub(stat::host_bytes, sizeof(directory) + (sizeof(atomic<void *>) << F::levels[d->level].index_bits));
-		t.stat.sub(stat::device_bytes, G::bytes(d->level));
-		t.ops->table_free(t.backend, &d->mem);
-		port_free(d->child);
-		port_free(d);
+		t.stat.add(stat::device_bytes, d->mem.bytes);
+		return d.release();
 	}
 
 public:

@@ -91,17 +91,23 @@ int backend::table_alloc(void *self, u32 bytes, svm_table_mem *mem)
 	if (alloc_step("table_alloc"))
 		return -ENOMEM;
 
+	if (b.tables.fetch_add(1, std::memory_order_relaxed) >= b.limit) {
+		b.tables.fetch_sub(1, std::memory_order_relaxed);
+		return -ENOMEM;
+	}
+
 	u64 i = b.next_.fetch_add(1, std::memory_order_relaxed);
 
-	if (i >= b.max_tables_)
+	if (i >= b.max_tables_) {
+		b.tables.fetch_sub(1, std::memory_order_relaxed);
 		return -ENOMEM;
+	}
 
 	auto *s = new slot;
 
 	s->count = bytes / 8;
 	s->words = std::make_unique<u64[]>(s->count);
 	b.slots_[i].store(s, std::memory_order_release);
-	b.tables.fetch_add(1, std::memory_order_relaxed);
 	b.bytes.fetch_add(bytes, std::memory_order_relaxed);
 	b.allocs.fetch_add(1, std::memory_order_relaxed);
 	*mem = {s->words.get(), table_base + (i << 12), s, u32(b.where_), bytes};

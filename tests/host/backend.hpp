@@ -50,6 +50,9 @@ public:
 	/* Called in flush_begin, e.g. to look at what the caller left behind. Set while nothing runs. */
 	std::function<void(u64 start, u64 end)> on_flush;
 
+	/* So many tables at a time, and no more. */
+	std::atomic<u64> limit{~0ull};
+
 	std::atomic<u64> tables{0}; /* live */
 	std::atomic<u64> bytes{0}; /* live */
 	std::atomic<u64> allocs{0};

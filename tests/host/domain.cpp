@@ -10,9 +10,12 @@
 
 using namespace svm_host;
 
-port_domain::port_domain(void *owner, mm_struct *mm)
+std::atomic<u64> svm_host::frees{0};
+
+port_domain::port_domain(void *owner, mm_struct *mm, device *dma)
 	: owner_(owner)
 	, mm_(mm)
+	, dma_(dma)
 	, worker_([this] { work(); })
 {
 	live.domains++;
@@ -134,6 +137,7 @@ void port_domain::work()
 		synchronize();
 		for (void *node : nodes)
 			svm_port_deferred(node);
+		frees.fetch_add(1, std::memory_order_release); /* with the acquire in port_frees() */
 		for (table *t : indexes)
 			delete t;
 		hold.lock();

@@ -20,7 +20,7 @@
 
 struct port_domain {
 public:
-	port_domain(void *owner, mm_struct *mm);
+	port_domain(void *owner, mm_struct *mm, device *dma);
 	~port_domain();
 	port_domain(const port_domain &) = delete;
 
@@ -46,6 +46,11 @@ public:
 	void *index_get(u64 key) const;
 	int index_put(u64 key, void *value);
 
+	device *dma()
+	{
+		return dma_;
+	}
+
 	/* Counted so that destroy can complain. */
 	std::atomic<unsigned> intervals{0};
 
@@ -58,6 +63,7 @@ private:
 
 	void *owner_;
 	mm_struct *mm_;
+	device *dma_;
 	svm_host::mutex window_;
 
 	std::atomic<unsigned> generation_{0};
@@ -79,11 +85,14 @@ namespace svm_host
 {
 
 /*
- * The shrinker, over all domains: frees up to n empty tables, returns how many.
+ * The shrinker, over all domains: looks at up to n that are idle, returns how many it freed.
  * Called with nothing held, or through `reclaim_on_alloc` from inside an allocation.
  */
 u64 shrink(u64 n);
 u64 shrinkable();
+
+/* How often deferred nodes were freed, in all domains. */
+extern std::atomic<u64> frees;
 
 /* Every allocation of the core enters the shrinker, as a real one may. */
 void reclaim_on_alloc(bool on);

@@ -5,6 +5,7 @@
 
 #include <svm/svm.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -101,13 +102,13 @@ void port_unlock(struct port_lock *lock)
 static rwsem domains_lock;
 static std::vector<port_domain *> domains;
 
-port_domain *port_domain_create(void *owner, mm_struct *mm, device *)
+port_domain *port_domain_create(void *owner, mm_struct *mm, device *dma)
 {
 	point();
 	if (alloc_step("port_domain_create"))
 		return nullptr;
 
-	auto *d = new port_domain(owner, mm);
+	auto *d = new port_domain(owner, mm, dma);
 
 	domains_lock.lock();
 	domains.push_back(d);
@@ -211,16 +212,27 @@ u64 svm_host::shrinkable()
 	return n;
 }
 
+/* As in mm/kernel/port_shrink.c: each by its share of what is idle. */
 u64 svm_host::shrink(u64 n)
 {
-	u64 freed = 0;
+	u64 freed = 0, looked = 0, total = 0;
 
 	might_sleep("the shrinker");
 	domains_lock.lock_shared();
 	current().reclaims++;
 	for (port_domain *d : domains)
-		if (freed < n)
-			freed += svm_port_shrink(d->owner(), n - freed);
+		total += svm_port_count(d->owner());
+	for (port_domain *d : domains) {
+		u64 has = svm_port_count(d->owner()), seen = 0;
+
+		if (!has || looked >= n)
+			continue;
+
+		u64 share = n >= total ? n - looked : std::max<u64>(1, std::min(n - looked, n * has / total));
+
+		freed += svm_port_shrink(d->owner(), share, &seen);
+		looked += seen;
+	}
 	current().reclaims--;
 	domains_lock.unlock_shared();
 	return freed;
@@ -232,6 +244,38 @@ void svm_host::reclaim_on_alloc(bool on)
 		hook.alloc = [] { shrink(1); };
 	else
 		hook.alloc = nullptr;
+}
+
+/* ---- where memory for tables ran out ---- */
+
+void port_each_domain(device *dma, void (*fn)(void *owner, void *arg), void *arg)
+{
+	point();
+	might_sleep("port_each_domain");
+	if (current().readers)
+		complain("port_each_domain inside a reader section");
+	domains_lock.lock_shared();
+	current().reclaims++;
+	for (port_domain *d : domains)
+		if (d->dma() == dma)
+			fn(d->owner(), arg);
+	current().reclaims--;
+	domains_lock.unlock_shared();
+}
+
+u64 port_frees(void)
+{
+	point();
+	return frees.load(std::memory_order_acquire); /* with the release in port_domain::work() */
+}
+
+void port_wait_frees(u64 seen)
+{
+	might_sleep("port_wait_frees");
+	if (current().readers)
+		complain("port_wait_frees inside a reader section");
+	for (int turn = 0; turn < 1000 && port_frees() == seen && !port_killed(); turn++)
+		sleep_for(std::chrono::microseconds(100));
 }
 
 /* ---- the rest ---- */

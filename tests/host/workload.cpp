@@ -31,6 +31,16 @@ const std::vector<workload::scenario> &workload::scenarios()
 		 .errors = {-ENOMEM}},
 		{.name = "tables_come_and_go",
 		 .threads = {&w::use_sparse, &w::use_sparse, &w::use_sparse, &w::empty_some, &w::empty_some, &w::shrink_some}},
+		{.name = "table_memory_runs_out",
+		 .threads = {&w::use_sparse, &w::use_sparse, &w::use, &w::churn, &w::add_by_device, &w::add_by_cpu, &w::shake},
+		 .tables = 8,
+		 .errors = {-ENOMEM}},
+		{.name = "windows_go_while_tables_are_evicted",
+		 .threads = {&w::use, &w::use, &w::come_and_go, &w::come_and_go, &w::come_and_go, &w::churn},
+		 .interval_lg2 = 21,
+		 .all = false,
+		 .tables = 5,
+		 .errors = {-ENOMEM}},
 		{.name = "tables_are_new",
 		 .threads = {&w::use_new, &w::use_new, &w::use_new, &w::empty_new, &w::empty_new, &w::shrink_some}},
 		{.name = "files_are_truncated",
@@ -65,6 +75,7 @@ void workload::prepare()
 	if (int err = m_.create(s_.interval_lg2))
 		complain("no vm: error " + std::to_string(err));
 	m_.device().set_offset(s_.shift);
+	m_.gpus->limit = s_.tables;
 	m_.proc->mmap({.start = CHURN, .end = CHURN + CHURN_SIZE, .object = {}});
 	m_.proc->mmap({.start = CHURN_THP, .end = CHURN_THP + CHURN_THP_SIZE, .thp = true, .object = {}});
 	m_.proc->mmap({.start = KEPT, .end = KEPT + KEPT_SIZE, .object = {}});

@@ -36,6 +36,7 @@ public:
 		u64 shift = 0; /* device addresses are so much higher than the CPU's */
 		bool all = true; /* one window for everything; else the threads bind theirs */
 		bool kept_survives = true;
+		u64 tables = ~0ull; /* page tables that there is memory for, directories among them */
 		std::vector<int> errors{}; /* allowed for the device, besides those that churned memory brings */
 	};
 	static const std::vector<scenario> &scenarios();

@@ -32,13 +32,13 @@ SIM = {
 	"no sequence for an empty table": [
 		(MIRROR, "tb.seq.store_relaxed(i->seq);", "if (tb.live || tb.retired) tb.seq.store_relaxed(i->seq);")],
 	"no retry: the sequence is not looked at again": [
-		(MIRROR, "tb.state.load_relaxed() == table_state::dead || tb.seq.load_relaxed() != seq",
-			"seq && tb.state.load_relaxed() == table_state::dead")],
+		(MIRROR, "tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq",
+			"seq && tb.state.load_relaxed() != table_state::ready")],
 	"a new table does not take over its interval's sequence": [
 		(MIRROR, "	tb.seq.store_relaxed(port_interval_seq(tb.interval->port));", "")],
 	"a dead table is written": [
-		(MIRROR, "		if (tb.state.load_relaxed() == table_state::dead) // written under the lock\n			return err::busy;", ""),
-		(MIRROR, "tb.state.load_relaxed() == table_state::dead || tb.seq.load_relaxed() != seq", "tb.seq.load_relaxed() != seq")],
+		(MIRROR, "		if (tb.state.load_relaxed() != table_state::ready) // written under the lock\n			return err::busy;", ""),
+		(MIRROR, "tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq", "tb.seq.load_relaxed() != seq")],
 	"faults go on in a window that dies": [
 		(MIRROR, "!w.span.holds(va) || w.dying.load_acquire()", "!w.span.holds(va)"),
 		(WINDOW, "w->span.holds(va) && !w->dying.load_acquire()", "w->span.holds(va)")],
@@ -70,11 +70,11 @@ SIM = {
 	"every page may be written": [
 		("mm/pt/source.hpp", "word[i - first] & PORT_PAGE_WRITE", "word[i - first] & PORT_PAGE_VALID")],
 	"a table is freed without a grace period": [
-		(RECLAIM, "	@{port_defer(s->vm.domain(), &tb.link, &tb);}@\n	s->freed++;", "svm_port_deferred(&tb);")],
+		(RECLAIM, "	@{port_defer(vm.domain(), &n.link, &n);}@", "svm_port_deferred(&n);")],
 	"the shrinker does not flush the way to a table": [
-		(RECLAIM, "	s->vm.tree.ops->flush_wait(s->vm.tree.backend, s->vm.tree.ops->flush_begin(s->vm.tree.backend, part.start, part.end),\n"
-			"				   true);", "")],
+		(RECLAIM, "	vm.tree.ops->flush_wait(vm.tree.backend, vm.tree.ops->flush_begin(vm.tree.backend, owed.start, owed.end), true);", "")],
 	"the shrinker takes tables that are in use": [
+		(RECLAIM, "	if (@{!idle}@)\n", "false"),
 		(RECLAIM, "tb.state.load_relaxed() != table_state::ready || !vm.format->idle(tb)", "tb.state.load_relaxed() != table_state::ready"),
 		(WALK, "		SVM_ASSERT(tb.counted_idle && tb.top == table_top::none);", "")],
 	"an unbind does not wait for faults under way": [

@@ -153,7 +153,7 @@ TYPED_TEST(walk_test, each_allocation_fails_once)
 			EXPECT_TRUE(made.ok());
 			break;
 		}
-		EXPECT_EQ(made.error(), -ENOMEM);
+		EXPECT_TRUE(made.error() == -ENOMEM || made.error() == int(svm::err::room)) << made.error();
 		EXPECT_EQ(M::walk::find(this->tree, va), nullptr);
 		ASSERT_TRUE(M::walk::make_table(this->tree, va, nullptr).ok());
 	}
@@ -169,7 +169,8 @@ TYPED_TEST(walk_test, unpublished_tables_are_not_found)
 		M::take_out(t, {3 * M::span, 4 * M::span}, this);
 		EXPECT_EQ(M::walk::find(this->tree, 3 * M::span), nullptr);
 		EXPECT_EQ(t.state.load_acquire(), svm::table_state::dead);
-		EXPECT_EQ(this->tree.idle.load_relaxed(), 0u);
+		/* Nothing is idle but the directory that held it. */
+		EXPECT_EQ(this->tree.freeable(), 1u);
 		EXPECT_NE(M::walk::make_table(this->tree, 3 * M::span, nullptr).value(), &t);
 	}
 	EXPECT_TRUE(eventually([&] { return this->counted().tables_freed == 1; }));
