@@ -39,7 +39,8 @@ static int fake_alloc(void *backend, u32 bytes, struct svm_table_mem *mem)
 	might_sleep();
 	if (b->on_alloc)
 		b->on_alloc(b);
-	if (nth == b->fail_at || bytes > PAGE_SIZE)
+	if (nth == b->fail_at || (b->fail_after && nth > b->fail_after) ||
+	    bytes > PAGE_SIZE)
 		return -ENOMEM;
 	if (b->vram) {
 		if (pool_alloc(b, mem))

@@ -47,9 +47,10 @@ SVM_CASE(device_memory_fails_in_a_prefetch)
 		return;
 	for (off = SZ_1M; off < SZ_8M; off += SZ_2M)
 		unmap(w, off, SZ_4K);
-	w->b.fail_at = atomic_read(&w->b.allocs) + 4;
+	/* One failure alone is mended by taking a table away elsewhere. */
+	w->b.fail_after = atomic_read(&w->b.allocs) + 3;
 	SAME(w, svm_prefetch(w->vm, w->base, w->base + SZ_8M, SVM_WRITE, &pages), -ENOMEM);
-	w->b.fail_at = 0;
+	w->b.fail_after = 0;
 	SAME(w, svm_prefetch(w->vm, w->base, w->base + SZ_8M, SVM_WRITE, &pages), 0);
 	SAME(w, pages, (u64)(SZ_8M >> PAGE_SHIFT) - 4);
 	SAME(w, reachable(w, 0, SZ_8M), pages);

@@ -29,6 +29,7 @@ struct file;
  * @waited: calls of flush_wait
  * @lost: the device was reset, its memory is not what it was
  * @fail_at: the call of table_alloc that fails, counted from 1; 0: none
+ * @fail_after: the calls after this one fail, all of them; 0: none
  * @on_alloc: called in each table_alloc; may sleep
  * @on_flush: called in each flush_begin; may not sleep
  * @arg: for both
@@ -45,6 +46,7 @@ struct backend {
 	atomic64_t waited;
 	bool lost;
 	int fail_at;
+	int fail_after;
 	void (*on_alloc)(struct backend *b);
 	void (*on_flush)(struct backend *b, u64 start, u64 end);
 	void *arg;
