@@ -13,7 +13,7 @@
  * that do not exist are -ENOENT; a vm used from another process than its maker
  * (a child after fork too, and after exec) is -EPERM; spans are page-aligned,
  * not empty and do not wrap, else -EINVAL. What is said to be out is ignored on
- * input, so that the same struct may serve again. A device that was removed is
+ * input, so that what one call filled in can be passed to the next. A removed device is
  * -ENODEV; one that is wedged refuses with -EIO what would need it (to make vms
  * and queues, bind, prefetch, submit), while taking down and asking go on. A lack
  * of memory is -ENOMEM, a fatal signal -EINTR. What a kernel can do beyond this
