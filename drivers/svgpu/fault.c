@@ -73,12 +73,6 @@ static void count_answer(struct svgpu_device *dev, int error)
 	atomic64_inc(error ? &stats->failed : &stats->retried);
 }
 
-static void put_vm(struct svgpu_vm *vm)
-{
-	svgpu_vm_unuse(vm);
-	svgpu_vm_put(vm);
-}
-
 /* Answers a claimed record, which is no more among its vm's faults, and lets go of it. */
 static void answer(struct svgpu_fault_rec *rec, int error)
 {
@@ -103,7 +97,7 @@ static void answer(struct svgpu_fault_rec *rec, int error)
 		atomic_dec(&dev->faults.injected);
 		kfree(rec);
 	}
-	put_vm(vm);
+	svgpu_vm_leave(vm);
 }
 
 /* A failed fault goes to its job's result and the vm's log, then to the device. */
@@ -205,7 +199,7 @@ void svgpu_fault_take(struct svgpu_device *dev, const struct svgpu_fault *entry,
 			kfree(injected);
 		}
 		if (vm)
-			put_vm(vm);
+			svgpu_vm_leave(vm);
 		return;
 	}
 	if (!injected) {
@@ -215,7 +209,7 @@ void svgpu_fault_take(struct svgpu_device *dev, const struct svgpu_fault *entry,
 	if (!svgpu_fault_claim(rec, vm, entry)) {
 		atomic64_inc(&dev->faults.stats.duplicates);
 		svgpu_queue_put(queue);
-		put_vm(vm);
+		svgpu_vm_leave(vm);
 		return;
 	}
 	rec->queue_id = queue->id;
@@ -306,5 +300,5 @@ void svgpu_fault_work(struct work_struct *work)
 	}
 	/* Should the group be busy again already: that is this work item's next run. */
 	leave(group);
-	put_vm(vm);
+	svgpu_vm_leave(vm);
 }

@@ -313,6 +313,7 @@ struct svgpu_vm *svgpu_vm_get(struct svgpu_file *file, u32 id);
 struct svgpu_vm *svgpu_vm_of_context(struct svgpu_device *dev, u32 context);
 bool svgpu_vm_use(struct svgpu_vm *vm);
 void svgpu_vm_unuse(struct svgpu_vm *vm);
+void svgpu_vm_leave(struct svgpu_vm *vm);
 void svgpu_vm_stop(struct svgpu_vm *vm);
 unsigned long svgpu_vm_deadline(void);
 void svgpu_vm_wait_gone(struct svgpu_vm *vm, unsigned long deadline);

@@ -73,8 +73,7 @@ int svgpu_ioctl_queue_create(struct drm_device *drm, void *data,
 		if (ret)
 			vm_drop_queue(file, vm);
 	}
-	svgpu_vm_unuse(vm);
-	svgpu_vm_put(vm);
+	svgpu_vm_leave(vm);
 	return ret;
 }
 

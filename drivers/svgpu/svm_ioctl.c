@@ -36,12 +36,6 @@ int svgpu_answer(u64 user, u64 *size, const void *answer, size_t bytes)
 	return 0;
 }
 
-static void put_vm(struct svgpu_vm *vm)
-{
-	svgpu_vm_unuse(vm);
-	svgpu_vm_put(vm);
-}
-
 /* 0 and @end, or -EINVAL: not aligned, empty, or past the end of the address space. */
 static int check_span(u64 start, u64 length, u64 *end)
 {
@@ -134,7 +128,7 @@ int svgpu_ioctl_bind(struct drm_device *drm, void *data,
 	if (!ret)
 		ret = all ? svm_bind_all(vm->svm) :
 			    svm_bind(vm->svm, args->start, end, args->offset);
-	put_vm(vm);
+	svgpu_vm_leave(vm);
 	return ret;
 }
 
@@ -166,7 +160,7 @@ int svgpu_ioctl_unbind(struct drm_device *drm, void *data,
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	ret = svm_unbind(vm->svm, args->start, all ? end_of_all(vm) : end);
-	put_vm(vm);
+	svgpu_vm_leave(vm);
 	return ret;
 }
 
@@ -193,7 +187,7 @@ int svgpu_ioctl_prefetch(struct drm_device *drm, void *data,
 	if (!ret)
 		ret = svm_prefetch(vm->svm, args->start, end, access,
 				   &args->pages);
-	put_vm(vm);
+	svgpu_vm_leave(vm);
 	return ret;
 }
 
@@ -286,6 +280,6 @@ int svgpu_ioctl_query(struct drm_device *drm, void *data,
 	ret = args->query == DRM_SVM_QUERY_COUNTERS ?
 		      query_counters(vm, args) :
 		      query_fault_log(vm, args);
-	put_vm(vm);
+	svgpu_vm_leave(vm);
 	return ret;
 }

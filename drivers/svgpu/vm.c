@@ -67,6 +67,13 @@ void svgpu_vm_unuse(struct svgpu_vm *vm)
 		queue_work(vm->dev->wq, &vm->end_work);
 }
 
+/* Ends a use and drops the reference that came with it. */
+void svgpu_vm_leave(struct svgpu_vm *vm)
+{
+	svgpu_vm_unuse(vm);
+	svgpu_vm_put(vm);
+}
+
 static int vm_make_svm(struct svgpu_vm *vm, u32 interval_lg2, u32 granule_lg2)
 {
 	struct svm_vm_params params = {
@@ -207,8 +214,7 @@ static void stop_finish(struct list_head *ending)
 		 */
 		svgpu_faults_drain(vm->dev);
 		svgpu_vm_faults_cancel(vm);
-		svgpu_vm_unuse(vm);
-		svgpu_vm_put(vm);
+		svgpu_vm_leave(vm);
 	}
 }
 
@@ -263,7 +269,7 @@ void svgpu_vm_wait_gone(struct svgpu_vm *vm, unsigned long deadline)
  * @file: whose handle it is
  * @id: the handle
  *
- * Return: the vm, used, to be ended by svgpu_vm_unuse() and svgpu_vm_put();
+ * Return: the vm, used, to be ended by svgpu_vm_leave();
  * -ENOENT: no such; -EPERM: it belongs to another process.
  */
 struct svgpu_vm *svgpu_vm_get(struct svgpu_file *file, u32 id)
@@ -281,8 +287,7 @@ struct svgpu_vm *svgpu_vm_get(struct svgpu_file *file, u32 id)
 	if (!vm)
 		return ERR_PTR(-ENOENT);
 	if (svm_vm_mm(vm->svm) != current->mm) {
-		svgpu_vm_unuse(vm);
-		svgpu_vm_put(vm);
+		svgpu_vm_leave(vm);
 		return ERR_PTR(-EPERM);
 	}
 	return vm;
@@ -290,7 +295,7 @@ struct svgpu_vm *svgpu_vm_get(struct svgpu_file *file, u32 id)
 
 /*
  * The vm of a hardware context: used and with a reference, to be ended by
- * svgpu_vm_unuse() and svgpu_vm_put(). NULL: no such; -ESTALE: it is ending.
+ * svgpu_vm_leave(). NULL: no such; -ESTALE: it is ending.
  */
 struct svgpu_vm *svgpu_vm_of_context(struct svgpu_device *dev, u32 context)
 {
@@ -320,8 +325,7 @@ void svgpu_vms_stop_all(struct svgpu_device *dev)
 		if (IS_ERR_OR_NULL(vm))
 			continue;
 		stop_begin(vm, &ending);
-		svgpu_vm_unuse(vm);
-		svgpu_vm_put(vm);
+		svgpu_vm_leave(vm);
 	}
 	stop_finish(&ending);
 	/* Their tables lie in our BAR, their pages are mapped for our DMA: wait we must. */

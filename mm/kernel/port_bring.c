@@ -161,8 +161,8 @@ static int wait_for(struct mm_struct *mm, u64 cpu, bool write, bool user)
  *
  * The stack grows to @cpu where the CPU's access would make it grow.
  * Context: in a session; sleeps, killably, for as long as a file system's server or a
- * manager likes: so not in a reader section, since whoever waits for readers would
- * wait for that process. The session ends the wait when the process is gone.
+ * manager likes: so not in a reader section, since a thread that waits for readers
+ * would wait for that process. The session ends the wait when the process is gone.
  * Return: 0: ask port_fault() again; -EFAULT, -EPERM, -ENOMEM, -EINTR.
  */
 int port_wait(struct port_domain *d, u64 cpu, bool write, bool user)
