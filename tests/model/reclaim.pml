@@ -6,7 +6,7 @@
  * A table is two things here, as in mm/pt/table.hpp: the node that the CPU's side walks to, and the memory with the
  * leaves that the device walks to.
  *
- * Nodes and memory are used once, so that whoever touches one after it was freed is seen. A fault that gets none fails.
+ * Nodes and memory are used once, so that a touch after the free is seen. A fault that gets none fails.
  */
 hidden byte device_reaches_freed_page, device_reaches_page_given_back, leaf_outlives_callback, leaf_leads_to_freed_page,
 	leaf_replaced, freed_table_touched, freed_memory_touched, device_walks_freed_memory, table_freed_twice,
