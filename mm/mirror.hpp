@@ -11,9 +11,9 @@
 //	I.seq = q (the port)						find T, or publish it	(P)
 //	full barrier				(B1)			T fresh: full barrier	(B2)
 //	each published T that meets [s, e):				         lock; T.seq = I.seq; ready; unlock
-//	    lock; T.seq = q; ready; retire leaves; unlock		q = T.seq; read_begin(q) waits while q is under way
+//	    lock; T.seq = q; fresh: ready; retire; unlock		q = T.seq; read_begin(q) waits while q is under way
 //	flush the TLB, wait for the acknowledge			mmap_lock; hmm_range_fault; unlock; map for DMA
-//	give pages back						lock; T.seq != q: unlock, undo, again
+//	give pages back						lock; T.seq != q, T not ready: unlock, undo, again
 //									write leaves; unlock
 //
 // Why it holds. (1) Callback and fault meet in T's lock. Callback first: the fault sees another T.seq, or it began
@@ -28,7 +28,15 @@
 // (6) The sequence is compared and the leaf written under one lock, so a stale sequence read without it does no
 // harm: it costs a retry.
 //
-// A table that the shrinker took out (dead) is left alone by both: it is idle, and a fault walks again.
+// Tables leave as well, see reclaim.hpp. (7) A dead table is idle and unlinked: a callback has nothing to do in it, and a
+// fault walks again. (8) A leaving table was evicted while it mapped pages. Its leaves are retired and it is unlinked, but
+// its pages are still mapped for DMA. So it stays published, and a callback treats it like a ready one: it sets the
+// sequence, meets the retired leaves, and flushes for itself, (4). The callback therefore does not wait for the eviction.
+// A fault starts over until the table is unpublished. It checks the state under the same lock as the sequence, so no leaf
+// is written after the eviction retired all of them, and the eviction's one flush covers every leaf that it gives back.
+// (9) A callback skips a directory whose count of children is zero. A child is counted before its pointer shows, so a
+// count of zero that is read after B1 says no more and no less than an empty slot does: a table that is published there
+// later is case (2).
 #pragma once
 
 #include "mm/vm.hpp"

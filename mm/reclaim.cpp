@@ -108,7 +108,7 @@ bool departure::take_empty(directory &d, va_span all)
 	return true;
 }
 
-// Nobody has retired leaves of a leaving table after its eviction had: the flush covers all that are there.
+// No fault writes into a leaving table, so no leaf was retired in it after take(): the flush covers all that are there.
 void departure::see_out(table &tb)
 {
 	{

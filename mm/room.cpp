@@ -38,6 +38,7 @@ void add_up(void *owner, void *arg)
 
 	all->vms += nodes != 0;
 	all->nodes += nodes;
+	// Hints, with no partner: a stale sum costs a turn.
 	all->in_use += vm.tree.in_use.load_relaxed();
 	all->pending += vm.tree.pending.load_relaxed();
 }

@@ -32,6 +32,7 @@ struct tree {
 	port_domain *domain = nullptr;
 	directory *root = nullptr;
 	counters stat;
+	// Counts and hints: where no partner is named at the access, a stale value makes reclaim look once more or less.
 	atomic<u64> idle{ 0 };	  // tables that map nothing and directories without children: what the shrinker can have
 	atomic<u64> in_use{ 0 };  // tables that map something, or owe a page
 	atomic<u64> nodes{ 0 };	  // tables and directories, the root left out
@@ -82,7 +83,7 @@ struct directory : node {
 enum class table_state : u8 {
 	fresh,	// published, but its sequence is not yet its interval's: not to be mapped into
 	ready,
-	leaving, // being evicted: callbacks go on, faults come again
+	leaving, // being evicted, see departure: callbacks treat it like a ready one, faults start over
 	dead,	// taken out of the tree: walk again
 };
 

@@ -78,7 +78,7 @@ public:
 		t.nodes.fetch_add_relaxed(~0ull);
 		t.stat.sub(stat::tables);
 		tb.state.store_release(table_state::dead); // with the acquire of readers that still hold a pointer to it
-		tb.parent->child[tb.index].store_release(nullptr);
+		tb.parent->child[tb.index].store_release(nullptr); // with the exchange in install(): the entry is empty before another links
 		leave(*tb.parent);
 	}
 
@@ -88,14 +88,14 @@ public:
 	{
 		u32 none = 0;
 
-		if (!d.children.exchange_if(none, directory::closed)) // acquire: with the release in leave()
+		if (!d.children.exchange_if(none, directory::closed)) // with join(); acquire: with the release in leave()
 			return false;
 		t.idle.fetch_add_relaxed(~0ull);
 		t.nodes.fetch_add_relaxed(~0ull);
 		// No other thread writes this entry now: the slot still holds d, and d is linked after join() only.
 		F::store(entry_of(*d.parent, d.index), d.level - 1, F::empty);
 		publish(t);
-		d.parent->child[d.index].store_release(nullptr); // with the acquire of a thread that publishes another here
+		d.parent->child[d.index].store_release(nullptr); // with the exchange in install(), likewise
 		leave(*d.parent);
 		return true;
 	}
@@ -129,7 +129,7 @@ public:
 				d = static_cast<directory *>(c);
 				lv++;
 			}
-			bool empty = lv && !d->children.load_relaxed();
+			bool empty = lv && !d->children.load_relaxed(); // with join(), by way of B1 and B2
 			va_span piece = va_span::around(va, F::levels[empty ? lv - 1 : lv].shift);
 			if (c && !empty && !fn(*static_cast<table *>(c), piece.common(span), arg))
 				return;
@@ -173,12 +173,12 @@ private:
 	// Counts a thread, or the child that it is about to publish, in: the directory stays. False: it is being taken out.
 	static bool join(directory &d)
 	{
-		u32 n = d.children.load_relaxed();
+		u32 n = d.children.load_relaxed(); // a stale value fails the exchange
 
 		do { // ends: each failure is another thread's success
 			if (n == directory::closed)
 				return false;
-		} while (!d.children.exchange_if(n, n + 1));
+		} while (!d.children.exchange_if(n, n + 1)); // with the exchange in take_out_empty(): one of the two fails
 		if (!n && d.parent)
 			d.owner->idle.fetch_add_relaxed(~0ull);
 		d.touch(*d.owner);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The shrinker takes idle tables out while faults and callbacks are on their way into them (mm/reclaim.cpp,
- * mm/pt/walk.hpp): unlink and unpublish under the lock, flush, free after a grace period. A table is two things here, as
- * in mm/pt/table.hpp: the node that the CPU's side walks to, and the memory with the leaves that the device walks to.
+ * Tables leave while faults and callbacks are on their way into them (mm/reclaim.cpp, mm/pt/walk.hpp). The shrinker
+ * takes an idle one: unlink and unpublish under the lock, flush, free after a grace period. An eviction takes one in use:
+ * retire, unlink and mark it leaving under the lock, flush, give the pages back and unpublish, free after a grace period.
+ * A table is two things here, as in mm/pt/table.hpp: the node that the CPU's side walks to, and the memory with the
+ * leaves that the device walks to.
  *
- * Nodes and memory are used once, so that whoever touches one after it was freed is seen. A fault that gets none fails.
+ * Nodes and memory are used once, so that a touch after the free is seen. A fault that gets none fails.
  */
 hidden byte device_reaches_freed_page, device_reaches_page_given_back, leaf_outlives_callback, leaf_leads_to_freed_page,
 	leaf_replaced, freed_table_touched, freed_memory_touched, device_walks_freed_memory, table_freed_twice,
@@ -23,7 +25,10 @@ hidden byte device_reaches_freed_page, device_reaches_page_given_back, leaf_outl
 #ifndef SHRINKERS
 #define SHRINKERS 1
 #endif
-#define ALL	(FAULTS + CALLBACKS + SHRINKERS)
+#ifndef EVICTORS
+#define EVICTORS 0
+#endif
+#define ALL	(FAULTS + CALLBACKS + SHRINKERS + EVICTORS)
 #define MEMS	3
 #define NONE	15
 
@@ -35,7 +40,7 @@ byte ended;
 byte slot = NONE;
 byte link = NONE;
 
-/* Nodes; fresh is 0. */
+/* Nodes; fresh is 0, and leaving is 3: mm.pml has that word for a notifier too. */
 #define fresh	0
 #define ready	1
 #define dead	2
@@ -91,6 +96,19 @@ end:	do
 	od
 }
 
+/* After the flush: gives the page of a retired leaf back. */
+inline finish(n)
+{
+	d_step {
+		if
+		:: mem[n] != NONE && leaf[mem[n]] == retired ->
+			TOUCH(mem[n]);
+			dma[leads_to[mem[n]]]--; leads_to[mem[n]] = 0; leaf[mem[n]] = blank
+		:: else -> skip
+		fi
+	}
+}
+
 proctype callback(byte me)
 {
 	byte q, n; bool told, owed;
@@ -107,11 +125,19 @@ proctype callback(byte me)
 #ifndef CALLBACK_REVIVES_DEAD
 	if
 	:: state[n] == dead -> UNLOCK(n); goto out
+#ifdef CALLBACK_SKIPS_LEAVING
+	:: state[n] == leaving -> UNLOCK(n); goto out
+#endif
 	:: else -> skip
 	fi;
 #endif
 	d_step {
-		seq[n] = q; state[n] = ready;
+		seq[n] = q;
+#ifdef CALLBACK_REVIVES_DEAD
+		state[n] = ready;
+#else
+		if :: state[n] == fresh -> state[n] = ready :: else -> skip fi;
+#endif
 		if :: mem[n] != NONE && leaf[mem[n]] != blank -> leaf[mem[n]] = retired; owed = true :: else -> skip fi
 	}
 	UNLOCK(n);
@@ -125,14 +151,7 @@ proctype callback(byte me)
 	:: else -> skip
 	fi;
 	LOCK(n);
-	d_step {
-		if
-		:: mem[n] != NONE && leaf[mem[n]] == retired ->
-			TOUCH(mem[n]);
-			dma[leads_to[mem[n]]]--; leads_to[mem[n]] = 0; leaf[mem[n]] = blank
-		:: else -> skip
-		fi
-	}
+	finish(n);
 	UNLOCK(n);
 out:
 	LEAVE(me);
@@ -190,7 +209,11 @@ again:
 	LOCK(n);
 #ifndef NO_DEAD_CHECK
 	if
+#ifdef FAULT_GOES_ON_IN_LEAVING
 	:: state[n] == dead ->
+#else
+	:: state[n] != ready ->
+#endif
 		UNLOCK(n);
 #ifdef DEAD_LEAKS
 		m = NONE;
@@ -279,6 +302,59 @@ out:
 	ended++
 }
 
+proctype evictor(byte me)
+{
+	byte n;
+
+	ENTER(me);
+	n = slot;
+	if
+	:: n == NONE -> goto out
+	:: else -> skip
+	fi;
+	LOCK(n);
+	if
+#ifdef EVICTS_DEAD
+	:: state[n] == fresh -> UNLOCK(n); goto out
+#else
+	:: state[n] != ready -> UNLOCK(n); goto out
+#endif
+	:: else -> skip
+	fi;
+#ifndef EVICTION_LEAVES_LEAF
+	d_step { if :: mem[n] != NONE && leaf[mem[n]] == valid -> leaf[mem[n]] = retired :: else -> skip fi }
+#endif
+#ifndef EVICTION_LEAVES_LINK
+	link = NONE;
+#endif
+#ifdef UNPUBLISHED_BEFORE_FLUSH
+	slot = NONE;
+#endif
+	state[n] = leaving;
+#ifdef PAGES_BACK_BEFORE_FLUSH
+	finish(n);
+#endif
+	UNLOCK(n);
+#ifndef NO_FLUSH_IN_EVICTION
+	FLUSH;
+#endif
+	LOCK(n);
+	finish(n);
+	state[n] = dead;
+#ifndef UNPUBLISHED_BEFORE_FLUSH
+	slot = NONE;
+#endif
+	UNLOCK(n);
+#ifdef EVICTION_WITHOUT_GRACE
+	d_step { free_node(n) }
+#else
+	DEFER(n);
+#endif
+out:
+	LEAVE(me);
+	ended++
+}
+
 init {
 	byte i, p;
 
@@ -286,7 +362,8 @@ init {
 		i = 0; do :: i < NODES -> mem[i] = NONE; i++ :: else -> break od;
 		i = 0; do :: i < CALLBACKS -> run callback(i); i++ :: else -> break od;
 		do :: i < CALLBACKS + FAULTS -> run fault(i); i++ :: else -> break od;
-		do :: i < ALL -> run shrinker(i); i++ :: else -> break od
+		do :: i < CALLBACKS + FAULTS + SHRINKERS -> run shrinker(i); i++ :: else -> break od;
+		do :: i < ALL -> run evictor(i); i++ :: else -> break od
 	}
 	/* At the end: what is not in the tree is freed, and a page has as many mappings as leaves lead to it. */
 	d_step {
