@@ -188,9 +188,10 @@ status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
 				return err::fault;
 			tb.touch(vm.tree);
 			make_ready(tb);
-			// One that is leaving is not worth the pages: with the release in departure::take().
-			done = tb.state.load_acquire() == table_state::ready ? populate(vm, tb, va, want, access, attempt) :
-									       status(err::busy);
+			table_state state = tb.state.load_acquire(); // with the release in departure::take()
+			if (state == table_state::leaving)
+				return err::leaving;
+			done = state == table_state::ready ? populate(vm, tb, va, want, access, attempt) : status(err::busy);
 		}
 		if (!done.is(err::busy))
 			return done;
@@ -285,7 +286,7 @@ status fault(svm_vm &vm, u64 va, svm_access access)
 	u64 cpu = 0;
 
 	for (unsigned turn = 0; done.ok() && turn < max_waits; turn++) {
-		done = with_room(vm.dma, [&] { return serve(vm, va, access, cpu); });
+		done = with_room(vm, [&] { return serve(vm, va, access, cpu); });
 		if (!done.is(err::wait))
 			return done;
 		done = status::from(port_wait(vm.domain(), cpu, access != SVM_READ, true));

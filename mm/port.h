@@ -66,9 +66,12 @@ void port_defer(struct port_domain *d, struct port_deferred *link, void *node);
  * allocates nothing and takes table locks, reader sections and flushes only. Sleeps; not in a reader section.
  */
 void port_each_domain(struct device *dma, void (*fn)(void *owner, void *arg), void *arg);
-/* A number that grows when deferred nodes have been freed, of any domain; and a wait until it is no longer `seen`, or for 100 ms. Sleeps; not in a reader section; killable. */
+/*
+ * A number that grows when deferred nodes have been freed, of any domain; and a wait until it is no longer `seen`, or
+ * for 100 ms. d: whose process waits, in a session; null: it is the caller's own. Sleeps; not in a reader section; killable.
+ */
 u64 port_frees(void);
-void port_wait_frees(u64 seen);
+void port_wait_frees(struct port_domain *d, u64 seen);
 /* A sparse map from numbers to pointers, for intervals. put may sleep, 0 or -ENOMEM; NULL takes out. Under the window lock to write, in a reader section to read. */
 void *port_index_get(struct port_domain *d, u64 key);
 int port_index_put(struct port_domain *d, u64 key, void *value);

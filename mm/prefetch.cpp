@@ -100,7 +100,7 @@ status fill(prefetching &p, u64 at, u64 end, waiting &page)
 				page = { at, w->to_cpu(at) };
 				return done;
 			}
-			if (done.is(err::nomem) || done.is(err::room) || done.is(err::intr))
+			if (done.is(err::nomem) || done.is(err::room) || done.is(err::leaving) || done.is(err::intr))
 				return done;
 		}
 	}
@@ -114,7 +114,11 @@ status fill_and_wait(prefetching &p, va_span part)
 	u64 at = part.start;
 
 	for (;;) { // each turn goes past a page
-		status done = with_room(p.vm.dma, [&] { return fill(p, at, part.end, page); });
+		status done = with_room(p.vm, [&] {
+			// One of the others was stopped, or killed: nothing more is waited for.
+			int stopped = p.error.load_relaxed();
+			return stopped ? status::from(stopped) : fill(p, at, part.end, page);
+		});
 		if (!done.is(err::wait))
 			return done;
 		done = status::from(port_wait(p.vm.domain(), page.cpu, p.access != SVM_READ, false));

@@ -8,12 +8,6 @@ namespace svm {
 
 namespace {
 
-void defer(svm_vm &vm, node &n)
-{
-	vm.tree.pending.fetch_add_relaxed(1);
-	port_defer(vm.domain(), &n.link, &n);
-}
-
 struct sweeping {
 	svm_vm &vm;
 	gather &batch;
@@ -44,7 +38,8 @@ bool take_out(table &tb, va_span, void *arg)
 			return true;
 		s->vm.format->unpublish(s->vm.tree, tb);
 	}
-	defer(s->vm, tb);
+	s->vm.tree.pending.fetch_add_relaxed(1);
+	port_defer(s->vm.domain(), &tb.link, &tb);
 	return true;
 }
 
@@ -67,6 +62,7 @@ void departure::add(node &n, va_span all, bool leaving)
 	on_their_way[count++] = &n;
 	owed = owed.empty() ? all : owed.joined(all);
 	taken++;
+	vm.tree.pending.fetch_add_relaxed(1); // from here on its memory is on its way
 }
 
 bool departure::take_idle(table &tb, va_span all)
@@ -114,12 +110,14 @@ void departure::see_out(table &tb)
 	{
 		table_guard lock(tb.lock);
 
-		if (tb.state.load_relaxed() != table_state::leaving)
-			return; // a sweep has taken it out, and frees it
+		if (tb.state.load_relaxed() != table_state::leaving) {
+			vm.tree.pending.fetch_add_relaxed(~0ull); // a sweep has taken it out, counts it and frees it
+			return;
+		}
 		vm.format->finish(vm.tree, tb, 0, vm.format->entries);
 		vm.format->unpublish(vm.tree, tb);
 	}
-	defer(vm, tb);
+	port_defer(vm.domain(), &tb.link, &tb);
 }
 
 void departure::finish()
@@ -132,7 +130,7 @@ void departure::finish()
 		if (is_leaving & 1u << i)
 			see_out(static_cast<table &>(*on_their_way[i]));
 		else
-			defer(vm, *on_their_way[i]);
+			port_defer(vm.domain(), &on_their_way[i]->link, on_their_way[i]);
 	}
 	count = is_leaving = 0;
 	owed = {};

@@ -27,7 +27,9 @@ struct device_share {
 // A vm that is still being made has no node, and no domain either.
 u64 nodes_of(const svm_vm &vm)
 {
-	return vm.tree.nodes.load_acquire(); // with the releases in walk::make_table()
+	u64 n = vm.tree.nodes.load_acquire(); // with the releases in walk::make_table()
+
+	return n > ~0ull / 2 ? 0 : n; // one was taken out before its maker had counted it
 }
 
 void add_up(void *owner, void *arg)
@@ -162,8 +164,9 @@ void grow_older(void *owner, void *)
 
 } // namespace
 
-status make_room(device *dma, unsigned turn)
+status make_room(svm_vm &vm, unsigned turn)
 {
+	device *dma = vm.dma;
 	device_share all;
 	u64 seen = port_frees(); // before anything is taken
 
@@ -187,7 +190,17 @@ status make_room(device *dma, unsigned turn)
 				return {};
 		}
 	}
-	port_wait_frees(seen);
+	port_wait_frees(vm.domain(), seen);
+	return {};
+}
+
+status wait_for_leaving(svm_vm &vm, unsigned turn, u64 seen)
+{
+	if (port_killed())
+		return err::intr;
+	if (turn >= max_turns)
+		return err::again;
+	port_wait_frees(vm.domain(), seen);
 	return {};
 }
 

@@ -24,18 +24,26 @@ struct svm_vm;
 namespace svm {
 
 // One turn. Sleeps; not in a reader section. Ok: try again. err::nomem, err::intr.
-status make_room(device *dma, unsigned turn);
+status make_room(svm_vm &vm, unsigned turn);
 
-// Calls fn() until it no longer says err::room, as often as there may be room.
+// Another thread evicts the table that fn() needs: one turn of waiting for what it frees. seen: port_frees() before
+// fn(). Ok: try again. err::again, err::intr.
+status wait_for_leaving(svm_vm &vm, unsigned turn, u64 seen);
+
+// Calls fn() until it says neither err::room nor err::leaving, as often as there may be room.
 template <typename Fn>
-status with_room(device *dma, Fn fn)
+status with_room(svm_vm &vm, Fn fn)
 {
-	for (unsigned turn = 0;; turn++) { // ends: make_room() bounds the turns
+	for (unsigned turn = 0;; turn++) { // ends: both bound the turns
+		u64 seen = port_frees();
 		status done = fn();
 
-		if (!done.is(err::room))
+		if (done.is(err::room))
+			done = make_room(vm, turn);
+		else if (done.is(err::leaving))
+			done = wait_for_leaving(vm, turn, seen);
+		else
 			return done;
-		done = make_room(dma, turn);
 		if (!done.ok())
 			return done;
 	}

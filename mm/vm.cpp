@@ -38,7 +38,7 @@ static status furnish(svm_vm &vm, const svm_vm_params &p)
 		return sizes;
 	if (!vm.scratch.fill(vm.format->entries))
 		return err::nomem;
-	status rooted = with_room(vm.dma, [&vm] {
+	status rooted = with_room(vm, [&vm] {
 		result<directory *> root = vm.format->make_root(vm.tree);
 		vm.tree.root = root.ok() ? root.value() : nullptr;
 		return status::from(root.error());

@@ -11,7 +11,7 @@
  * svmirror says -EAGAIN where the CPU's side kept moving. We go again, with
  * pauses, at most AGAIN_MAX times: then the job fails with -EBUSY, so that every
  * fault ends. Where there is no memory, the CPU's own access would be tried until there
- * is some, or until the process is killed for it; we give it NOMEM_MAX tries. A fault
+ * is some, or until the process is killed for it; we give it NOMEM_SECONDS. A fault
  * that fails is in its job's result and in the log of its vm, once for a job, however
  * many times the device reported it.
  */
@@ -25,8 +25,8 @@
 
 #define AGAIN_MAX	1000
 #define AGAIN_QUICKLY	16	/* so many without a pause */
-#define NOMEM_MAX	100
-#define NOMEM_MS	10	/* between two of them */
+#define NOMEM_SECONDS	10	/* that memory may take to come */
+#define NOMEM_MS	10	/* between two tries */
 
 /* Waits for room: 0, or the device is gone. Under the reply lock. */
 static int reply_room(struct svgpu_device *dev)
@@ -237,7 +237,8 @@ static int serve(struct svgpu_fault_group *group)
 {
 	const struct svgpu_fault *e =
 		&list_first_entry(&group->same, struct svgpu_fault_rec, link)->entry;
-	int error, round, nomem = 0;
+	unsigned long end = jiffies + NOMEM_SECONDS * HZ;
+	int error, round;
 
 	for (round = 0; round < AGAIN_MAX; round++) {
 		error = moot(group);
@@ -245,7 +246,7 @@ static int serve(struct svgpu_fault_group *group)
 			return error;
 		error = svm_fault(group->vm->svm, e->va,
 				  (enum svm_access)e->access, NULL);
-		if (error == -ENOMEM && ++nomem < NOMEM_MAX)
+		if (error == -ENOMEM && time_before(jiffies, end))
 			msleep(NOMEM_MS);
 		else if (error != -EAGAIN)
 			return error;

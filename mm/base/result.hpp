@@ -16,6 +16,7 @@ enum class err : int {
 	exist = -17,
 	inval = -22,
 	room = -28,  // ENOSPC: no memory for a table, between the tree and with_room() only
+	leaving = -116, // ESTALE: the table is being evicted, between fault_in() and with_room() only
 	wait = -115, // EINPROGRESS, between port_fault() and port_wait() only
 };
 

@@ -72,12 +72,12 @@ int svm_ask_page(struct pass *p)
 	unsigned int turn;
 	int err;
 
-	p->vma = find_vma(p->d->mm, f->cpu);
+	p->vma = svm_vma_at(p->d->mm, f->cpu);
 	err = p->vma ? svm_vma_permits(p->vma, f->write) : -EFAULT;
 	if (err)
 		return err;
 	if (p->vma->vm_start > f->cpu)
-		return svm_stack_reaches(p->vma, f->cpu) ? -EINPROGRESS : -EFAULT;
+		return -EINPROGRESS;
 	for (turn = 0;; turn++) {
 		err = look(p, f->cpu, f->cpu + PAGE_SIZE, &p->pfn);
 		if (err || (p->pfn & HMM_PFN_ERROR))

@@ -140,14 +140,12 @@ static int wait_for(struct mm_struct *mm, u64 cpu, bool write, bool user)
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	vma = find_vma(mm, cpu);
+	vma = svm_vma_at(mm, cpu);
 	err = vma ? svm_vma_permits(vma, write) : -EFAULT;
 	if (!err && !user && userfaultfd_armed(vma))
 		err = -EFAULT;
 	if (!err && vma->vm_start <= cpu)
 		return bring_and_wait(vma, cpu, write);
-	if (!err && !svm_stack_reaches(vma, cpu))
-		err = -EFAULT;
 	mmap_read_unlock(mm);
 	return err ?: grow_stack(cpu, write);
 }

@@ -92,7 +92,7 @@ void svm_shrinker_del(struct port_domain *d);
 /* port_vma.c; under mmap_lock */
 bool svm_is_off_limits(const struct vm_area_struct *vma);
 int svm_vma_permits(const struct vm_area_struct *vma, bool write);
-bool svm_stack_reaches(const struct vm_area_struct *vma, u64 cpu);
+struct vm_area_struct *svm_vma_at(struct mm_struct *mm, u64 cpu);
 
 /* port_dma.c */
 struct iommu_domain *svm_dma_iommu(struct device *dev);

@@ -229,14 +229,19 @@ u64 port_frees(void)
 
 /**
  * port_wait_frees() - wait until some are freed, or for 100 ms
+ * @d: in whose session the thread waits: the wait ends with the process; NULL: in none
  * @seen: from port_frees()
  *
  * Context: sleeps, killable; not in a reader section, which frees wait for.
  */
-void port_wait_frees(u64 seen)
+void port_wait_frees(struct port_domain *d, u64 seen)
 {
+	if (d)
+		svm_wait_begin(d);
 	wait_event_killable_timeout(svm_frees_wait, port_frees() != seen,
 				    HZ / 10);
+	if (d)
+		svm_wait_end(d);
 }
 
 void svm_free_work(struct work_struct *work)

@@ -35,19 +35,29 @@ int svm_vma_permits(const struct vm_area_struct *vma, bool write)
 	return write && !(vma->vm_flags & VM_WRITE) ? -EPERM : 0;
 }
 
-/*
- * May @vma, the first that ends above @cpu and begins above it too, be a stack that
- * grows down to there, as the CPU's own access would make it? The thread that makes
- * it grow (port_wait()) is bound by its own limit of the stack's size as well.
- */
-bool svm_stack_reaches(const struct vm_area_struct *vma, u64 cpu)
+/* May a stack grow down to @cpu, as the CPU's own access would make it? */
+static bool stack_reaches(const struct vm_area_struct *vma, u64 cpu)
 {
 	unsigned long limit;
 
 	if (!(vma->vm_flags & VM_GROWSDOWN))
 		return false;
+	/* The thread that makes it grow (port_wait()) is bound by its own limit as well. */
 	limit = min(rlimit(RLIMIT_STACK), svm_process_rlimit(vma->vm_mm, RLIMIT_STACK));
 	return vma->vm_end - (cpu & PAGE_MASK) <= limit;
+}
+
+/*
+ * Under mmap_lock: the mapping that @cpu lies in, or the stack above it that can grow to
+ * there (it begins above @cpu then); NULL: a hole.
+ */
+struct vm_area_struct *svm_vma_at(struct mm_struct *mm, u64 cpu)
+{
+	struct vm_area_struct *vma = find_vma(mm, cpu);
+
+	if (vma && vma->vm_start > cpu && !stack_reaches(vma, cpu))
+		return NULL;
+	return vma;
 }
 
 /**
@@ -66,9 +76,8 @@ bool port_mapped(struct port_domain *d, u64 cpu)
 
 	if (mmap_read_lock_killable(d->mm))
 		return false;
-	vma = find_vma(d->mm, cpu);
-	mapped = vma && !svm_vma_permits(vma, false) &&
-		 (vma->vm_start <= cpu || svm_stack_reaches(vma, cpu));
+	vma = svm_vma_at(d->mm, cpu);
+	mapped = vma && !svm_vma_permits(vma, false);
 	mmap_read_unlock(d->mm);
 	return mapped;
 }

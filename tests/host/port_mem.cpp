@@ -269,8 +269,10 @@ u64 port_frees(void)
 	return frees.load(std::memory_order_acquire); /* with the release in port_domain::work() */
 }
 
-void port_wait_frees(u64 seen)
+void port_wait_frees(port_domain *d, u64 seen)
 {
+	if (d)
+		in_session(d, "port_wait_frees");
 	might_sleep("port_wait_frees");
 	if (current().readers)
 		complain("port_wait_frees inside a reader section");

@@ -136,3 +136,17 @@ SVM_TEST(Row11Special, ReadDoesNotBreakCopyOnWrite)
 	done.send();
 	EXPECT_TRUE(sharer.succeeded());
 }
+
+// What lies above a hole says nothing about the hole.
+SVM_TEST(Row11Special, HoleBelowAReadOnlyMappingIsAHole)
+{
+	gpu gpu;
+	mapping memory(2 * mib);
+	memory.no_huge_pages();
+	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(0, 16), std::byte{1}), 0);
+	ASSERT_EQ(mprotect(&memory.at(8), 8 * page, PROT_READ), 0);
+	ASSERT_EQ(munmap(&memory.at(4), 4 * page), 0);
+	EXPECT_EQ(device_write(gpu.queue, &memory.at(6), std::byte{2}), EFAULT);
+	EXPECT_EQ(device_write(gpu.queue, &memory.at(9), std::byte{2}), EPERM);
+	EXPECT_EQ(device_write(gpu.queue, &memory.at(3), std::byte{2}), 0);
+}
