@@ -8,6 +8,12 @@ namespace svm {
 
 namespace {
 
+// The last step: nothing leads to the node any more, and tree::pending counts it.
+void free_later(svm_vm &vm, node &n)
+{
+	port_defer(vm.domain(), &n.link, &n);
+}
+
 struct sweeping {
 	svm_vm &vm;
 	gather &batch;
@@ -39,7 +45,7 @@ bool take_out(table &tb, va_span, void *arg)
 		s->vm.format->unpublish(s->vm.tree, tb);
 	}
 	s->vm.tree.pending.fetch_add_relaxed(1);
-	port_defer(s->vm.domain(), &tb.link, &tb);
+	free_later(s->vm, tb);
 	return true;
 }
 
@@ -117,7 +123,7 @@ void departure::see_out(table &tb)
 		vm.format->finish(vm.tree, tb, 0, vm.format->entries);
 		vm.format->unpublish(vm.tree, tb);
 	}
-	port_defer(vm.domain(), &tb.link, &tb);
+	free_later(vm, tb);
 }
 
 void departure::finish()
@@ -130,7 +136,7 @@ void departure::finish()
 		if (is_leaving & 1u << i)
 			see_out(static_cast<table &>(*on_their_way[i]));
 		else
-			port_defer(vm.domain(), &on_their_way[i]->link, on_their_way[i]);
+			free_later(vm, *on_their_way[i]);
 	}
 	count = is_leaving = 0;
 	owed = {};
