@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What becomes of a fault: it is checked, served by svmirror in the process's name, and
- * answered exactly once.
+ * What becomes of a fault: it is checked, served by svmirror in the process's name,
+ * and answered exactly once.
  *
- * Checked, since the device may report nonsense: an id out of range, an access
- * that does not exist, a context or queue that does not exist, a job of another
- * queue is *garbage*, which is counted, logged and answered FAIL. A context or queue that is just ending is not garbage but
- * *stale*: its entry was in the ring before the device acknowledged the end.
+ * Checked, since the device may report nonsense: an id out of range, an access that does
+ * not exist, a context or queue that does not exist, a job of another queue is
+ * *garbage*, which is counted, logged and answered FAIL. A context or queue that is just
+ * ending is not garbage but *stale*: its entry was in the ring before the device
+ * acknowledged the end.
  *
- * svmirror says -EAGAIN where the CPU's side kept moving. We go again, with
- * pauses, at most AGAIN_MAX times: then the job fails with -EBUSY, so that every
- * fault ends. Where there is no memory, the CPU's own access would be tried until there
- * is some, or until the process is killed for it; we give it NOMEM_SECONDS. A fault
- * that fails is in its job's result and in the log of its vm, once for a job, however
- * many times the device reported it.
+ * svmirror says -EAGAIN where the CPU's side kept moving. We go again, with pauses, at
+ * most AGAIN_MAX times: then the job fails with -EBUSY, so that every fault ends. Where
+ * there is no memory, the CPU's own access would be tried until there is some, or until
+ * the process is killed for it; we give it NOMEM_SECONDS. A fault that fails is in its
+ * job's result and in the log of its vm, once for a job, however many times the device
+ * reported it.
  */
 #include <linux/delay.h>
 #include <linux/slab.h>
