@@ -39,7 +39,7 @@ static int look(struct pass *p, u64 start, u64 end, unsigned long *pfns)
 }
 
 /* hmm's word for a page that allows what the fault wants. */
-bool svm_satisfies(unsigned long pfn, bool write)
+static bool satisfies(unsigned long pfn, bool write)
 {
 	return (pfn & HMM_PFN_VALID) && !(pfn & HMM_PFN_ERROR) &&
 	       (!write || (pfn & HMM_PFN_WRITE));
@@ -61,7 +61,7 @@ static bool is_host_memory(const struct page *page)
 /* hmm's word for a page that a leaf may lead to. */
 static bool is_mappable(unsigned long pfn)
 {
-	return svm_satisfies(pfn, false) &&
+	return satisfies(pfn, false) &&
 	       is_host_memory(hmm_pfn_to_page(pfn));
 }
 
@@ -82,7 +82,7 @@ int svm_ask_page(struct pass *p)
 		err = look(p, f->cpu, f->cpu + PAGE_SIZE, &p->pfn);
 		if (err || (p->pfn & HMM_PFN_ERROR))
 			return err == -EBUSY ? err : -EFAULT;
-		if (svm_satisfies(p->pfn, f->write))
+		if (satisfies(p->pfn, f->write))
 			return is_host_memory(hmm_pfn_to_page(p->pfn)) ? 0 : -EFAULT;
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -105,7 +105,7 @@ static bool bring_run(struct pass *p, u64 start, u64 end)
 	if (look(p, start, end, pfns))
 		return true;
 	for (at = start; at < end; at += PAGE_SIZE, pfn++) {
-		if (*pfn & HMM_PFN_ERROR || svm_satisfies(*pfn, p->f->write) ||
+		if (*pfn & HMM_PFN_ERROR || satisfies(*pfn, p->f->write) ||
 		    svm_must_wait(p->vma, at))
 			continue;
 		if (svm_bring(p->vma, at, p->f->write) == -EINPROGRESS)
@@ -201,7 +201,7 @@ int svm_snapshot(struct pass *p)
 	}
 	drop_off_limits(p);
 	/* Gone since step 1: go again. */
-	if (!svm_satisfies(f->page[(f->cpu - f->start) >> PAGE_SHIFT], f->write))
+	if (!satisfies(f->page[(f->cpu - f->start) >> PAGE_SHIFT], f->write))
 		return -EBUSY;
 	return 0;
 }

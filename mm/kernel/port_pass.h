@@ -23,7 +23,6 @@ struct pass {
 int svm_ask_page(struct pass *p);
 int svm_ask_neighbours(struct pass *p);
 int svm_snapshot(struct pass *p);
-bool svm_satisfies(unsigned long pfn, bool write);
 
 /* port_bring.c; under mmap_lock */
 bool svm_must_wait(struct vm_area_struct *vma, u64 cpu);

@@ -28,7 +28,7 @@ struct pending_store {
 	u64 value;
 	u32 bytes;
 	bool release;
-	std::shared_ptr<view> with; /* what whoever acquires it gets to know */
+	std::shared_ptr<view> with; /* the fiber that acquires it learns this view */
 };
 
 struct pending_entry {

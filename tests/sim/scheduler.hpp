@@ -103,7 +103,7 @@ public:
 		memory_.forget(at, bytes);
 	}
 
-	/* ---- what else orders: the running fiber lets go of a lock, or comes after whoever let go of it ---- */
+	/* ---- what else orders: the running fiber releases a lock, or acquires it after the fiber that released it ---- */
 	void released(const void *what);
 	void acquired(const void *what);
 

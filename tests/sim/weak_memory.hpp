@@ -2,7 +2,7 @@
 /*
  * A weak memory for the core's atomics: a load may return an older store to its place, as long as C++ allows it.
  *
- * Each store gets a stamp when it reaches memory. A *view* is what somebody knows: of each place, the oldest store that may still be
+ * Each store gets a stamp when it reaches memory. A *view* is what a fiber knows: of each place, the oldest store that may still be
  * read there. A fiber's view grows
  *  - by what it loads and stores itself (coherence: never back to an older store of the same place);
  *  - by an acquire load of a store that carries a view: a release store carries its fiber's view, a

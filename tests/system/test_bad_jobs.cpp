@@ -228,7 +228,7 @@ SVM_TEST(BadInput, AnswersThatCannotBeWritten)
 }
 
 // Endless jobs on many more queues than there are engines must leave the device able to end them, and to forget what
-// somebody unmaps meanwhile.
+// the process unmaps meanwhile.
 SVM_TEST(BadInput, EndlessJobsOnManyQueues)
 {
 	gpu other;
@@ -316,7 +316,7 @@ SVM_TEST(BadInput, RunOutOfTheFilesVms)
 	run_out_of_share<libsvm::vm>(device, device.gpu().contexts);
 }
 
-// Four files have all queues; one that ends makes room for one, whoever asks.
+// Four files have all queues; one queue that ends makes room for one of any file.
 SVM_TEST(BadInput, RunOutOfTheDevicesQueues)
 {
 	std::vector<std::unique_ptr<gpu>> files;

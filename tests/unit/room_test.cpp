@@ -106,7 +106,7 @@ TEST_F(room_test, huge_leaves_go_for_their_directories)
 	EXPECT_LE(gpus->tables, 24u);
 }
 
-/* Who is hungry pays before its neighbours do. */
+/* The vm that runs out loses tables before its neighbours do. */
 TEST_F(room_test, a_neighbour_with_few_tables_keeps_them)
 {
 	svm_vm *other = make_other();

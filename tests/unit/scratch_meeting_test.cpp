@@ -32,7 +32,7 @@ TEST(scratch_meeting_test, a_buffer_has_one_holder)
 		EXPECT_EQ(first.capacity, 64u);
 		EXPECT_EQ(second->capacity, 64u);
 
-		/* Whoever lets go gives back its own and nobody else's. */
+		/* A holder gives back its own buffer and no other one. */
 		u64 *freed = second->words;
 
 		second.reset();
