@@ -20,7 +20,7 @@ struct svm_format {
 	bool (*take_out_empty)(svm::tree &, svm::directory &);
 	u64 (*start_of)(const svm::table &);
 	bool (*allows)(const svm::table &, u64 va, svm_access);
-	u32 (*present)(const svm::table &, unsigned first, unsigned count, svm_access, u64 *page);
+	u32 (*present)(const svm::table &, unsigned first, unsigned count, svm_access, u64 *have);
 
 	// The table's lock is held.
 	void (*unlink)(svm::tree &, svm::table &);

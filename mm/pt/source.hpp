@@ -24,7 +24,7 @@ class mirrored_pages {
 public:
 	mirrored_pages(u64 *page_words, unsigned first_entry) : word(page_words), first(first_entry) {}
 
-	bool has(unsigned i) const { return (word[i - first] & (PORT_PAGE_VALID | PORT_PAGE_SKIP)) == PORT_PAGE_VALID; }
+	bool has(unsigned i) const { return word[i - first] & PORT_PAGE_VALID; }
 	u64 address(unsigned i) const { return word[i - first] & ~PORT_PAGE_FLAGS; }
 	leaf_attrs attrs(unsigned i) const
 	{

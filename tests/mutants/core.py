@@ -16,7 +16,7 @@ SCRATCH = "mm/scratch.hpp"
 
 FLUSH = "		t.ops->flush_wait(t.backend, t.ops->flush_begin(t.backend, owed.start, owed.end), may_sleep);"
 VISIT = """	if (!hit.empty())
-		vm.format->visit(vm.tree, { w.to_va(hit.start), w.to_va(hit.end) }, svm::invalidate_table, &i);"""
+		vm.format->visit(vm.tree, part, svm::invalidate_table, &i);"""
 EARLY_FLUSH = """	if (!hit.empty())
 		vm.tree.ops->flush_wait(vm.tree.backend, vm.tree.ops->flush_begin(vm.tree.backend,
 			w.to_va(hit.start), w.to_va(hit.end)), may_sleep);
@@ -82,14 +82,14 @@ SIM = {
 	"an unbind frees what readers stand on": [
 		(WINDOW, "	@{port_synchronize(vm.domain());}@ // for readers that still stand on the window", "")],
 	"a killed prefetch goes on": [
-		(PREFETCH, "			p.stop(static_cast<int>(err::intr));", "p.pages.fetch_add_relaxed(0);")],
+		(PREFETCH, "int why = @{port_killed()}@ ?", "false")],
 }
 
 UNIT = {
 	"a fault that was spoiled again and again asks for the whole table": [
 		(MIRROR, "attempt >= narrow_after", "false")],
 	"a fault that was spoiled again and again asks for its granule": [
-		(MIRROR, "attempt < page_after", "true")],
+		(MIRROR, "attempt >= page_after", "false")],
 	"a zap flushes its own pages, not the groups that they are in": [
 		(LEAVES, "? whole(tb) : @{widened(part(tb, first, last))}@;", "part(tb, first, last)")],
 	"a granted right is flushed for its own page, not for the group that it is in": [
@@ -118,6 +118,21 @@ UNIT = {
 			"	port_parallel(vm->domain(), tables < svm::threads ? static_cast<u32>(tables) : svm::threads, svm::work, &p);")],
 	"read-only pages count as prefetched for writing": [
 		(PREFETCH, "static_cast<unsigned>(part.pages()), @{p.access}@, nullptr", "SVM_READ")],
+	"a prefetch goes on when the device goes": [
+		(PREFETCH, "if (@{!why && ops.gone}@)", "false")],
+	"a prefetch waits for the same page again and again": [
+		(PREFETCH, "if (@{page.va == waited}@)", "false")],
+	"a prefetch maps what the table has": [
+		(MIRROR, "count - @{vm.format->present(tb, first, count, asked.access, room.have)}@",
+			"(__builtin_memset(room.have, 0, (count + 63) / 64 * sizeof(u64)), 0u)")],
+	"a prefetch takes table memory for nothing": [
+		(MIRROR, "@{f.brought_any()}@ ? f.write_pages()", "true")],
+	"a prefetch takes what lies outside of its span": [
+		(MIRROR, "		if (!asked.must)\n			all = all.common({ asked.va, asked.want.end });", "")],
+	"a fork flushes for each mapping": [
+		(MIRROR, "if (@{forking}@ && !hit.empty())", "false")],
+	"every callback takes whole tables": [
+		(MIRROR, "if (@{forking}@ && !hit.empty())", "true")],
 	"two faults share one scratch buffer": [
 		(SCRATCH, "!(p.busy.fetch_or_acquire(bit) & bit)", "(p.busy.fetch_or_acquire(bit), true)")],
 	"a scratch buffer is taken without looking whether it is free": [
