@@ -69,7 +69,7 @@ public:
 
 	// Makes leaves of what the source has for [first, first + count). The table has memory.
 	template <page_source S>
-	static void map(tree &t, table &tb, unsigned first, unsigned count, S &src) SVM_REQUIRES(tb.lock)
+	static void map(page_table &t, table &tb, unsigned first, unsigned count, S &src) SVM_REQUIRES(tb.lock)
 	{
 		if (!lead_to_memory(t, tb))
 			return; // a huge leaf that allows everything is there
@@ -90,13 +90,13 @@ public:
 		t.stat.add(stat::ptes_written, tb.live - before);
 		t.stat.add(stat::present, tb.live - before);
 		if (granted)
-			flush(t, widened(part(tb, first, first + count)));
+			t.flush(widened(part(tb, first, first + count)), false);
 		settle(t, tb);
 		walk<F>::publish(t);
 	}
 
 	// One huge leaf for all of the table, at addr. False: one is there already, the address stays the caller's.
-	static bool map_block(tree &t, table &tb, u64 addr, leaf_attrs attrs) SVM_REQUIRES(tb.lock)
+	static bool map_block(page_table &t, table &tb, u64 addr, leaf_attrs attrs) SVM_REQUIRES(tb.lock)
 	{
 		void *top = walk<F>::top_entry(tb);
 		u64 old = F::load(top);
@@ -105,7 +105,7 @@ public:
 		if (tb.top == table_top::huge) {
 			if (attrs.write && !F::writable(old)) {
 				F::store(top, huge_level, F::grant_write(old));
-				flush(t, whole(tb));
+				t.flush(whole(tb), false);
 				walk<F>::publish(t);
 			}
 			return false;
@@ -116,7 +116,7 @@ public:
 		F::store(top, huge_level, F::leaf(huge_level, addr, attrs));
 		tb.top = table_top::huge;
 		if (was_linked) { // the device may still walk by the old pointer
-			flush(t, whole(tb));
+			t.flush(whole(tb), false);
 			finish_small(t, tb, 0, G::entries);
 		}
 		t.stat.add(stat::huge_leaves);
@@ -128,7 +128,7 @@ public:
 
 	// Takes [first, last) away from the device; a huge leaf goes whole. Returns the span whose flush is owed, by
 	// this call or by one before it, and finish() after that; empty where nothing is.
-	static va_span retire(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	static va_span retire(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
 		if (lost(t)) {
 			forget(t, tb);
@@ -166,7 +166,7 @@ public:
 	}
 
 	// The device finds no way to the table's memory any more, once it was flushed.
-	static void unlink(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	static void unlink(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		if (tb.top != table_top::linked)
 			return;
@@ -176,7 +176,7 @@ public:
 	}
 
 	// After the flush: gives the pages of retired leaves back and forgets them.
-	static void finish(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	static void finish(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
 		if (tb.top == table_top::huge_retired) {
 			void *top = walk<F>::top_entry(tb);
@@ -214,14 +214,8 @@ private:
 	// The TLB may hold a hinted group as one: a flush takes all of it.
 	static va_span widened(va_span span) { return span.widened(G::page_lg2 + F::hint_lg2); }
 
-	static void flush(tree &t, va_span span)
-	{
-		t.stat.add(stat::flushes);
-		t.ops->flush_wait(t.backend, t.ops->flush_begin(t.backend, span.start, span.end), false);
-	}
-
 	// Keeps the counts of idle tables and of those in use.
-	static void settle(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	static void settle(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		bool now = idle(tb);
 
@@ -232,11 +226,11 @@ private:
 		tb.counted_idle = now;
 	}
 
-	static bool lost(const tree &t) { return t.ops->lost && t.ops->lost(t.backend); }
+	static bool lost(const page_table &t) { return t.ops->lost && t.ops->lost(t.backend); }
 
 	// The device took its tables with it, and itself away from memory: nothing is mapped any more, and what was is
 	// not to be read from what lies there now.
-	static void forget(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	static void forget(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		bool huge = tb.top == table_top::huge, huge_gone = tb.top == table_top::huge_retired;
 
@@ -248,7 +242,7 @@ private:
 	}
 
 	// The entry above leads to the table's memory. False where a huge leaf serves as well.
-	static bool lead_to_memory(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	static bool lead_to_memory(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		void *top = walk<F>::top_entry(tb);
 
@@ -260,7 +254,7 @@ private:
 			if (F::writable(F::load(top)))
 				return false;
 			retire(t, tb, 0, G::entries);
-			flush(t, whole(tb));
+			t.flush(whole(tb), false);
 			finish(t, tb, 0, G::entries);
 		}
 		F::link(top, huge_level, tb.mem.addr, static_cast<svm_aperture>(tb.mem.aperture));
@@ -270,7 +264,7 @@ private:
 
 	// True: a valid leaf was granted more, which the TLB does not know.
 	template <page_source S>
-	static bool map_one(tree &t, table &tb, unsigned i, S &src, bool hint, bool blank) SVM_REQUIRES(tb.lock)
+	static bool map_one(page_table &t, table &tb, unsigned i, S &src, bool hint, bool blank) SVM_REQUIRES(tb.lock)
 	{
 		char *e = entry(tb, i);
 		u64 old = blank ? F::empty : F::load(e);
@@ -323,7 +317,7 @@ private:
 			drop_group(tb, i);
 	}
 
-	static void finish_small(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	static void finish_small(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
 		unsigned at[batch];
 		u64 leaf[batch];
@@ -348,7 +342,7 @@ private:
 	}
 
 	// Hardware keeps no dirty bit: what the device could write counts as written.
-	static void release(tree &t, u64 leaf, unsigned lv)
+	static void release(page_table &t, u64 leaf, unsigned lv)
 	{
 		u32 lg2 = F::levels[lv].shift;
 

@@ -57,7 +57,7 @@ protected:
 		{
 			svm::table_guard lock(t->lock);
 
-			M::leaves::map(M::tree, *t, first, unsigned(pages.size()), source);
+			M::leaves::map(M::pt, *t, first, unsigned(pages.size()), source);
 		}
 		for (u64 w : words)
 			if (w)
@@ -68,14 +68,14 @@ protected:
 	{
 		svm::table_guard lock(t->lock);
 
-		return M::leaves::retire(M::tree, *t, first, last);
+		return M::leaves::retire(M::pt, *t, first, last);
 	}
 
 	void finish(unsigned first, unsigned last)
 	{
 		svm::table_guard lock(t->lock);
 
-		M::leaves::finish(M::tree, *t, first, last);
+		M::leaves::finish(M::pt, *t, first, last);
 	}
 
 	/* Each entry says what the model says; the counts add up; hints are true. */
@@ -237,7 +237,7 @@ TYPED_TEST(leaves_test, huge_and_back)
 	{
 		svm::table_guard lock(this->t->lock);
 
-		EXPECT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
+		EXPECT_TRUE(M::leaves::map_block(this->pt, *this->t, memory::dma_of(this->block),
 						 {false, false, SVM_SYSTEM}));
 		EXPECT_EQ(this->t->top, svm::table_top::huge);
 	}
@@ -250,7 +250,7 @@ TYPED_TEST(leaves_test, huge_and_back)
 		/* A second one keeps the first; it may only grant. */
 		svm::table_guard lock(this->t->lock);
 
-		EXPECT_FALSE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
+		EXPECT_FALSE(M::leaves::map_block(this->pt, *this->t, memory::dma_of(this->block),
 						  {true, true, SVM_SYSTEM}));
 	}
 	EXPECT_TRUE(M::leaves::allows(*this->t, M::at, SVM_ATOMIC));
@@ -282,7 +282,7 @@ TYPED_TEST(leaves_test, small_over_a_read_only_huge_leaf)
 	{
 		svm::table_guard lock(this->t->lock);
 
-		ASSERT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
+		ASSERT_TRUE(M::leaves::map_block(this->pt, *this->t, memory::dma_of(this->block),
 						 {false, false, SVM_SYSTEM}));
 	}
 	this->gpus->on_flush = [&](u64 start, u64 end) {
@@ -311,7 +311,7 @@ TYPED_TEST(leaves_test, small_under_a_writable_huge_leaf)
 	{
 		svm::table_guard lock(this->t->lock);
 
-		ASSERT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
+		ASSERT_TRUE(M::leaves::map_block(this->pt, *this->t, memory::dma_of(this->block),
 						 {true, true, SVM_SYSTEM}));
 	}
 
@@ -362,15 +362,15 @@ TYPED_TEST(leaves_test, idle_count)
 {
 	using page = typename TestFixture::page;
 
-	EXPECT_EQ(this->tree.idle.load_relaxed(), 1u);
+	EXPECT_EQ(this->pt.idle.load_relaxed(), 1u);
 	this->map(0, std::vector<page>{{this->block, true, false}});
-	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u);
+	EXPECT_EQ(this->pt.idle.load_relaxed(), 0u);
 	this->retire(0, 1);
-	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u); /* its page is not given back yet */
+	EXPECT_EQ(this->pt.idle.load_relaxed(), 0u); /* its page is not given back yet */
 	this->finish(0, 1);
-	EXPECT_EQ(this->tree.idle.load_relaxed(), 1u);
+	EXPECT_EQ(this->pt.idle.load_relaxed(), 1u);
 	this->map(0, std::vector<page>{{this->block, true, false}});
-	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u);
+	EXPECT_EQ(this->pt.idle.load_relaxed(), 0u);
 }
 
 } // namespace svm_test

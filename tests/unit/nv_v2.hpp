@@ -10,7 +10,7 @@
 #ifndef SVM_TESTS_UNIT_NV_V2_HPP
 #define SVM_TESTS_UNIT_NV_V2_HPP
 
-#include "mm/pt/ops.hpp"
+#include "mm/pt/page_table.hpp"
 
 namespace svm_test
 {

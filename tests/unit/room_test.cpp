@@ -245,20 +245,20 @@ TYPED_TEST(directory_test, only_an_empty_one_goes)
 	svm::table &t = this->table_at(0);
 	svm::directory &d = this->above(t);
 
-	EXPECT_FALSE(M::walk::take_out_empty(this->tree, d));
+	EXPECT_FALSE(M::walk::take_out_empty(this->pt, d));
 	{
-		svm::reader section(this->tree.domain);
+		svm::reader section(this->pt.domain);
 
 		M::take_out(t, {0, M::span}, this);
-		EXPECT_TRUE(M::walk::take_out_empty(this->tree, d));
-		EXPECT_FALSE(M::walk::take_out_empty(this->tree, d)); /* once */
+		EXPECT_TRUE(M::walk::take_out_empty(this->pt, d));
+		EXPECT_FALSE(M::walk::take_out_empty(this->pt, d)); /* once */
 		EXPECT_EQ(d.parent->child[d.index].load_relaxed(), nullptr);
 	}
 	/* The device finds no way to it, and a walk makes another. */
 	EXPECT_EQ(TypeParam::load(this->entry_of(d)), TypeParam::empty);
 	EXPECT_NE(&this->above(this->table_at(0)), &d);
-	port_defer(this->tree.domain, &d.link, static_cast<svm::node *>(&d));
-	this->tree.pending.fetch_add_relaxed(1);
+	port_defer(this->pt.domain, &d.link, static_cast<svm::node *>(&d));
+	this->pt.pending.fetch_add_relaxed(1);
 }
 
 /* One that was just made is published before it is linked: who finds it so links it before going on. */
@@ -282,17 +282,17 @@ TYPED_TEST(directory_test, is_not_linked_once_it_is_closed)
 {
 	using M = TestFixture;
 	svm::directory &d = this->above(this->table_at(0));
-	svm::reader section(this->tree.domain);
+	svm::reader section(this->pt.domain);
 
-	M::take_out(*M::walk::find(this->tree, 0), {0, M::span}, this);
+	M::take_out(*M::walk::find(this->pt, 0), {0, M::span}, this);
 	TypeParam::store(this->entry_of(d), d.level - 1, TypeParam::empty);
 	d.linked.store_relaxed(false);
 	d.children.store_relaxed(svm::directory::closed);
-	EXPECT_EQ(M::walk::make_table(this->tree, 0, nullptr).error(), -EBUSY);
+	EXPECT_EQ(M::walk::make_table(this->pt, 0).error(), -EBUSY);
 	EXPECT_EQ(TypeParam::load(this->entry_of(d)), TypeParam::empty);
 	/* Nor does a table get into it. */
 	d.linked.store_relaxed(true);
-	EXPECT_EQ(M::walk::make_table(this->tree, 0, nullptr).error(), -EBUSY);
+	EXPECT_EQ(M::walk::make_table(this->pt, 0).error(), -EBUSY);
 	d.children.store_relaxed(0);
 }
 
