@@ -138,11 +138,13 @@ struct filling {
 	status write_pages()
 	{
 		svm_table_mem fresh{};
+		status done;
 
-		if (!tb.entries.load_acquire() && // with the release in give_memory()
-		    vm.pt.ops->table_alloc(vm.pt.backend, vm.pt.format->table_bytes, &fresh))
-			return err::room;
-		status done = write_pages_with(fresh);
+		if (!tb.entries.load_acquire()) // with the release in give_memory()
+			done = vm.pt.get_memory(vm.pt.format->table_bytes, fresh);
+		if (!done.ok())
+			return done;
+		done = write_pages_with(fresh);
 		if (fresh.cpu)
 			vm.pt.ops->table_free(vm.pt.backend, &fresh);
 		return done;
