@@ -130,11 +130,13 @@ struct filling {
 	status write()
 	{
 		svm_table_mem fresh{};
+		status done;
 
-		if (!port.block && !tb.entries.load_acquire() && // with the release in give_memory()
-		    vm.pt.ops->table_alloc(vm.pt.backend, vm.pt.format->table_bytes, &fresh))
-			return err::room;
-		status done = write_with(fresh);
+		if (!port.block && !tb.entries.load_acquire()) // with the release in give_memory()
+			done = vm.pt.get_memory(vm.pt.format->table_bytes, fresh);
+		if (!done.ok())
+			return done;
+		done = write_with(fresh);
 		if (fresh.cpu)
 			vm.pt.ops->table_free(vm.pt.backend, &fresh);
 		return done;

@@ -147,6 +147,15 @@ inline void page_table::flush(va_span span, bool may_sleep)
 	ops->flush_wait(backend, ops->flush_begin(backend, span.start, span.end), may_sleep);
 }
 
+inline status page_table::get_memory(u32 bytes, svm_table_mem &mem)
+{
+	int failed = ops->table_alloc(backend, bytes, &mem);
+
+	if (!failed)
+		return {};
+	return status::from(failed).is(err::room) ? err::room : err::nomem;
+}
+
 // What the build compiles in, see drivers/mmu/formats.hpp.
 template <format... F>
 struct format_list {

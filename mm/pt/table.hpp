@@ -147,6 +147,9 @@ struct page_table {
 	// ---- the backend ----
 	// The device has forgotten the span when this returns. may_sleep: false where a table lock is held.
 	void flush(va_span span, bool may_sleep);
+	// Memory for one table or directory. Sleeps. err::room: all that the device has is in use, make_room() first; err::nomem:
+	// anything else, and no table of any vm would help.
+	status get_memory(u32 bytes, svm_table_mem &mem);
 };
 
 inline void node::touch(const page_table &t)

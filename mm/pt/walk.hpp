@@ -251,9 +251,10 @@ private:
 		d->child = static_cast<atomic<void *> *>(port_alloc(slots));
 		if (!d->child)
 			return err::nomem;
-		if (t.ops->table_alloc(t.backend, G::bytes(lv), &d->mem)) {
+		status got = t.get_memory(G::bytes(lv), d->mem);
+		if (!got.ok()) {
 			port_free(d->child);
-			return err::room;
+			return result<directory *>::from(got.error());
 		}
 		t.clock.fetch_add_relaxed(1);
 		place(t, *d, parent, parent ? G::index(parent->level, va) : 0);

@@ -169,6 +169,45 @@ TEST_F(room_test, nothing_to_take)
 	EXPECT_EQ(fault(BASE), 0);
 }
 
+/* A limit of the process's own, or no memory for a record of the backend's: no other vm's tables would help. */
+TEST_F(room_test, what_is_not_a_full_device_evicts_nothing)
+{
+	svm_vm *other = make_other();
+	unsigned steps = 0;
+	int failed;
+
+	map(BASE, 100 * TABLE);
+	ASSERT_EQ(svm_bind_all(other), 0);
+	for (u64 i = 0; i < 40; i++)
+		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE, nullptr), 0);
+	use(BASE, 40);
+
+	u64 held = gpus->tables;
+
+	do { /* each step of the fault fails once; the last time, none */
+		inject.arm(++steps);
+		failed = fault(BASE + 50 * TABLE, SVM_WRITE);
+		EXPECT_EQ(failed, inject.armed() ? 0 : -ENOMEM) << steps;
+	} while (failed);
+	EXPECT_FALSE(HasFailure());
+	inject.arm(0);
+	EXPECT_EQ(gpus->tables, held + 1);
+	EXPECT_EQ(counted(other).tables_freed + count().tables_freed, 0u);
+	/* Nor for a new vm. */
+	held = gpus->tables;
+	for (unsigned n = 1; n <= 3; n++) {
+		svm_vm_params p = params();
+		svm_vm *none = nullptr;
+
+		inject.arm(n);
+		EXPECT_EQ(svm_vm_create(&p, &none), -ENOMEM) << n;
+	}
+	inject.arm(0);
+	EXPECT_EQ(gpus->tables, held);
+	EXPECT_EQ(counted(other).tables_freed + count().tables_freed, 0u);
+	svm_vm_destroy(other);
+}
+
 TEST_F(room_test, killed)
 {
 	map(BASE, 100 * TABLE);
