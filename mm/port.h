@@ -99,9 +99,15 @@ u64 port_interval_seq(const struct port_interval *i);
 u64 port_user_end(struct port_domain *d);
 
 /* ---- fault: read_begin, mmap_lock, hmm_range_fault, DMA map ------------------- */
-/* Words of pages: DMA address | PORT_PAGE_VALID [| PORT_PAGE_WRITE]; without VALID there is no page, and the rest means nothing. */
+/*
+ * Words of pages: DMA address | order | PORT_PAGE_VALID [| PORT_PAGE_WRITE]; without VALID there is no page, and the rest
+ * means nothing.
+ */
 #define PORT_PAGE_VALID	1ull
 #define PORT_PAGE_WRITE	2ull	/* the CPU's entry allows writing */
+/* log2 of the pages that were mapped for DMA as one: the words of the others are 0. */
+#define PORT_PAGE_ORDER_SHIFT	4
+#define PORT_PAGE_ORDER(word)	((u32)((word) >> PORT_PAGE_ORDER_SHIFT) & 31)
 #define PORT_PAGE_FLAGS	0xfffull
 #define PORT_NO_PAGE	(~0ull)	/* no CPU address */
 

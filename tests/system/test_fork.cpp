@@ -63,9 +63,6 @@ SVM_TEST(Row05Fork, ManyMappingsAreFlushedByTheTable)
 	};
 	for (std::size_t i = 0; i < memory.pages(); i += 2)
 		memory.at(i) = std::byte{1};
-	forking(); // what a fork does the first time only
-	for (std::size_t i = 0; i < memory.pages(); i += 2)
-		memory.at(i) = std::byte{1};
 	double plain = forking();
 	window gpu(memory);
 	ASSERT_EQ(gpu.vm.prefetch(memory.bytes(), true), memory.pages() / 2);
