@@ -123,7 +123,7 @@ UNIT = {
 		(MIRROR, "count - @{vm.pt.present(tb, first, count, asked.access, room.have)}@",
 			"(__builtin_memset(room.have, 0, (count + 63) / 64 * sizeof(u64)), 0u)")],
 	"a prefetch takes table memory for nothing": [
-		(MIRROR, "@{f.brought_any()}@ ? f.write_pages()", "true")],
+		(MIRROR, "done.ok() && @{f.brought_any()}@)", "true")],
 	"a prefetch takes what lies outside of its span": [
 		(MIRROR, "		if (!asked.must)\n			all = all.common({ asked.va, asked.want.end });", "")],
 	"a fork flushes for each mapping": [
