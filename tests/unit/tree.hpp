@@ -3,7 +3,7 @@
 #ifndef SVM_TESTS_UNIT_TREE_HPP
 #define SVM_TESTS_UNIT_TREE_HPP
 
-#include "drivers/mmu/xe2.hpp"
+#include "mm/fmt/xe2.hpp"
 #include "mm/pt/gather.hpp"
 #include "mm/pt/page_table.hpp"
 #include "tests/unit/machine.hpp"
