@@ -7,7 +7,7 @@
  * DMA API would work out for each page after it had asked the same questions again. They
  * are asked once, when the domain is made (svm_dma_is_direct()), and one mapping through the API
  * must come out as computed. What may differ from page to page, whether the
- * device reaches it, is still asked for each one (dma_capable()). Nothing is undone when
+ * device reaches it, is still asked for each one. Nothing is undone when
  * such a page is given back. All other devices go through the API.
  *
  * Invariant: the DMA address of a live mapping leads back to its page, by the
@@ -95,6 +95,7 @@ bool svm_dma_is_direct(struct port_domain *d)
 
 	if (d->iommu || get_dma_ops(d->dev) || !dev_is_dma_coherent(d->dev))
 		return false;
+	d->dma_limit = min_not_zero(dma_get_mask(d->dev), d->dev->bus_dma_limit);
 	page = alloc_page(GFP_KERNEL);
 	if (!page)
 		return false;

@@ -28,7 +28,8 @@ static inline int svm_dma_map(struct port_domain *d, struct page *page, u32 lg2,
 	if (!d->direct)
 		return svm_dma_map_by_api(d, page, lg2, dma);
 	addr = phys_to_dma(d->dev, page_to_phys(page));
-	if (!dma_capable(d->dev, addr, 1ul << lg2, true) ||
+	/* An address that has none on the bus is DMA_MAPPING_ERROR, above all limits. */
+	if (addr > d->dma_limit - ((1ull << lg2) - 1) ||
 	    !IS_ALIGNED(addr, 1ull << lg2))
 		return -EIO;
 	this_cpu_inc(svm_mappings);

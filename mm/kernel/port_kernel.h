@@ -28,6 +28,7 @@ struct page;
  * @dev: does the DMA; also the owner of its device pages, in hmm and in migration
  * @iommu: translates DMA addresses of @dev; NULL: they are physical ones
  * @direct: a page's DMA address is phys_to_dma() of it, and there is nothing to unmap
+ * @dma_limit: then, the highest address that @dev reaches
  * @lock: the window lock
  * @srcu: reader sections
  * @freed: nodes whose grace period is over, for @free_work
@@ -45,6 +46,7 @@ struct port_domain {
 	struct device *dev;
 	struct iommu_domain *iommu;
 	bool direct;
+	u64 dma_limit;
 	struct mutex lock; /* outermost; see port_sync.c */
 	struct srcu_struct srcu;
 	struct llist_head freed;
