@@ -23,7 +23,7 @@ static_assert(sizeof(unsigned long) == sizeof(u64));
 static_assert(PAGE_SHIFT == PORT_PAGE_LG2);
 
 #define BRING_TURNS	3	/* a page that goes so often is for another pass */
-#define GROUP_PAGES	16	/* what one fault of the CPU's may bring: fault-around, a large folio */
+#define GROUP_PAGES	16	/* may come by one fault of the CPU: fault-around, large folios */
 
 /* hmm's words for [@start, @end), as the CPU's tables stand. 0, -EBUSY or -EFAULT. */
 static int look(struct pass *p, u64 start, u64 end, unsigned long *pfns)
