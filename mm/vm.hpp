@@ -15,6 +15,7 @@ struct svm_vm {
 	svm::shared_list<svm::window> windows; // changed under the window lock
 	u16 last_window = 0;		       // likewise
 	svm::atomic<u64> shrink_at{ 0 };       // where the shrinker goes on
+	svm::atomic<u32> trimmed_at{ 0 };      // page_table::clock at the last trim()
 	svm::scratch_pool scratch;
 
 	port_domain *domain() const { return pt.domain; }
