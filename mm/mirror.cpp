@@ -111,47 +111,39 @@ struct filling {
 		return (word & PORT_PAGE_VALID) && (!port.write || (word & PORT_PAGE_WRITE));
 	}
 
+	// One word of the table's order, where one mapping is the whole answer.
+	void take_block()
+	{
+		first = 0;
+		count = vm.pt.entries();
+		room.words[0] |= u64(vm.pt.table_lg2() - PORT_PAGE_LG2) << PORT_PAGE_ORDER_SHIFT;
+	}
+
 	// Gives back the pages that no leaf took.
 	void undo()
 	{
-		unsigned n = port.block ? 1 : count;
-		u32 lg2 = port.block ? vm.pt.table_lg2() : PORT_PAGE_LG2;
-
-		for (unsigned i = 0; i < n; i++) {
-			if ((room.words[i] & (PORT_PAGE_VALID | PORT_PAGE_SKIP)) == PORT_PAGE_VALID)
-				port_dma_release(vm.domain(), room.words[i] & ~PORT_PAGE_FLAGS, lg2, false);
-		}
+		mirrored_pages(room.words, first).rest(port.block ? 1 : count, [this](u64 dma, u32 lg2) {
+			port_dma_release(vm.domain(), dma, lg2, false);
+		});
 	}
 
-	status write_block()
-	{
-		bool write = room.words[0] & PORT_PAGE_WRITE;
-		table_guard lock(tb.lock);
-
-		if (moved(tb, port.seq))
-			return err::busy;
-		if (vm.pt.map_block(tb, room.words[0] & ~PORT_PAGE_FLAGS, { write, write, SVM_SYSTEM }))
-			room.words[0] = 0;
-		return {};
-	}
-
-	status write_pages()
+	status write()
 	{
 		svm_table_mem fresh{};
 		status done;
 
-		if (!tb.entries.load_acquire()) // with the release in give_memory()
+		if (!port.block && !tb.entries.load_acquire()) // with the release in give_memory()
 			done = vm.pt.get_memory(vm.pt.format->table_bytes, fresh);
 		if (!done.ok())
 			return done;
-		done = write_pages_with(fresh);
+		done = write_with(fresh);
 		if (fresh.cpu)
 			vm.pt.ops->table_free(vm.pt.backend, &fresh);
 		return done;
 	}
 
 	// Takes over fresh if the table needs it.
-	status write_pages_with(svm_table_mem &fresh)
+	status write_with(svm_table_mem &fresh)
 	{
 		mirrored_pages pages(room.words, first);
 		table_guard lock(tb.lock);
@@ -180,9 +172,11 @@ status populate(svm_vm &vm, table &tb, u64 va, va_span want, svm_access access, 
 	int failed = port_fault(vm.domain(), &f.port);
 	if (failed)
 		return status::from(failed);
-	status done = err::fault;
-	if (f.answered())
-		done = f.port.block ? f.write_block() : f.write_pages();
+	status done = f.answered() ? status() : status(err::fault);
+	if (f.port.block)
+		f.take_block();
+	if (done.ok())
+		done = f.write();
 	f.undo();
 	return done;
 }

@@ -27,7 +27,6 @@ struct svm_format {
 	void (*unpublish)(svm::page_table &, svm::table &);
 	bool (*give_memory)(svm::table &, const svm_table_mem &);
 	void (*map)(svm::page_table &, svm::table &, unsigned first, unsigned count, svm::mirrored_pages &);
-	bool (*map_block)(svm::page_table &, svm::table &, u64 addr, svm::leaf_attrs);
 	svm::va_span (*retire)(svm::page_table &, svm::table &, unsigned first, unsigned last);
 	void (*finish)(svm::page_table &, svm::table &, unsigned first, unsigned last);
 	bool (*idle)(const svm::table &);
@@ -49,6 +48,7 @@ constexpr u64 leaf_sizes()
 }
 
 template <format F>
+	requires(laws<F>())
 inline constexpr svm_format format_ops = {
 	.info = { F::name, F::va_bits, geometry<F>::table_lg2, leaf_sizes<F>() },
 	.entries = geometry<F>::entries,
@@ -68,7 +68,6 @@ inline constexpr svm_format format_ops = {
 	.unpublish = walk<F>::unpublish,
 	.give_memory = leaves<F>::give_memory,
 	.map = leaves<F>::template map<mirrored_pages>,
-	.map_block = leaves<F>::map_block,
 	.retire = leaves<F>::retire,
 	.finish = leaves<F>::finish,
 	.idle = leaves<F>::idle,
@@ -123,8 +122,6 @@ inline void page_table::map(table &tb, unsigned first, unsigned count, mirrored_
 {
 	format->map(*this, tb, first, count, pages);
 }
-
-inline bool page_table::map_block(table &tb, u64 addr, leaf_attrs attrs) { return format->map_block(*this, tb, addr, attrs); }
 
 inline va_span page_table::retire(table &tb, va_span part)
 {

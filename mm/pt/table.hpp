@@ -139,7 +139,6 @@ struct page_table {
 	void unpublish(table &tb) SVM_REQUIRES(tb.lock);
 	bool give_memory(table &tb, const svm_table_mem &mem) SVM_REQUIRES(tb.lock);
 	void map(table &tb, unsigned first, unsigned count, mirrored_pages &pages) SVM_REQUIRES(tb.lock);
-	bool map_block(table &tb, u64 addr, leaf_attrs attrs) SVM_REQUIRES(tb.lock);
 	va_span retire(table &tb, va_span part) SVM_REQUIRES(tb.lock);
 	void finish(table &tb, va_span part) SVM_REQUIRES(tb.lock);
 	bool is_idle(const table &tb) const SVM_REQUIRES(tb.lock);

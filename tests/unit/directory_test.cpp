@@ -50,7 +50,7 @@ protected:
 	{
 		auto *entries = static_cast<u64 *>(pt.root->mem.cpu);
 
-		return halting_xe2::is_link(halting_xe2::load(entries + geometry::index(0, AT)));
+		return halting_xe2::load(entries + geometry::index(0, AT)) != halting_xe2::empty;
 	}
 
 	void finish()
