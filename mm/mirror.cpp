@@ -55,42 +55,55 @@ bool moved(const table &tb, u64 seq) SVM_REQUIRES(tb.lock)
 	return tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq;
 }
 
-// The page words of one fault, and what is to become of the pages in them.
+// The page words of one pass over a table, and what is to become of the pages in them.
 struct filling {
 	svm_vm &vm;
 	table &tb;
+	wish &asked;
 	scratch room;
+	va_span reach{};    // what words[] are of
 	unsigned first = 0; // entry of words[0]
 	unsigned count = 0;
+	unsigned missing = 0; // of them, entries that do not allow the access yet
 	struct port_fault port {};
 
-	filling(svm_vm &v, table &t) : vm(v), tb(t), room(v.scratch) {}
+	filling(svm_vm &v, table &t, wish &w) : vm(v), tb(t), asked(w), room(v.scratch) {}
 	filling(const filling &) = delete;
 	filling &operator=(const filling &) = delete;
 
 	// Each attempt that the CPU's side spoils asks for less, so that one gets through a storm.
 	static constexpr unsigned narrow_after = 4, page_after = 16;
 
-	void prepare(u64 va, va_span want, svm_access access, unsigned attempt)
+	va_span reach_of(va_span all, unsigned attempt) const
+	{
+		va_span small = va_span::around(asked.va, PORT_PAGE_LG2 + scratch::small_lg2);
+
+		if (!asked.must)
+			all = all.common({ asked.va, asked.want.end });
+		if (room.capacity < vm.pt.entries())
+			all = all.common(small);
+		if (attempt >= narrow_after)
+			all = all.common(attempt >= page_after ? va_span::around(asked.va, PORT_PAGE_LG2) : asked.must ? asked.want : small);
+		return all;
+	}
+
+	void prepare(unsigned attempt)
 	{
 		const window &w = *tb.interval->of;
-		va_span block = vm.pt.table_span(va);
-		va_span reach = block.common(w.span);
+		va_span block = vm.pt.table_span(asked.va);
 
-		if (room.capacity < vm.pt.entries())
-			reach = reach.common(va_span::around(va, PORT_PAGE_LG2 + scratch::small_lg2));
-		if (attempt >= narrow_after)
-			reach = reach.common(attempt < page_after ? want : va_span::around(va, PORT_PAGE_LG2));
-		want = want.common(reach);
+		reach = reach_of(block.common(w.span), attempt);
 		first = static_cast<unsigned>((reach.start - block.start) >> PORT_PAGE_LG2);
 		count = static_cast<unsigned>(reach.pages());
-		__builtin_memset(room.words, 0, count * sizeof(u64));
-		vm.pt.present(tb, first, count, access, room.words);
-		u64 page = align_down(va, PORT_PAGE_LG2);
-		room.words[(page - reach.start) >> PORT_PAGE_LG2] = 0;
+		missing = count - vm.pt.present(tb, first, count, asked.access, room.have);
+		u64 page = align_down(asked.va, PORT_PAGE_LG2);
+		unsigned at = static_cast<unsigned>((page - reach.start) >> PORT_PAGE_LG2);
+		if (asked.must)
+			room.have[at / 64] &= ~(1ull << at % 64);
 
-		cpu_span cpu = w.to_cpu(reach), wanted = w.to_cpu(want), around = w.to_cpu(block.common(w.span));
+		cpu_span cpu = w.to_cpu(reach), wanted = w.to_cpu(asked.want.common(reach)), around = w.to_cpu(block.common(w.span));
 		port.cpu = w.to_cpu(page);
+		port.must = asked.must;
 		port.start = cpu.start;
 		port.end = cpu.end;
 		port.want_start = wanted.start;
@@ -98,17 +111,34 @@ struct filling {
 		port.block_lg2 = vm.pt.format->huge ? vm.pt.table_lg2() : 0;
 		port.block_start = around.start;
 		port.block_end = around.end;
-		port.write = access != SVM_READ;
+		port.write = asked.access != SVM_READ;
+		port.have = room.have;
 		port.page = room.words;
 		port.seq = tb.seq.load_relaxed(); // a stale value fails moved() later
 	}
 
-	// Whether the port brought what was asked for.
+	// Whether the port brought what must be had.
 	bool answered() const
 	{
 		u64 word = room.words[port.block ? 0 : (port.cpu - port.start) >> PORT_PAGE_LG2];
 
-		return (word & PORT_PAGE_VALID) && (!port.write || (word & PORT_PAGE_WRITE));
+		return !asked.must || ((word & PORT_PAGE_VALID) && (!port.write || (word & PORT_PAGE_WRITE)));
+	}
+
+	bool brought_any() const
+	{
+		for (unsigned i = 0; i < count; i++) {
+			if (room.words[i] & PORT_PAGE_VALID)
+				return true;
+		}
+		return false;
+	}
+
+	// Tells a prefetch how far it got.
+	void report()
+	{
+		asked.reached = reach.end;
+		asked.wait = port.wait == PORT_NO_PAGE ? wish::nowhere : tb.interval->of->to_va(port.wait);
 	}
 
 	// One word of the table's order, where one mapping is the whole answer.
@@ -164,18 +194,24 @@ struct filling {
 	}
 };
 
-status populate(svm_vm &vm, table &tb, u64 va, va_span want, svm_access access, unsigned attempt)
+status populate(svm_vm &vm, table &tb, wish &asked, unsigned attempt)
 {
-	filling f(vm, tb);
+	filling f(vm, tb, asked);
 
-	f.prepare(va, want, access, attempt);
+	f.prepare(attempt);
+	f.port.wait = PORT_NO_PAGE;
+	if (!asked.must && !f.missing) { // nothing to ask the CPU's side for
+		f.report();
+		return {};
+	}
 	int failed = port_fault(vm.domain(), &f.port);
 	if (failed)
 		return status::from(failed);
+	f.report();
 	status done = f.answered() ? status() : status(err::fault);
 	if (f.port.block)
 		f.take_block();
-	if (done.ok())
+	if (done.ok() && f.brought_any())
 		done = f.write();
 	f.undo();
 	return done;
@@ -183,8 +219,10 @@ status populate(svm_vm &vm, table &tb, u64 va, va_span want, svm_access access, 
 
 } // namespace
 
-status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
+status fault_in(svm_vm &vm, wish &asked)
 {
+	u64 va = asked.va;
+
 	for (unsigned attempt = 0; attempt < max_attempts; attempt++) {
 		result<table *> found = table_at(vm, va);
 		status done = status::from(found.error());
@@ -197,7 +235,7 @@ status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
 			tb.touch(vm.pt);
 			if (state == table_state::leaving)
 				return err::leaving;
-			done = state == table_state::ready ? populate(vm, tb, va, want, access, attempt) : status(err::busy);
+			done = state == table_state::ready ? populate(vm, tb, asked, attempt) : status(err::busy);
 		}
 		if (!done.is(err::busy))
 			return done;
@@ -241,7 +279,7 @@ bool invalidate_table(table &tb, va_span part, void *arg)
 
 } // namespace svm
 
-extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep)
+extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep, bool forking)
 {
 	auto &in = *static_cast<svm::interval *>(owner);
 	svm::window &w = *in.of;
@@ -253,8 +291,11 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 
 	vm.pt.stat.add(svm::stat::invalidations);
 	svm::full_barrier(); // B1 of mirror.hpp, with B2 in make_ready()
+	svm::va_span part{ w.to_va(hit.start), w.to_va(hit.end) };
+	if (forking && !hit.empty()) // one flush for a table's mappings: the calls that follow find nothing to take
+		part = part.widened(vm.pt.table_lg2()).common(in.span);
 	if (!hit.empty())
-		vm.pt.visit({ w.to_va(hit.start), w.to_va(hit.end) }, svm::invalidate_table, &i);
+		vm.pt.visit(part, svm::invalidate_table, &i);
 	batch.finish();
 }
 
@@ -278,7 +319,8 @@ bool allowed(svm_vm &vm, u64 va, svm_access access)
 status serve(svm_vm &vm, u64 va, svm_access access, u64 &cpu)
 {
 	reader section(vm.domain());
-	status done = fault_in(vm, va, va_span::around(va, vm.granule_lg2), access);
+	wish asked{ va, va_span::around(va, vm.granule_lg2), access };
+	status done = fault_in(vm, asked);
 	const window *w = done.is(err::wait) ? window_at(vm, va) : nullptr;
 
 	if (w)

@@ -12,7 +12,7 @@
 //	full barrier				(B1)			T fresh: full barrier	(B2)
 //	each published T that meets [s, e):				         lock; T.seq = I.seq; ready; unlock
 //	    lock; T.seq = q; fresh: ready; retire; unlock		q = T.seq; read_begin(q) waits while q is under way
-//	flush the TLB, wait for the acknowledge			mmap_lock; hmm_range_fault; unlock; map for DMA
+//	flush the TLB, wait for the acknowledge			mmap_lock; hmm_range_fault; map for DMA; unlock
 //	give pages back						lock; T.seq != q, T not ready: unlock, undo, again
 //									write leaves; unlock
 //
@@ -37,15 +37,31 @@
 // (9) A callback skips a directory whose count of children is zero. A child is counted before its pointer shows, so a
 // count of zero that is read after B1 says no more and no less than an empty slot does: a table that is published there
 // later is case (2).
+//
+// A callback may take more than its span, inside the tables that it meets. A fork calls for one mapping after the other, and
+// each call would flush for itself; so the first one in a table takes all of the table. (10) What it takes beside its span is
+// safe by (4): a page there may be about to go by another callback, which finds the leaf retired, flushes for itself, and
+// returns only when the page was given back, by one of the two. (3) and (5) hold for the whole table, as its sequence does.
 #pragma once
 
 #include "mm/vm.hpp"
 
 namespace svm {
 
-// Makes va present for the access, and in the same go what can be had of `want` around it. Inside a reader
-// section. err::fault, perm, nomem, intr; err::again when the CPU's side kept moving; err::wait: port_wait() first;
-// err::room: make_room() first.
-status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access);
+// What a fault or a prefetch wants of one table.
+struct wish {
+	static constexpr u64 nowhere = ~0ull;
+
+	u64 va;		    // the page of the access; of a prefetch, where the rest of its span begins
+	va_span want;	    // what is to be made present in the same go, where that needs no wait
+	svm_access access;
+	bool must = true;   // a fault: va must be had. A prefetch: nothing must, and nothing outside of `want` is taken
+	u64 reached = 0;    // out, of a prefetch: it has seen to `want` below this
+	u64 wait = nowhere; // out, likewise: the first page of that which port_wait() may bring
+};
+
+// Has the wish come true, as far as it can without waiting. Inside a reader section. err::fault, perm, nomem, intr;
+// err::again when the CPU's side kept moving; err::wait: port_wait() for va first; err::room: make_room() first.
+status fault_in(svm_vm &vm, wish &w);
 
 } // namespace svm

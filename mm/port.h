@@ -103,37 +103,43 @@ u64 port_user_end(struct port_domain *d);
 
 /* ---- fault: read_begin, mmap_lock, hmm_range_fault, DMA map ------------------- */
 /*
- * page[]: one word a page of [start, end), in and out.
- *   in:  0, or PORT_PAGE_SKIP: the table has it already; do not map it for DMA.
- *   out: DMA address | order | PORT_PAGE_VALID [| PORT_PAGE_WRITE], or 0, or SKIP as it was. The core
- *        takes over those that it writes into a table, and gives back the others by port_dma_release.
+ * Words of pages: DMA address | order | PORT_PAGE_VALID [| PORT_PAGE_WRITE]; without VALID there is no page, and the rest
+ * means nothing.
  */
 #define PORT_PAGE_VALID	1ull
 #define PORT_PAGE_WRITE	2ull	/* the CPU's entry allows writing */
-#define PORT_PAGE_SKIP	4ull
 /* log2 of the pages that were mapped for DMA as one: the words of the others are 0. */
 #define PORT_PAGE_ORDER_SHIFT	4
 #define PORT_PAGE_ORDER(word)	((u32)((word) >> PORT_PAGE_ORDER_SHIFT) & 31)
 #define PORT_PAGE_FLAGS	0xfffull
+#define PORT_NO_PAGE	(~0ull)	/* no CPU address */
 
 struct port_fault {
 	/* in */
-	u64 cpu;		/* the page that must be present for the access */
+	u64 cpu;		/* the page of the access */
+	bool must;		/* a fault: `cpu` must be present. A prefetch: nothing must */
 	u64 start, end;		/* CPU addresses: fill page[] for these: what is present is taken as it is */
-	u64 want_start, want_end; /* within them: what is to be made present too, where it can be had in the same mapping */
+	/*
+	 * Within them: what is to be made present too, where it can be had without waiting; of a fault in
+	 * the mapping of `cpu` only, of a prefetch in all mappings that allow the access.
+	 */
+	u64 want_start, want_end;
 	u64 block_lg2;		/* if one CPU mapping covers the aligned block of this size around cpu, and it lies in [block_start, block_end) … */
 	u64 block_start, block_end;
 	bool write;		/* the access is a write: ask for write for `cpu` and the wanted pages; else ask for read only */
-	u64 *page;
+	const u64 *have;	/* bit n: the table has page n of [start, end) already, do not map it again. Not of `cpu` of a fault */
+	u64 *page;		/* out: a word for each page of [start, end), written where 0 is returned */
 	/* in and out */
 	u64 seq;		/* in: the table's sequence; out: what read_begin returned for it */
 	/* out */
 	bool block;		/* … then true, page[0] alone is the answer: its DMA address, aligned to the block */
+	u64 wait;		/* of a prefetch: the first wanted page that port_wait() may bring; PORT_NO_PAGE: none is left */
 };
 /*
+ * The core takes over the words that it writes into a table, and gives back the others by port_dma_release.
  * 0; -EFAULT (no mapping); -EPERM (mapped, but not for writing); -EBUSY (the CPU's side moved: again);
  * -ENOMEM; -EINTR (killed); -EIO (the device cannot address the page); -EINPROGRESS (only port_wait() can make it
- * present). On an error no page is mapped for DMA.
+ * present). On an error no page is mapped for DMA. A prefetch gets -EBUSY, -ENOMEM and -EINTR only.
  */
 int port_fault(struct port_domain *d, struct port_fault *f);
 /*
@@ -147,7 +153,8 @@ int port_wait(struct port_domain *d, u64 cpu, bool write, bool user);
 bool port_mapped(struct port_domain *d, u64 cpu);
 /*
  * The first mapping that ends above `cpu`, begins below `limit` and allows the access (no VM_IO or VM_PFNMAP): false if
- * there is none (or the caller is killed). *start may lie below cpu, *end above limit. Sleeps; takes mmap_lock for reading.
+ * there is none (or the caller is killed). *start may lie below cpu, *end above limit. A mapping of a file ends with the
+ * file. Sleeps; takes mmap_lock for reading.
  */
 bool port_next_mapping(struct port_domain *d, u64 cpu, u64 limit, bool write, u64 *start, u64 *end);
 /* Undo one DMA mapping of 2^lg2 bytes; dirty: the device may have written, mark its pages. Any context; never sleeps. */
@@ -165,8 +172,11 @@ void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg), vo
 void port_warn(const char *what);
 
 /* ---- hooks: the core's side, called by the port -------------------------------- */
-/* CPU [start, end) of interval `owner` is going to change; end may be ~0. may_sleep: the caller is blockable. */
-void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep);
+/*
+ * CPU [start, end) of interval `owner` is going to change; end may be ~0. may_sleep: the caller is blockable. forking: it is
+ * one of a row of calls, most likely, that take writing away from one mapping after the other.
+ */
+void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep, bool forking);
 /* A grace period after port_defer: free the node. */
 void svm_port_deferred(void *node);
 /*

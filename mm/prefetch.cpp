@@ -2,8 +2,10 @@
 // Prefetch: the fault path over a span, a table at a time, on several threads.
 //
 // Threads take tables from one shared cursor; mappings are asked for first, so that holes of any size cost nothing.
-// The thread that asked can be killed: it stops the others at their next table. Reader sections are short, so that an
-// unbind gets its turn, and none lasts while storage is waited for.
+// What one table lacks is brought and mapped in one pass, whatever number of mappings lies in its span; a further pass
+// follows each wait. The thread that asked can be killed: it stops the others at their next table. So does a device that
+// goes, which each thread asks for before each table and each wait. Reader sections are short, so that an unbind gets
+// its turn, and none lasts while storage is waited for.
 #include "mm/mirror.hpp"
 #include "mm/room.hpp"
 
@@ -67,64 +69,79 @@ va_span take(prefetching &p)
 	return {};
 }
 
-bool present(const prefetching &p, u64 va)
-{
-	table *tb = p.vm.pt.find(va);
-
-	return tb && p.vm.pt.allows(*tb, va, p.access);
-}
-
 // A page that the thread has to wait for, outside of the reader section.
 struct waiting {
-	u64 va = ~0ull;
+	u64 va = wish::nowhere;
 	u64 cpu = 0;
 };
 
-// Fills the part of one table from `at` on, mapping by mapping. What cannot be had is left out. err::wait: for
-// `page`; go on from there.
-status fill(prefetching &p, u64 at, u64 end, waiting &page)
+// Fills what is left of the part of one table. What cannot be had is left out. err::wait: for `page`, where `left` begins.
+status fill(prefetching &p, va_span &left, waiting &page)
 {
 	reader section(p.vm.domain());
 
-	while (at < end) { // one mapping on each turn
-		const window *w = window_at(p.vm, at);
-		va_span m = w ? next_mapping(p, *w, at).common({ at, end }) : va_span{};
-
-		if (m.empty())
-			return {};
-		for (at = m.start; at < m.end; at += PORT_PAGE_SIZE) {
-			if (present(p, at)) // as most are after the first turn
-				continue;
-			status done = fault_in(p.vm, at, { at, m.end }, p.access);
-			if (done.is(err::wait) && page.va != at) { // once: it may have gone again
-				page = { at, w->to_cpu(at) };
-				return done;
-			}
-			if (done.is(err::nomem) || done.is(err::room) || done.is(err::leaving) || done.is(err::intr))
-				return done;
+	while (!left.empty()) { // each turn takes something off
+		const window *w = window_at(p.vm, left.start);
+		if (!w)
+			return {}; // unbound just now
+		wish asked{ left.start, left, p.access, false };
+		status done = fault_in(p.vm, asked);
+		if (done.is(err::fault)) { // unmapped just now
+			va_span m = next_mapping(p, *w, left.start + PORT_PAGE_SIZE).common(left);
+			if (m.empty())
+				return {};
+			left.start = m.start;
+		} else if (done.is(err::again)) {
+			left.start += PORT_PAGE_SIZE;
+		} else if (!done.ok()) {
+			return done;
+		} else if (asked.wait != wish::nowhere) {
+			left.start = asked.wait;
+			page = { asked.wait, w->to_cpu(asked.wait) };
+			return err::wait;
+		} else {
+			left.start = asked.reached;
 		}
 	}
 	return {};
 }
 
+// Why nothing more is to be brought or waited for; 0: go on.
+int stopped(prefetching &p)
+{
+	const svm_backend_ops &ops = *p.vm.pt.ops;
+
+	int why = port_killed() ? static_cast<int>(err::intr) : 0;
+
+	if (!why && ops.gone)
+		why = ops.gone(p.vm.pt.backend);
+	if (why)
+		p.stop(why);
+	return p.error.load_relaxed();
+}
+
 // The same, with the waits. No userfaultfd's manager is waited for: what needs that is left out.
-status fill_and_wait(prefetching &p, va_span part)
+status fill_and_wait(prefetching &p, va_span left)
 {
 	waiting page;
-	u64 at = part.start;
 
-	for (;;) { // each turn goes past a page
+	for (;;) { // each turn goes past a page, or waits for it, once
+		u64 waited = page.va;
 		status done = with_room(p.vm, [&] {
-			// One of the others was stopped, or killed: nothing more is waited for.
-			int stopped = p.error.load_relaxed();
-			return stopped ? status::from(stopped) : fill(p, at, part.end, page);
+			int why = stopped(p);
+			return why ? status::from(why) : fill(p, left, page);
 		});
 		if (!done.is(err::wait))
 			return done;
+		if (page.va == waited) { // it was there, and has gone again
+			left.start += PORT_PAGE_SIZE;
+			continue;
+		}
 		done = status::from(port_wait(p.vm.domain(), page.cpu, p.access != SVM_READ, false));
 		if (done.is(err::nomem) || done.is(err::intr))
 			return done;
-		at = done.ok() ? page.va : page.va + PORT_PAGE_SIZE;
+		if (!done.ok())
+			left.start += PORT_PAGE_SIZE;
 	}
 }
 
@@ -145,8 +162,7 @@ void work(void *arg)
 	auto &p = *static_cast<prefetching *>(arg);
 
 	for (;;) {
-		if (port_killed()) // only the thread that asked can be; it looks also when the others left it nothing
-			p.stop(static_cast<int>(err::intr));
+		(void)stopped(p); // also where the others left this thread nothing
 		va_span part = take(p);
 
 		if (part.empty())

@@ -12,6 +12,8 @@
 #include <linux/dma-mapping.h>
 #include <linux/slab.h>
 
+#include <drm/drm_drv.h>
+
 #include "svgpu.h"
 
 struct vram_block {
@@ -236,6 +238,15 @@ static bool lost(void *backend)
 	return true;
 }
 
+/* Before the unplugging waits for ioctls: drm_dev_unplug() says so first. */
+static int gone(void *backend)
+{
+	struct svgpu_vm *vm = backend;
+
+	return drm_dev_is_unplugged(&vm->dev->drm) ? -ENODEV :
+						     svgpu_error(vm->dev);
+}
+
 /* What a device loses when it is reset; tables in system memory stay. */
 const struct svm_backend_ops svgpu_vram_ops = {
 	.table_alloc = table_alloc,
@@ -244,6 +255,7 @@ const struct svm_backend_ops svgpu_vram_ops = {
 	.flush_wait = flush_wait,
 	.publish = publish,
 	.lost = lost,
+	.gone = gone,
 };
 
 const struct svm_backend_ops svgpu_system_ops = {
@@ -252,4 +264,5 @@ const struct svm_backend_ops svgpu_system_ops = {
 	.flush_begin = flush_begin,
 	.flush_wait = flush_wait,
 	.publish = publish,
+	.gone = gone,
 };

@@ -98,6 +98,16 @@ struct svm_backend_ops {
 	 * system memory).
 	 */
 	bool (*lost)(void *backend);
+
+	/**
+	 * @gone: is the device on its way out, so that nothing more need be brought for
+	 * it? svm_prefetch() asks before each table and each wait, so that the
+	 * removal of a device does not wait for long ones.
+	 * Context: process; may sleep; no lock is held.
+	 * Return: 0, or the negative errno that svm_prefetch() is to return. NULL: it goes on
+	 * to its end.
+	 */
+	int (*gone)(void *backend);
 };
 
 #ifdef __cplusplus

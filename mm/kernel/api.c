@@ -42,7 +42,7 @@ static int leaks_show(struct seq_file *m, void *unused)
 {
 	seq_printf(m, "domains %ld\n", atomic_long_read(&svm_live.domains));
 	seq_printf(m, "intervals %ld\n", atomic_long_read(&svm_live.intervals));
-	seq_printf(m, "mappings %ld\n", atomic_long_read(&svm_live.mappings));
+	seq_printf(m, "mappings %ld\n", svm_dma_mappings());
 	seq_printf(m, "allocations %ld\n",
 		   atomic_long_read(&svm_live.allocations));
 	return 0;
@@ -75,7 +75,7 @@ static void __exit svmirror_exit(void)
 	svm_work_exit();
 	WARN_ON(atomic_long_read(&svm_live.domains) ||
 		atomic_long_read(&svm_live.intervals) ||
-		atomic_long_read(&svm_live.mappings) ||
+		svm_dma_mappings() ||
 		atomic_long_read(&svm_live.allocations));
 }
 

@@ -2,14 +2,19 @@
 /*
  * What the CPU's tables say: the steps of port_fault.c that run under mmap_lock.
  *
- * hmm looks and never faults: a page that must be present and is not is brought by
- * port_bring.c, and then looked for again. hmm looks at ->mm and ->invalidate_seq of
- * the notifier that it is given; ours is a copy that no callback changes, so its loop
- * ends by its own progress alone.
+ * hmm looks and never faults: a page that is wanted and missing is brought by
+ * port_bring.c, and then looked for again. Most passes look once at the whole span: the
+ * page, its neighbours and all else that is there come from one walk. A second look
+ * takes only the part in which pages were brought. Where one CPU mapping may cover the
+ * block, the page is looked at alone first, since such a mapping is the whole answer.
+ *
+ * hmm looks at ->mm and ->invalidate_seq of the notifier that it is given; ours is a
+ * copy that no callback changes, so its loop ends by its own progress alone. All that
+ * one pass sees is of one sequence, which the core compares before it writes leaves.
  */
-#include <linux/hmm.h>
 #include <linux/memremap.h>
 #include <linux/sched/signal.h>
+#include <linux/userfaultfd_k.h>
 
 #include "port_pass.h"
 
@@ -17,11 +22,10 @@
 static_assert(sizeof(unsigned long) == sizeof(u64));
 static_assert(PAGE_SHIFT == PORT_PAGE_LG2);
 
-#define RUN_PAGES	32	/* of neighbours, between two looks at signals */
-#define SNAPSHOT_PAGES	512	/* a 2 MiB table; longer spans take several turns */
 #define BRING_TURNS	3	/* a page that goes so often is for another pass */
+#define GROUP_PAGES	16	/* what one fault of the CPU's may bring: fault-around, a large folio */
 
-/* hmm's words for [@start, @end), as the CPU's tables stand. 0 or -EFAULT. */
+/* hmm's words for [@start, @end), as the CPU's tables stand. 0, -EBUSY or -EFAULT. */
 static int look(struct pass *p, u64 start, u64 end, unsigned long *pfns)
 {
 	struct hmm_range range = {
@@ -32,17 +36,22 @@ static int look(struct pass *p, u64 start, u64 end, unsigned long *pfns)
 		.hmm_pfns = pfns,
 		.dev_private_owner = p->d->dev,
 	};
+	int err;
 
 	/* hmm of newer kernels carries some bits from input to output. */
 	memset(pfns, 0, ((end - start) >> PAGE_SHIFT) * sizeof(*pfns));
-	return hmm_range_fault(&range);
+	err = hmm_range_fault(&range);
+	return err && err != -EBUSY ? -EFAULT : err;
 }
 
-/* hmm's word for a page that allows what the fault wants. */
-static bool satisfies(unsigned long pfn, bool write)
+static unsigned long *word(struct pass *p, u64 cpu)
 {
-	return (pfn & HMM_PFN_VALID) && !(pfn & HMM_PFN_ERROR) &&
-	       (!write || (pfn & HMM_PFN_WRITE));
+	return (unsigned long *)&p->f->page[svm_pass_index(p->f, cpu)];
+}
+
+static int look_span(struct pass *p, u64 start, u64 end)
+{
+	return look(p, start, end, word(p, start));
 }
 
 /*
@@ -53,155 +62,255 @@ static bool satisfies(unsigned long pfn, bool write)
 static bool is_host_memory(const struct page *page)
 {
 	/* The zone shares a word with flags that others set meanwhile; it is constant itself. */
-	return data_race(!is_device_private_page(page) &&
-			 !is_device_coherent_page(page) &&
-			 !is_pci_p2pdma_page(page));
+	return data_race(!is_zone_device_page(page) ||
+			 (!is_device_private_page(page) &&
+			  !is_device_coherent_page(page) &&
+			  !is_pci_p2pdma_page(page)));
 }
 
 /* hmm's word for a page that a leaf may lead to. */
 static bool is_mappable(unsigned long pfn)
 {
-	return satisfies(pfn, false) &&
+	return svm_pfn_allows(pfn, false) &&
 	       is_host_memory(hmm_pfn_to_page(pfn));
 }
 
-/* Step 1: the faulting page alone. 0: p->pfn satisfies the fault. */
+/* Brings the page of the fault after hmm said @pfn of it. 0: it is there already; 1: look again. */
+static int bring_page(struct pass *p, unsigned long pfn)
+{
+	const struct port_fault *f = p->f;
+	int err;
+
+	if (pfn & HMM_PFN_ERROR)
+		return -EFAULT;
+	if (svm_pfn_allows(pfn, f->write))
+		return is_host_memory(hmm_pfn_to_page(pfn)) ? 0 : -EFAULT;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (svm_must_wait(p->vma, f->cpu))
+		return -EINPROGRESS;
+	err = svm_bring(p->vma, f->cpu, f->write);
+	return err ?: 1;
+}
+
+/* Sets p->vma. A fault: 0 or why there is no page to be had; a prefetch: 0. */
+static int find_mapping(struct pass *p)
+{
+	const struct port_fault *f = p->f;
+	int err;
+
+	p->vma = svm_vma_at(p->d->mm, f->cpu);
+	err = p->vma ? svm_vma_permits(p->vma, f->write) : -EFAULT;
+	if (!err && p->vma->vm_start > f->cpu)
+		err = -EINPROGRESS;
+	if (!err || f->must)
+		return err;
+	p->vma = NULL;
+	return 0;
+}
+
+/* Does the mapping of f->cpu hold the whole block? */
+static bool block_fits(const struct pass *p)
+{
+	const struct port_fault *f = p->f;
+	u64 size = 1ull << f->block_lg2, start = ALIGN_DOWN(f->cpu, size);
+
+	return p->vma && f->block_lg2 > PAGE_SHIFT &&
+	       start >= max_t(u64, f->block_start, p->vma->vm_start) &&
+	       start + size <= min_t(u64, f->block_end, p->vma->vm_end);
+}
+
+/* Step 1: the mapping of the page; where it holds the block, also p->pfn, of the page alone. */
 int svm_ask_page(struct pass *p)
 {
 	const struct port_fault *f = p->f;
 	unsigned int turn;
 	int err;
 
-	p->vma = svm_vma_at(p->d->mm, f->cpu);
-	err = p->vma ? svm_vma_permits(p->vma, f->write) : -EFAULT;
-	if (err)
+	err = find_mapping(p);
+	if (err || !block_fits(p))
 		return err;
-	if (p->vma->vm_start > f->cpu)
-		return -EINPROGRESS;
-	for (turn = 0;; turn++) {
+	/* The table has the page by a small leaf, so no block is there. */
+	if (svm_pass_has(f, svm_pass_index(f, f->cpu)))
+		return 0;
+	for (turn = 0; turn <= BRING_TURNS; turn++) {
 		err = look(p, f->cpu, f->cpu + PAGE_SIZE, &p->pfn);
-		if (err || (p->pfn & HMM_PFN_ERROR))
-			return err == -EBUSY ? err : -EFAULT;
-		if (satisfies(p->pfn, f->write))
-			return is_host_memory(hmm_pfn_to_page(p->pfn)) ? 0 : -EFAULT;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		if (turn == BRING_TURNS)
-			return -EBUSY;
-		if (svm_must_wait(p->vma, f->cpu))
-			return -EINPROGRESS;
-		err = svm_bring(p->vma, f->cpu, f->write);
-		if (err)
-			return err;
+		if (!err)
+			err = bring_page(p, p->pfn);
+		if (err <= 0)
+			goto out;
 	}
+	err = -EBUSY;
+out:
+	if (err)
+		p->pfn = 0;
+	/* What a prefetch cannot have of one page it may have of the others. */
+	if (!f->must && (err == -EFAULT || err == -EINPROGRESS))
+		return 0;
+	return err;
 }
 
-/* Makes present what can be had of [@start, @end) at once. False: waiting has begun. */
-static bool bring_run(struct pass *p, u64 start, u64 end)
-{
-	unsigned long pfns[RUN_PAGES], *pfn = pfns;
-	u64 at;
+/* The hull of what was brought, to be looked at again. */
+struct hull {
+	u64 start, end;
+};
 
-	if (look(p, start, end, pfns))
-		return true;
-	for (at = start; at < end; at += PAGE_SIZE, pfn++) {
-		if (*pfn & HMM_PFN_ERROR || satisfies(*pfn, p->f->write) ||
-		    svm_must_wait(p->vma, at))
-			continue;
-		if (svm_bring(p->vma, at, p->f->write) == -EINPROGRESS)
-			return false;
-	}
-	return true;
+static void add(struct hull *h, u64 cpu)
+{
+	h->start = min_t(u64, h->start, cpu);
+	h->end = max_t(u64, h->end, cpu + PAGE_SIZE);
+}
+
+/* Is the page missing, as far as hmm's word for it says? */
+static bool is_missing(struct pass *p, u64 cpu)
+{
+	unsigned long pfn = *word(p, cpu);
+
+	return !(pfn & HMM_PFN_ERROR) && !svm_pfn_allows(pfn, p->f->write) &&
+	       !svm_pass_has(p->f, svm_pass_index(p->f, cpu));
 }
 
 /*
- * Step 2b: make the wanted neighbours present, those of the same mapping. What
- * cannot be had is left out: it is nobody's fault. Nothing is waited for: a
- * userfaultfd's manager is asked only for what the device touched, and one neighbour
- * whose reading in has begun is enough.
+ * Brings the wanted pages of @vma that are missing and need no wait. What cannot be had
+ * is left out: it is nobody's fault. A userfaultfd's manager is asked only for what the
+ * device touched. 0: go on; 1: reading in has begun, or a prefetch has to wait for f->wait
+ * first: bring nothing else; -EINTR, -EBUSY, -ENOMEM (of a prefetch).
  */
-int svm_ask_neighbours(struct pass *p)
+static int bring_mapping(struct pass *p, struct vm_area_struct *vma, struct hull *h)
 {
-	const struct port_fault *f = p->f;
-	u64 at = max_t(u64, f->want_start, p->vma->vm_start);
-	u64 end = min_t(u64, f->want_end, p->vma->vm_end);
-	u64 to;
+	struct port_fault *f = p->f;
+	u64 at = max_t(u64, f->want_start, vma->vm_start);
+	u64 end = min_t(u64, f->want_end, svm_vma_reach(vma));
+	bool groups = true;
+	int err;
 
-	while (at < end) {
-		if (f->page[(at - f->start) >> PAGE_SHIFT] & PORT_PAGE_SKIP) {
-			at += PAGE_SIZE;
+	if (userfaultfd_armed(vma))
+		return 0;
+	for (; at < end; at += PAGE_SIZE) {
+		/* The page of a fault was seen to before. */
+		if (!is_missing(p, at) || (f->must && at == f->cpu))
 			continue;
-		}
-		to = at + PAGE_SIZE;
-		while (to < end && to - at < RUN_PAGES * PAGE_SIZE &&
-		       !(f->page[(to - f->start) >> PAGE_SHIFT] & PORT_PAGE_SKIP))
-			to += PAGE_SIZE;
-		if ((at != f->cpu || to != at + PAGE_SIZE) &&
-		    !bring_run(p, at, to))
-			break;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		at = to;
+		err = svm_must_wait(vma, at) ? -EAGAIN :
+					       svm_bring(vma, at, f->write);
+		if (!f->must && (err == -EAGAIN || err == -EINPROGRESS)) {
+			f->wait = at;
+			return 1;
+		}
+		if (err == -EINPROGRESS)
+			return 1;
+		if (err == -ENOMEM && !f->must)
+			return err;
+		if (err)
+			continue;
+		add(h, at);
+		/* One fault may have brought several pages: they need none. */
+		if (!groups || at + PAGE_SIZE >= end || !is_missing(p, at + PAGE_SIZE))
+			continue;
+		err = look_span(p, at + PAGE_SIZE,
+				min_t(u64, end, at + GROUP_PAGES * PAGE_SIZE));
+		if (err)
+			return err;
+		groups = !is_missing(p, at + PAGE_SIZE);
 	}
 	return 0;
 }
 
-/* Step 3, a piece: hmm's pfns for [start, end), 0 for what the core has already. */
-static int snapshot_piece(struct pass *p, u64 start, u64 end)
+/* Of a fault in the mapping of its page, of a prefetch in all that allow the access. */
+static int bring_wanted(struct pass *p, struct hull *h)
 {
-	DECLARE_BITMAP(skip, SNAPSHOT_PAGES);
-	u64 *page = p->f->page + ((start - p->f->start) >> PAGE_SHIFT);
-	unsigned long n = (end - start) >> PAGE_SHIFT, i;
-	int err;
+	struct port_fault *f = p->f;
+	struct vm_area_struct *vma;
+	int err = 0;
 
-	bitmap_zero(skip, SNAPSHOT_PAGES);
-	for (i = 0; i < n; i++)
-		if ((page[i] & PORT_PAGE_SKIP) &&
-		    start + (i << PAGE_SHIFT) != p->f->cpu)
-			__set_bit(i, skip);
-	err = look(p, start, end, (unsigned long *)page);
-	for_each_set_bit(i, skip, n)
-		page[i] = 0;
-	for (i = 0; i < n && !err; i++)
-		if (!is_mappable(page[i]))
-			page[i] = 0;
-	return err;
+	if (f->must) {
+		err = bring_mapping(p, p->vma, h);
+		return err < 0 ? err : 0;
+	}
+	vma = find_vma(p->d->mm, f->want_start);
+	while (vma && vma->vm_start < f->want_end && !err) {
+		if (!svm_vma_permits(vma, f->write))
+			err = bring_mapping(p, vma, h);
+		vma = find_vma(p->d->mm, vma->vm_end);
+	}
+	return err < 0 ? err : 0;
 }
 
 /* Off limits in other mappings of the span: left out. */
 static void drop_off_limits(struct pass *p)
 {
 	struct port_fault *f = p->f;
-	struct vm_area_struct *vma = find_vma(p->d->mm, f->start);
+	struct vm_area_struct *vma;
 	u64 from, to;
 
-	for (; vma && vma->vm_start < f->end;
+	if (p->vma && p->vma->vm_start <= f->start && f->end <= p->vma->vm_end)
+		return;
+	for (vma = find_vma(p->d->mm, f->start); vma && vma->vm_start < f->end;
 	     vma = find_vma(p->d->mm, vma->vm_end)) {
 		if (!svm_is_off_limits(vma))
 			continue;
 		from = max_t(u64, f->start, vma->vm_start);
 		to = min_t(u64, f->end, vma->vm_end);
-		memset(f->page + ((from - f->start) >> PAGE_SHIFT), 0,
-		       ((to - from) >> PAGE_SHIFT) * sizeof(*f->page));
+		memset(word(p, from), 0, (to - from) >> PAGE_SHIFT << 3);
 	}
 }
 
-/* Step 3: hmm's pfns for the span, as the CPU's tables stand. */
-int svm_snapshot(struct pass *p)
+/* Leaves the words of pages that are to be mapped for DMA; the others become 0. */
+static void judge(struct pass *p)
 {
 	struct port_fault *f = p->f;
-	u64 at, to;
+	unsigned long n = svm_pass_index(f, f->end), i;
+
+	drop_off_limits(p);
+	for (i = 0; i < n; i++)
+		if (svm_pass_has(f, i) || !is_mappable(f->page[i]))
+			f->page[i] = 0;
+}
+
+/* The span without what the table has at both ends of it: is anything left? */
+static bool trim(const struct port_fault *f, u64 *start, u64 *end)
+{
+	*start = f->start;
+	*end = f->end;
+	while (*start < *end && svm_pass_has(f, svm_pass_index(f, *start)))
+		*start += PAGE_SIZE;
+	while (*start < *end && svm_pass_has(f, svm_pass_index(f, *end) - 1))
+		*end -= PAGE_SIZE;
+	return *start < *end;
+}
+
+/* Step 2: hmm's pfns for the span, the wanted pages among them where they can be had. */
+int svm_ask_span(struct pass *p)
+{
+	struct port_fault *f = p->f;
+	unsigned int turn;
+	struct hull h;
+	u64 start, end;
 	int err;
 
-	for (at = f->start; at < f->end; at = to) {
-		to = min_t(u64, f->end, at + SNAPSHOT_PAGES * PAGE_SIZE);
-		err = snapshot_piece(p, at, to);
-		if (err)
-			return err == -EBUSY ? err : -EFAULT;
+	if (!trim(f, &start, &end))
+		start = end;
+	memset(f->page, 0, (start - f->start) >> PAGE_SHIFT << 3);
+	memset(&f->page[svm_pass_index(f, end)], 0, (f->end - end) >> PAGE_SHIFT << 3);
+	for (turn = 0; turn <= BRING_TURNS && start < end; turn++) {
+		h = (struct hull){ .start = f->end, .end = f->start };
+		err = look_span(p, start, end);
+		if (!err && f->must) {
+			err = bring_page(p, *word(p, f->cpu));
+			if (err > 0)
+				add(&h, f->cpu);
+		}
+		/* Once: a neighbour that has gone again is for another pass. */
+		if (err >= 0 && !turn)
+			err = bring_wanted(p, &h);
+		if (err < 0)
+			return err;
+		start = h.start;
+		end = h.end;
 	}
-	drop_off_limits(p);
-	/* Gone since step 1: go again. */
-	if (!satisfies(f->page[(f->cpu - f->start) >> PAGE_SHIFT], f->write))
+	if (start < end)
 		return -EBUSY;
+	judge(p);
 	return 0;
 }

@@ -2,6 +2,14 @@
 /*
  * DMA mappings of mirrored pages, with nothing stored beside them.
  *
+ * Most devices are *direct*: coherent, and nothing translates or bounces what they
+ * address. A DMA address is then a function of the physical one, phys_to_dma(), which the
+ * DMA API would work out for each page after it had asked the same questions again. They
+ * are asked once, when the domain is made (svm_dma_is_direct()), and one mapping through the API
+ * must come out as computed. What may differ from page to page, whether the
+ * device reaches it, is still asked for each one (dma_capable()). Nothing is undone when
+ * such a page is given back. All other devices go through the API.
+ *
  * Invariant: the DMA address of a live mapping leads back to its page, by the
  * device's IOMMU domain or, without one, by dma_to_phys(). svm_dma_map() proves
  * it for each mapping and refuses what fails: a bounced (swiotlb) address leads
@@ -18,19 +26,39 @@
  * its buffers exist. A mapping released with @dirty false may be of a page that
  * is free by then: no page flag is looked at.
  */
-#include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/iommu.h>
-#include <linux/mm.h>
 
-#include "port_kernel.h"
+#include "port_dma.h"
 
 /*
  * The mirror is coherent or nothing. Without the attribute debug kernels also
  * complain of two mappings of one page, which two vms have by right.
  */
 #define SVM_DMA_ATTRS	DMA_ATTR_SKIP_CPU_SYNC
+
+/*
+ * Also of pages that the device may only read. The right to write is granted in place: the
+ * CPU's entry becomes writable without a notification when a write fault reuses the page,
+ * and the leaf gets the right and keeps its DMA address. Documentation/architecture.rst
+ * says what another direction would buy.
+ */
+#define SVM_DMA_DIR	DMA_BIDIRECTIONAL
+
+DEFINE_PER_CPU(long, svm_mappings);
+
+/* The sum; exact while nothing is mapped or given back. */
+long svm_dma_mappings(void)
+{
+	long sum = 0;
+	int cpu;
+
+	/* Each CPU's word is read while that CPU may add to it: a stale one is as good. */
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(svm_mappings, cpu));
+	return sum;
+}
 
 /* The domain that @dev's DMA addresses are translated by; NULL: none is. */
 struct iommu_domain *svm_dma_iommu(struct device *dev)
@@ -44,6 +72,37 @@ struct iommu_domain *svm_dma_iommu(struct device *dev)
 	return iommu;
 }
 
+static bool try_direct(struct device *dev, struct page *page)
+{
+	dma_addr_t addr = dma_map_page_attrs(dev, page, 0, PAGE_SIZE,
+					     SVM_DMA_DIR, SVM_DMA_ATTRS);
+
+	if (dma_mapping_error(dev, addr))
+		return false;
+	dma_unmap_page_attrs(dev, addr, PAGE_SIZE, SVM_DMA_DIR,
+			     SVM_DMA_ATTRS);
+	return addr == phys_to_dma(dev, page_to_phys(page));
+}
+
+/*
+ * Does the domain's device address memory as it is: no IOMMU, no dma_map_ops of its bus or
+ * architecture, no bouncing of everything? False also where there is no memory to try it.
+ */
+bool svm_dma_is_direct(struct port_domain *d)
+{
+	struct page *page;
+	bool direct;
+
+	if (d->iommu || get_dma_ops(d->dev) || !dev_is_dma_coherent(d->dev))
+		return false;
+	page = alloc_page(GFP_KERNEL);
+	if (!page)
+		return false;
+	direct = try_direct(d->dev, page);
+	__free_page(page);
+	return direct;
+}
+
 static phys_addr_t dma_phys(struct port_domain *d, u64 dma)
 {
 	return d->iommu ? iommu_iova_to_phys(d->iommu, dma) :
@@ -52,26 +111,24 @@ static phys_addr_t dma_phys(struct port_domain *d, u64 dma)
 
 static void dma_unmap(struct port_domain *d, u64 dma, u32 lg2)
 {
-	dma_unmap_page_attrs(d->dev, dma, 1ul << lg2, DMA_BIDIRECTIONAL,
-			     SVM_DMA_ATTRS);
-	atomic_long_dec(&svm_live.mappings);
+	if (!d->direct)
+		dma_unmap_page_attrs(d->dev, dma, 1ul << lg2, SVM_DMA_DIR,
+				     SVM_DMA_ATTRS);
+	this_cpu_dec(svm_mappings);
 }
 
-/*
- * Map 2^lg2 bytes of physically contiguous memory from @page on; *dma is aligned to
- * that. Never sleeps. Return: 0, -ENOMEM (refused), -EIO (bounced, unaligned, or not coherent).
- */
-int svm_dma_map(struct port_domain *d, struct page *page, u32 lg2, u64 *dma)
+/* As svm_dma_map(), for a device that is not direct. */
+int svm_dma_map_by_api(struct port_domain *d, struct page *page, u32 lg2, u64 *dma)
 {
 	dma_addr_t addr;
 
 	if (!dev_is_dma_coherent(d->dev))
 		return -EIO;
 	addr = dma_map_page_attrs(d->dev, page, 0, 1ul << lg2,
-				  DMA_BIDIRECTIONAL, SVM_DMA_ATTRS);
+				  SVM_DMA_DIR, SVM_DMA_ATTRS);
 	if (dma_mapping_error(d->dev, addr))
 		return -ENOMEM;
-	atomic_long_inc(&svm_live.mappings);
+	this_cpu_inc(svm_mappings);
 	if (dma_phys(d, addr) != page_to_phys(page) ||
 	    !IS_ALIGNED(addr, 1ull << lg2)) {
 		dma_unmap(d, addr, lg2);
@@ -92,7 +149,7 @@ int svm_dma_map(struct port_domain *d, struct page *page, u32 lg2, u64 *dma)
  */
 void port_dma_abandon(struct port_domain *d, u64 n)
 {
-	atomic_long_sub(n, &svm_live.mappings);
+	this_cpu_sub(svm_mappings, n);
 }
 
 /* Each folio once; a block is part of one, but for hand-made mappings. */

@@ -1,43 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One pass of a fault: ask the CPU's side for pages, map them for DMA.
+ * One pass of a fault or a prefetch: ask the CPU's side for pages, map them for DMA.
  *
- * In this order, the whole of it without any heap allocation of ours:
- * read_begin, mmap_lock, the faulting page, then either one block or
- * (the wanted neighbours, a snapshot of the span), unlock, DMA.
+ * In this order, the whole of it without any heap allocation of ours: read_begin,
+ * mmap_lock, one block or the pages of the span, DMA, unlock. The DMA mapping is
+ * made under mmap_lock, in the pass over the words that judges them; it never sleeps.
  *
  * The sequence: read_begin and hmm look at ->mm and ->invalidate_seq of a
  * notifier only. So one is built here on the stack, from the table's own sequence,
  * and never inserted. A copy that is stale by now makes read_begin return an old
  * sequence, which the core's check under the table lock finds out.
  */
-#include <linux/hmm.h>
 #include <linux/sched/mm.h>
 
+#include "port_dma.h"
 #include "port_pass.h"
 #include "svm_trace.h"
 
-/* Does one CPU mapping cover the block around f->cpu? Then its first pfn. */
+/* Does one CPU mapping cover the block around f->cpu, which its VMA holds? Then its first pfn. */
 static bool covers_block(const struct pass *p, unsigned long *pfn)
 {
 	const struct port_fault *f = p->f;
-	u64 start, pages;
+	u64 size = 1ull << f->block_lg2;
 
-	if (f->block_lg2 <= PAGE_SHIFT ||
-	    hmm_pfn_to_map_order(p->pfn) + PAGE_SHIFT < f->block_lg2)
-		return false;
-	pages = 1ull << (f->block_lg2 - PAGE_SHIFT);
-	start = ALIGN_DOWN(f->cpu, pages << PAGE_SHIFT);
-	/* The order may reach past the VMA. */
-	if (start < max_t(u64, f->block_start, p->vma->vm_start) ||
-	    start + (pages << PAGE_SHIFT) > min_t(u64, f->block_end, p->vma->vm_end))
+	if (!p->pfn || hmm_pfn_to_map_order(p->pfn) + PAGE_SHIFT < f->block_lg2)
 		return false;
 	*pfn = page_to_pfn(hmm_pfn_to_page(p->pfn)) -
-	       ((f->cpu - start) >> PAGE_SHIFT);
-	return IS_ALIGNED(*pfn, pages);
+	       ((f->cpu & (size - 1)) >> PAGE_SHIFT);
+	return IS_ALIGNED(*pfn, size >> PAGE_SHIFT);
 }
 
-/* Step 2a: one mapping is the whole answer, if the device gets it in one piece. */
+/* A word of the core's for hmm's @pfn. */
+static u64 word_of(unsigned long pfn, u64 dma)
+{
+	return dma | PORT_PAGE_VALID |
+	       (pfn & HMM_PFN_WRITE ? PORT_PAGE_WRITE : 0);
+}
+
+/* Step 1b: one mapping is the whole answer, if the device gets it in one piece. */
 static bool map_block(struct pass *p)
 {
 	struct port_fault *f = p->f;
@@ -47,21 +47,9 @@ static bool map_block(struct pass *p)
 	if (!covers_block(p, &pfn) ||
 	    svm_dma_map(p->d, pfn_to_page(pfn), f->block_lg2, &dma))
 		return false;
-	f->page[0] = dma | PORT_PAGE_VALID |
-		     (p->pfn & HMM_PFN_WRITE ? PORT_PAGE_WRITE : 0);
+	f->page[0] = word_of(p->pfn, dma);
 	f->block = true;
 	return true;
-}
-
-/* Steps 1 to 3, under mmap_lock. */
-static int ask_all(struct pass *p)
-{
-	int err = svm_ask_page(p);
-
-	if (err || map_block(p))
-		return err;
-	err = svm_ask_neighbours(p);
-	return err ?: svm_snapshot(p);
 }
 
 /* Turns hmm's word of a mappable page into one of ours, mapped for DMA; 0: leave it out. */
@@ -76,27 +64,39 @@ static int map_page(struct port_domain *d, u64 *word)
 		return 0;
 	err = svm_dma_map(d, hmm_pfn_to_page(pfn), PAGE_SHIFT, &dma);
 	if (!err)
-		*word = dma | PORT_PAGE_VALID |
-			(pfn & HMM_PFN_WRITE ? PORT_PAGE_WRITE : 0);
+		*word = word_of(pfn, dma);
 	return err;
 }
 
-/* Step 4: only the faulting page must come through. */
+/* Step 3: only the page of a fault must come through. */
 static int map_pages(struct pass *p)
 {
 	struct port_fault *f = p->f;
-	unsigned long n = (f->end - f->start) >> PAGE_SHIFT;
-	unsigned long fault = (f->cpu - f->start) >> PAGE_SHIFT, i;
-	int err;
+	unsigned long n = svm_pass_index(f, f->end), i;
+	unsigned long page = svm_pass_index(f, f->cpu);
+	int err = 0;
 
 	/* It first: on failure there is nothing to undo. */
-	err = map_page(p->d, &f->page[fault]);
-	if (err || !f->page[fault])
-		return err ?: -EBUSY;
+	if (f->must) {
+		err = map_page(p->d, &f->page[page]);
+		if (err || !f->page[page])
+			return err ?: -EBUSY;
+	}
 	for (i = 0; i < n; i++)
-		if (i != fault)
+		if (!f->must || i != page)
 			map_page(p->d, &f->page[i]);
 	return 0;
+}
+
+/* Steps 1 to 3, under mmap_lock. */
+static int ask_all(struct pass *p)
+{
+	int err = svm_ask_page(p);
+
+	if (err || map_block(p))
+		return err;
+	err = svm_ask_span(p);
+	return err ?: map_pages(p);
 }
 
 static int run_pass(struct pass *p)
@@ -113,13 +113,11 @@ static int run_pass(struct pass *p)
 		return -EINTR;
 	err = ask_all(p);
 	mmap_read_unlock(mm);
-	if (err || f->block)
-		return err;
-	return map_pages(p);
+	return err;
 }
 
 /**
- * port_fault() - one pass of a fault
+ * port_fault() - one pass of a fault or a prefetch
  * @d: domain
  * @f: what is wanted; and the answer
  *
@@ -128,7 +126,7 @@ static int run_pass(struct pass *p)
  * Return: 0; -EFAULT (nothing there, or no memory that a device may reach);
  * -EPERM (not for writing); -EBUSY (the CPU's side moved: again); -ENOMEM;
  * -EINTR (killed); -EIO (the device cannot address the page itself); -EINPROGRESS
- * (port_wait() first).
+ * (port_wait() first). A prefetch: 0, -EBUSY, -ENOMEM, -EINTR.
  */
 int port_fault(struct port_domain *d, struct port_fault *f)
 {
@@ -136,6 +134,7 @@ int port_fault(struct port_domain *d, struct port_fault *f)
 	int err;
 
 	f->block = false;
+	f->wait = PORT_NO_PAGE;
 	if (WARN_ON_ONCE(current->mm != d->mm))
 		return -EFAULT;
 	err = run_pass(&p);

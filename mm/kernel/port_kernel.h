@@ -27,6 +27,7 @@ struct page;
  * @mm: mirrored; mm_count is held, mm_users is not
  * @dev: does the DMA; also the owner of its device pages, in hmm and in migration
  * @iommu: translates DMA addresses of @dev; NULL: they are physical ones
+ * @direct: a page's DMA address is phys_to_dma() of it, and there is nothing to unmap
  * @lock: the window lock
  * @srcu: reader sections
  * @freed: nodes whose grace period is over, for @free_work
@@ -43,6 +44,7 @@ struct port_domain {
 	struct mm_struct *mm;
 	struct device *dev;
 	struct iommu_domain *iommu;
+	bool direct;
 	struct mutex lock; /* outermost; see port_sync.c */
 	struct srcu_struct srcu;
 	struct llist_head freed;
@@ -55,11 +57,13 @@ struct port_domain {
 	struct delayed_work watch;
 };
 
-/* What is alive in the whole module; debugfs svmirror/leaks. All zero when no vm is. */
+/*
+ * What is alive in the whole module, and with it svm_dma_mappings(); debugfs svmirror/leaks.
+ * All zero when no vm is.
+ */
 struct svm_live {
 	atomic_long_t domains;
 	atomic_long_t intervals;
-	atomic_long_t mappings;
 	atomic_long_t allocations;
 };
 
@@ -93,10 +97,12 @@ void svm_shrinker_del(struct port_domain *d);
 /* port_vma.c; under mmap_lock */
 bool svm_is_off_limits(const struct vm_area_struct *vma);
 int svm_vma_permits(const struct vm_area_struct *vma, bool write);
+u64 svm_vma_reach(const struct vm_area_struct *vma);
 struct vm_area_struct *svm_vma_at(struct mm_struct *mm, u64 cpu);
 
 /* port_dma.c */
 struct iommu_domain *svm_dma_iommu(struct device *dev);
-int svm_dma_map(struct port_domain *d, struct page *page, u32 lg2, u64 *dma);
+bool svm_dma_is_direct(struct port_domain *d);
+long svm_dma_mappings(void);
 
 #endif

@@ -78,6 +78,7 @@ struct port_domain *port_domain_create(void *owner, struct mm_struct *mm,
 	d->owner = owner;
 	d->dev = dma;
 	d->iommu = svm_dma_iommu(dma);
+	d->direct = svm_dma_is_direct(d);
 	mutex_init(&d->lock);
 	init_llist_head(&d->freed);
 	INIT_WORK(&d->free_work, svm_free_work);

@@ -21,6 +21,22 @@ struct port_interval {
 	void *owner;
 };
 
+/*
+ * Is it fork that write-protects a mapping, one of many? It holds mmap_lock for writing.
+ * Write-back, which has the same event for a page or a few, does not; where another thread
+ * holds it meanwhile, more is taken than had to be.
+ */
+static bool is_fork(const struct mmu_notifier_range *range)
+{
+	if (range->event != MMU_NOTIFY_PROTECTION_PAGE ||
+	    !mmu_notifier_range_blockable(range))
+		return false;
+	if (!mmap_read_trylock(range->mm))
+		return true;
+	mmap_read_unlock(range->mm);
+	return false;
+}
+
 static bool interval_invalidate(struct mmu_interval_notifier *sub,
 				const struct mmu_notifier_range *range,
 				unsigned long seq)
@@ -35,7 +51,7 @@ static bool interval_invalidate(struct mmu_interval_notifier *sub,
 	 */
 	mmu_interval_set_seq(sub, seq);
 	svm_port_invalidate(i->owner, seq, range->start, range->end,
-			    mmu_notifier_range_blockable(range));
+			    mmu_notifier_range_blockable(range), is_fork(range));
 	return true;
 }
 

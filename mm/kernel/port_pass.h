@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One pass of a fault, between port_fault.c (its course), port_ask.c (the CPU's side) and
- * port_bring.c (its faults).
+ * One pass of a fault or a prefetch, between port_fault.c (its course), port_ask.c (the
+ * CPU's side) and port_bring.c (its faults).
  */
 #ifndef SVM_PORT_PASS_H
 #define SVM_PORT_PASS_H
 
+#include <linux/hmm.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 
@@ -15,14 +16,33 @@ struct pass {
 	struct port_domain *d;
 	struct port_fault *f;
 	struct mmu_interval_notifier shadow;
-	struct vm_area_struct *vma;	/* of f->cpu, under mmap_lock */
-	unsigned long pfn;		/* hmm's answer for f->cpu */
+	struct vm_area_struct *vma;	/* of f->cpu, under mmap_lock; NULL: none (a prefetch's) */
+	unsigned long pfn;		/* hmm's answer for f->cpu, where a block may be; else 0 */
 };
 
-/* port_ask.c; the first three under mmap_lock, in this order */
+/* The place of a page in f->page[] and f->have. */
+static inline unsigned long svm_pass_index(const struct port_fault *f, u64 cpu)
+{
+	return (cpu - f->start) >> PAGE_SHIFT;
+}
+
+/* Has the table that page already? */
+static inline bool svm_pass_has(const struct port_fault *f, unsigned long i)
+{
+	return f->have[i / 64] >> (i % 64) & 1;
+}
+
+/* hmm's word for a page that allows what the pass wants. */
+static inline bool svm_pfn_allows(unsigned long pfn, bool write)
+{
+	unsigned long need = HMM_PFN_VALID | (write ? HMM_PFN_WRITE : 0);
+
+	return (pfn & (need | HMM_PFN_ERROR)) == need;
+}
+
+/* port_ask.c; under mmap_lock, in this order */
 int svm_ask_page(struct pass *p);
-int svm_ask_neighbours(struct pass *p);
-int svm_snapshot(struct pass *p);
+int svm_ask_span(struct pass *p);
 
 /* port_bring.c; under mmap_lock */
 bool svm_must_wait(struct vm_area_struct *vma, u64 cpu);

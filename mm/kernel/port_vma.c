@@ -35,6 +35,28 @@ int svm_vma_permits(const struct vm_area_struct *vma, bool write)
 	return write && !(vma->vm_flags & VM_WRITE) ? -EPERM : 0;
 }
 
+/*
+ * Where a mapping's memory ends: with its file, if the file's pages come from the page
+ * cache, whose fault handler brings none that lie behind. Else where the mapping does.
+ */
+u64 svm_vma_reach(const struct vm_area_struct *vma)
+{
+	const struct inode *inode;
+	u64 pages;
+
+	if (!vma->vm_file || !vma->vm_ops ||
+	    (!vma->vm_ops->map_pages && !(vma->vm_flags & VM_HUGETLB)))
+		return vma->vm_end;
+	inode = vma->vm_file->f_mapping->host;
+	if (!S_ISREG(inode->i_mode))
+		return vma->vm_end;
+	pages = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
+	if (pages <= vma->vm_pgoff)
+		return vma->vm_start;
+	return min_t(u64, vma->vm_end,
+		     vma->vm_start + ((pages - vma->vm_pgoff) << PAGE_SHIFT));
+}
+
 /* May a stack grow down to @cpu, as the CPU's own access would make it? */
 static bool stack_reaches(const struct vm_area_struct *vma, u64 cpu)
 {
@@ -82,7 +104,10 @@ bool port_mapped(struct port_domain *d, u64 cpu)
 	return mapped;
 }
 
-/* Of the next VMAS_AT_ONCE mappings: one that permits; or NULL, and *@cpu is where to go on. */
+/*
+ * Of the next VMAS_AT_ONCE mappings: one that permits and has memory from *@cpu on; or NULL,
+ * and *@cpu is where to go on.
+ */
 static struct vm_area_struct *next_permitting(struct mm_struct *mm, u64 *cpu,
 					      u64 limit, bool write)
 {
@@ -95,7 +120,7 @@ static struct vm_area_struct *next_permitting(struct mm_struct *mm, u64 *cpu,
 			*cpu = limit;
 			return NULL;
 		}
-		if (!svm_vma_permits(vma, write))
+		if (!svm_vma_permits(vma, write) && svm_vma_reach(vma) > *cpu)
 			return vma;
 		*cpu = vma->vm_end;
 	}
@@ -109,7 +134,7 @@ static struct vm_area_struct *next_permitting(struct mm_struct *mm, u64 *cpu,
  * @limit: address to stop at
  * @write: mappings that allow writing; else those that allow reading
  * @start: out: of the first such mapping that ends above @cpu; may lie below @cpu
- * @end: out: its end; may lie above @limit
+ * @end: out: its end, or that of its file if it comes first; may lie above @limit
  *
  * Context: in a session; sleeps; takes mmap_lock for reading, and lets it go now and then.
  * Return: false: none begins below @limit, or the thread was killed.
@@ -126,7 +151,7 @@ bool port_next_mapping(struct port_domain *d, u64 cpu, u64 limit, bool write,
 		vma = next_permitting(d->mm, &cpu, limit, write);
 		if (vma) {
 			*start = vma->vm_start;
-			*end = vma->vm_end;
+			*end = svm_vma_reach(vma);
 		}
 		mmap_read_unlock(d->mm);
 		cond_resched();

@@ -74,6 +74,8 @@ concept format = requires(u64 leaf, u64 addr, leaf_attrs attrs, void *entry, con
 	{ F::hinted(leaf) } -> std::same_as<bool>;
 };
 
+constexpr unsigned max_entries = 512; // of a last-level table: a fault keeps a bit for each on its stack
+
 // What every format implies, worked out once.
 template <format F>
 struct geometry {
@@ -99,6 +101,7 @@ struct geometry {
 		return F::levels[0].shift + F::levels[0].index_bits == F::va_bits && page_lg2 == PORT_PAGE_LG2 &&
 		       F::levels[table_level].leaf;
 	}
+	static_assert(entries <= max_entries);
 	static_assert(sound(), "levels must tile the address space, and a table's entries are pages");
 };
 

@@ -34,21 +34,26 @@ public:
 		return e && F::allows(F::load(e + offset(G::index(G::table_level, va))), access);
 	}
 
-	// How many of [first, first + count) allow the access; their words in page[] (if any) become PORT_PAGE_SKIP.
-	static u32 present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *page)
+	// How many of [first, first + count) allow the access; have (if any): bit n says so of entry first + n.
+	static u32 present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *have)
 	{
 		bool huge = huge_allows(tb, access);
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
 		u32 found = 0;
 
-		if (!huge && !e)
-			return 0;
-		for (unsigned i = 0; i < count; i++) {
-			if (!huge && !F::allows(F::load(e + offset(first + i)), access))
-				continue;
-			found++;
-			if (page)
-				page[i] = PORT_PAGE_SKIP;
+		for (unsigned i = 0; i < count;) {
+			u64 word = 0;
+
+			if (!huge && !e)
+				i = i + 64 < count ? i + 64 : count;
+			for (unsigned n = 0; (huge || e) && n < 64 && i < count; n++, i++) {
+				u64 is = huge || F::allows(F::load(e + offset(first + i)), access);
+
+				word |= is << n;
+				found += is;
+			}
+			if (have)
+				have[(i - 1) / 64] = word;
 		}
 		return found;
 	}

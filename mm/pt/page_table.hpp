@@ -20,7 +20,7 @@ struct svm_format {
 	bool (*take_out_empty)(svm::page_table &, svm::directory &);
 	u64 (*start_of)(const svm::table &);
 	bool (*allows)(const svm::table &, u64 va, svm_access);
-	u32 (*present)(const svm::table &, unsigned first, unsigned count, svm_access, u64 *page);
+	u32 (*present)(const svm::table &, unsigned first, unsigned count, svm_access, u64 *have);
 
 	// The table's lock is held.
 	void (*unlink)(svm::page_table &, svm::table &);
@@ -109,9 +109,9 @@ inline void page_table::visit_directories(bool (*fn)(directory &, va_span all, v
 inline bool page_table::take_out_empty(directory &d) { return format->take_out_empty(*this, d); }
 inline bool page_table::allows(const table &tb, u64 va, svm_access access) const { return format->allows(tb, va, access); }
 
-inline u32 page_table::present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *page) const
+inline u32 page_table::present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *have) const
 {
-	return format->present(tb, first, count, access, page);
+	return format->present(tb, first, count, access, have);
 }
 
 inline void page_table::unlink(table &tb) { format->unlink(*this, tb); }

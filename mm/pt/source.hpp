@@ -79,7 +79,7 @@ public:
 	}
 
 private:
-	static bool is_mapped(u64 w) { return (w & (PORT_PAGE_VALID | PORT_PAGE_SKIP)) == PORT_PAGE_VALID; }
+	static bool is_mapped(u64 w) { return w & PORT_PAGE_VALID; }
 
 	u64 *word;
 	unsigned first;

@@ -137,7 +137,7 @@ struct page_table {
 	void visit_directories(bool (*fn)(directory &, va_span all, void *arg), void *arg) const;
 	bool take_out_empty(directory &d);
 	bool allows(const table &tb, u64 va, svm_access access) const;
-	u32 present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *page) const;
+	u32 present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *have) const;
 
 	// ---- one table ----
 	void unlink(table &tb) SVM_REQUIRES(tb.lock);

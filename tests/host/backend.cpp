@@ -35,6 +35,7 @@ const svm_backend_ops backend::ops = {
 	.flush_wait = flush_wait,
 	.publish = publish,
 	.lost = lost,
+	.gone = gone,
 };
 
 backend::backend(memory &mem, svm_aperture where, u64 tables)
@@ -214,6 +215,11 @@ bool backend::lost(void *self)
 {
 	/* acquire: with the release in lose(); whoever has read garbage sees the flag */
 	return static_cast<backend *>(self)->lost_.load(std::memory_order_acquire);
+}
+
+int backend::gone(void *self)
+{
+	return static_cast<backend *>(self)->why_gone.load(std::memory_order_relaxed);
 }
 
 void backend::lose()

@@ -59,6 +59,8 @@ public:
 	std::atomic<u64> frees{0};
 	std::atomic<u64> flushes{0};
 	std::atomic<u64> publishes{0};
+	/* What gone() says: 0, or why nothing more need be brought. */
+	std::atomic<int> why_gone{0};
 
 private:
 	struct slot {
@@ -78,6 +80,7 @@ private:
 	static void flush_wait(void *self, u64 token, bool may_sleep);
 	static void publish(void *self);
 	static bool lost(void *self);
+	static int gone(void *self);
 
 	u64 read(u64 addr, bool vram, unsigned index) const;
 	slot *at(u64 addr) const;

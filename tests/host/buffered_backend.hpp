@@ -104,6 +104,7 @@ inline const svm_backend_ops buffered_backend::ops = {
 	.flush_wait = flush_wait,
 	.publish = publish,
 	.lost = nullptr,
+	.gone = nullptr,
 };
 
 } // namespace svm_host

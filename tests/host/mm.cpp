@@ -185,7 +185,7 @@ std::unique_ptr<child> address_space::fork()
 
 		if (v.kind != backing::anon)
 			continue;
-		subs_.during({v.start, v.end}, [&] {
+		subs_.during({v.start, v.end, true, true}, [&] {
 			std::lock_guard hold(ptl_);
 			auto share = [&](u64 page, u32 f) {
 				mem_.get(f);

@@ -61,6 +61,7 @@ struct vma {
 	backing kind = backing::anon;
 	bool thp = false;
 	bool managed = false; /* missing pages come by supply() alone, as under a userfaultfd */
+	bool slow = false; /* missing pages have to be waited for, as those of a file that is not in memory */
 	std::shared_ptr<file> object;
 	u64 first_page = 0; /* of object, at start */
 };
@@ -121,8 +122,8 @@ public:
 	const vma *find(u64 va) const;
 	/* Likewise: the first one that ends above va, allows all of prot and is no PFN map. */
 	const vma *next(u64 va, unsigned prot) const;
-	/* mmap_lock held: make the page present for the access. -EINPROGRESS: it is for the manager to supply. */
-	int fault_in(u64 va, bool write);
+	/* mmap_lock held: make the page present for the access. -EINPROGRESS: it is for the manager to supply, or slow. */
+	int fault_in(u64 va, bool write, bool wait = false);
 	/* Nothing held: the same, also by waiting for the manager if `user`. stop() ends it with -EINTR. */
 	int fault_in_unlocked(u64 va, bool write, bool user, const std::function<bool()> &stop);
 	/* Threads that wait for the manager now. */
@@ -140,7 +141,7 @@ private:
 	template <typename Fn>
 	int access(u64 va, bool write, Fn fn);
 	entry *lookup(u64 va);
-	int fault_missing(const vma &v, u64 va, bool write);
+	int fault_missing(const vma &v, u64 va, bool write, bool wait);
 	int fault_block(const vma &v, u64 va, bool write);
 	int fault_cow(const vma &v, u64 va);
 	int cow_page(u64 va);

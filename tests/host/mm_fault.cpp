@@ -69,7 +69,7 @@ std::optional<entry> address_space::peek(u64 va) const
 	return {};
 }
 
-int address_space::fault_in(u64 va, bool write)
+int address_space::fault_in(u64 va, bool write, bool wait)
 {
 	const vma *v = find(va);
 
@@ -90,7 +90,7 @@ int address_space::fault_in(u64 va, bool write)
 		if (present && (!write || writable))
 			return 0;
 
-		int err = present ? fault_cow(*v, va) : fault_missing(*v, va, write);
+		int err = present ? fault_cow(*v, va) : fault_missing(*v, va, write, wait);
 
 		if (err)
 			return err;
@@ -103,7 +103,7 @@ int address_space::fault_block(const vma &v, u64 va, bool write)
 {
 	u64 base = va & ~(BLOCK - 1);
 
-	if (!v.thp || v.managed || v.kind != backing::anon || base < v.start || base + BLOCK > v.end)
+	if (!v.thp || v.managed || v.slow || v.kind != backing::anon || base < v.start || base + BLOCK > v.end)
 		return 1;
 	/* ptl held: pages of the block, also swapped out ones, rule a block out */
 	for (u64 p = base / PAGE; p < (base + BLOCK) / PAGE; p++)
@@ -122,7 +122,7 @@ int address_space::fault_block(const vma &v, u64 va, bool write)
 	return 0;
 }
 
-int address_space::fault_missing(const vma &v, u64 va, bool write)
+int address_space::fault_missing(const vma &v, u64 va, bool write, bool wait)
 {
 	std::lock_guard hold(ptl_);
 	u64 page = va / PAGE;
@@ -131,7 +131,7 @@ int address_space::fault_missing(const vma &v, u64 va, bool write)
 		return 0;
 	if (int done = fault_block(v, va, write); done <= 0)
 		return done;
-	if (v.managed)
+	if (v.managed || (v.slow && !wait))
 		return -EINPROGRESS;
 	if (v.object) {
 		u32 f = v.object->page(v.first_page + (va - v.start) / PAGE);
@@ -259,7 +259,7 @@ int address_space::access(u64 va, bool write, Fn fn)
 	for (int turn = 0; turn < 1000; turn++) {
 		mmap_lock_.lock_shared();
 
-		int err = fault_in(va, write);
+		int err = fault_in(va, write, true);
 
 		if (!err) {
 			std::lock_guard hold(ptl_);

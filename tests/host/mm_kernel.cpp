@@ -216,7 +216,7 @@ int address_space::fault_in_unlocked(u64 va, bool write, bool user, const std::f
 	for (bool counted = false;;) {
 		mmap_lock_.lock_shared();
 
-		int err = fault_in(va, write);
+		int err = fault_in(va, write, true);
 
 		mmap_lock_.unlock_shared();
 		if (err == -EINPROGRESS && !user)

@@ -20,7 +20,7 @@ static void call_back(interval &i, u64 seq, const event &e)
 	i.seq.store_relaxed(seq);
 	t.callbacks++;
 	t.atomic_callbacks += !e.may_sleep;
-	svm_port_invalidate(i.owner, seq, e.start, e.end, e.may_sleep);
+	svm_port_invalidate(i.owner, seq, e.start, e.end, e.may_sleep, e.forking);
 	t.atomic_callbacks -= !e.may_sleep;
 	t.callbacks--;
 	if (t.table_locks)

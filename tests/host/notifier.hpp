@@ -37,6 +37,7 @@ struct event {
 	u64 start;
 	u64 end; /* exclusive; ~0: everything */
 	bool may_sleep = true;
+	bool forking = false;
 };
 
 class subscriptions

@@ -87,14 +87,42 @@ static bool take_block(address_space &mm, struct port_fault &f)
 	return true;
 }
 
-/* mmap_lock held. The faulting page must be there; the wanted ones of its VMA as far as they can be had; the rest as it is. */
+static bool has(const struct port_fault &f, u64 at)
+{
+	u64 i = (at - f.start) / PAGE;
+
+	return f.have[i / 64] >> (i % 64) & 1;
+}
+
+/* Makes a wanted page present if that needs no wait. A prefetch: the first that does ends the bringing. */
+static int bring(address_space &mm, struct port_fault &f, const vma *here, u64 at)
+{
+	if (!here || at < f.want_start || at >= f.want_end || f.wait != PORT_NO_PAGE)
+		return 0;
+
+	int err = mm.fault_in(at, f.write);
+
+	if (f.must)
+		return 0;
+	if (err == -EINPROGRESS && !here->managed)
+		f.wait = at;
+	return err == -ENOMEM ? err : 0;
+}
+
+/*
+ * mmap_lock held. The page of a fault must be there; the wanted ones, of a fault those of its VMA, as far as they can
+ * be had; the rest as it is.
+ */
 static int gather_pages(address_space &mm, struct port_fault &f)
 {
-	int err = mm.fault_in(f.cpu, f.write);
+	if (f.must && has(f, f.cpu))
+		complain("port_fault: the table has the page of the fault");
 
-	if (err)
+	int err = has(f, f.cpu) ? 0 : mm.fault_in(f.cpu, f.write);
+
+	if (err && (f.must || err == -ENOMEM))
 		return err;
-	if (take_block(mm, f))
+	if (!err && !has(f, f.cpu) && take_block(mm, f))
 		return 0;
 
 	const vma *v = mm.find(f.cpu), *here = v;
@@ -102,15 +130,15 @@ static int gather_pages(address_space &mm, struct port_fault &f)
 	for (u64 at = f.start; at < f.end; at += PAGE) {
 		u64 &word = f.page[(at - f.start) / PAGE];
 
-		if (word & PORT_PAGE_SKIP) {
-			word = 0;
-			continue;
-		}
 		word = 0;
-		if (at >= f.want_start && at < f.want_end && at >= v->start && at < v->end)
-			(void)mm.fault_in(at, f.write);
+		if (has(f, at))
+			continue;
 		if (!here || at < here->start || at >= here->end)
 			here = mm.find(at);
+		if (!f.must || here == v)
+			err = bring(mm, f, here, at);
+		if (err == -ENOMEM)
+			return err;
 		if (auto e = mm.snapshot(here, at))
 			word = word_of(e->frame, e->write);
 	}
@@ -174,6 +202,7 @@ int port_fault(port_domain *d, struct port_fault *f)
 		hook.fault_entry(*f);
 	in_session(d, "port_fault");
 	f->block = false;
+	f->wait = PORT_NO_PAGE;
 	if (port_killed())
 		return -EINTR;
 

@@ -18,7 +18,7 @@ TABLE = "mm/pt/page_table.hpp"
 
 FLUSH = "		pt.flush(owed, may_sleep);"
 VISIT = """	if (!hit.empty())
-		vm.pt.visit({ w.to_va(hit.start), w.to_va(hit.end) }, svm::invalidate_table, &i);"""
+		vm.pt.visit(part, svm::invalidate_table, &i);"""
 EARLY_FLUSH = """	if (!hit.empty())
 		vm.pt.flush({ w.to_va(hit.start), w.to_va(hit.end) }, may_sleep);
 """
@@ -83,14 +83,14 @@ SIM = {
 	"an unbind frees what readers stand on": [
 		(WINDOW, "	@{port_synchronize(vm.domain());}@ // for readers that still stand on what", "")],
 	"a killed prefetch goes on": [
-		(PREFETCH, "			p.stop(static_cast<int>(err::intr));", "p.pages.fetch_add_relaxed(0);")],
+		(PREFETCH, "int why = @{port_killed()}@ ?", "false")],
 }
 
 UNIT = {
 	"a fault that was spoiled again and again asks for the whole table": [
 		(MIRROR, "attempt >= narrow_after", "false")],
 	"a fault that was spoiled again and again asks for its granule": [
-		(MIRROR, "attempt < page_after", "true")],
+		(MIRROR, "attempt >= page_after", "false")],
 	"a zap flushes its own pages, not the groups that they are in": [
 		(LEAVES, "? whole(tb) : @{widened(part(tb, first, last))}@;", "part(tb, first, last)")],
 	"a granted right is flushed for its own page, not for the group that it is in": [
@@ -117,6 +117,21 @@ UNIT = {
 			"	port_parallel(vm->domain(), tables < svm::threads ? static_cast<u32>(tables) : svm::threads, svm::work, &p);")],
 	"read-only pages count as prefetched for writing": [
 		(PREFETCH, "static_cast<unsigned>(part.pages()), @{p.access}@, nullptr", "SVM_READ")],
+	"a prefetch goes on when the device goes": [
+		(PREFETCH, "if (@{!why && ops.gone}@)", "false")],
+	"a prefetch waits for the same page again and again": [
+		(PREFETCH, "if (@{page.va == waited}@)", "false")],
+	"a prefetch maps what the table has": [
+		(MIRROR, "count - @{vm.pt.present(tb, first, count, asked.access, room.have)}@",
+			"(__builtin_memset(room.have, 0, (count + 63) / 64 * sizeof(u64)), 0u)")],
+	"a prefetch takes table memory for nothing": [
+		(MIRROR, "done.ok() && @{f.brought_any()}@)", "true")],
+	"a prefetch takes what lies outside of its span": [
+		(MIRROR, "		if (!asked.must)\n			all = all.common({ asked.va, asked.want.end });", "")],
+	"a fork flushes for each mapping": [
+		(MIRROR, "if (@{forking}@ && !hit.empty())", "false")],
+	"every callback takes whole tables": [
+		(MIRROR, "if (@{forking}@ && !hit.empty())", "true")],
 	"two faults share one scratch buffer": [
 		(SCRATCH, "!(p.busy.fetch_or_acquire(bit) & bit)", "(p.busy.fetch_or_acquire(bit), true)")],
 	"a scratch buffer is taken without looking whether it is free": [

@@ -47,6 +47,36 @@ SVM_TEST(Row05Fork, ChildWriteIsInvisibleToTheDevice)
 		ASSERT_EQ(copy[i], std::byte{0x11});
 }
 
+// fork calls back for each mapping, and each call would flush for itself
+SVM_TEST(Row05Fork, ManyMappingsAreFlushedByTheTable)
+{
+	constexpr std::size_t tables = 2;
+	mapping memory(tables * table_span, PROT_NONE);
+	for (std::size_t i = 0; i < memory.pages(); i += 2)
+		ASSERT_NE(mmap(&memory.at(i), page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), MAP_FAILED);
+	auto forking = [] {
+		auto begin = std::chrono::steady_clock::now();
+		child empty([] { return 0; });
+		std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+		EXPECT_TRUE(empty.succeeded());
+		return took.count() * 1e3;
+	};
+	for (std::size_t i = 0; i < memory.pages(); i += 2)
+		memory.at(i) = std::byte{1};
+	double plain = forking();
+	window gpu(memory);
+	ASSERT_EQ(gpu.vm.prefetch(memory.bytes(), true), memory.pages() / 2);
+	libsvm::counters before = gpu.vm.counters();
+	double mirrored = forking();
+	libsvm::counters done = gpu.vm.counters() - before;
+	std::printf("fork of %zu mappings: %.1f ms, mirrored %.1f ms, %llu callbacks, %llu flushes\n", memory.pages() / 2, plain, mirrored,
+		    static_cast<unsigned long long>(done.invalidations), static_cast<unsigned long long>(done.flushes));
+	std::fflush(stdout); // the body's process ends without
+	EXPECT_GE(done.invalidations, memory.pages() / 2);
+	EXPECT_LE(done.flushes, tables);
+	EXPECT_EQ(done.ptes_zapped, memory.pages() / 2);
+}
+
 SVM_TEST(Row05Fork, ManyForksUnderWrites)
 {
 	gpu gpu;

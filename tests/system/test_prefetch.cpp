@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Prefetch: what it makes present, what it leaves out, under churn and when killed. */
+#include <algorithm>
 #include <cerrno>
+#include <functional>
+#include <fcntl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "harness.hpp"
 
@@ -17,6 +21,94 @@ SVM_TEST(Prefetch, MakesPresent)
 	EXPECT_GE(before.prefetched, memory.pages());
 	ASSERT_EQ(finish(gpu.queue.touch(memory.bytes(), page, true)).status, 0);
 	EXPECT_EQ((gpu.vm.counters() - before).faults, 0u);
+}
+
+namespace {
+
+constexpr std::size_t gib = std::size_t(1) << 30;
+
+std::chrono::duration<double> time_of(const std::function<void()> &call)
+{
+	auto begin = std::chrono::steady_clock::now();
+	call();
+	return std::chrono::steady_clock::now() - begin;
+}
+
+// Builds memory anew for the CPU and for the prefetch, twice, and compares the best of each: what prefetch takes
+// must be of the order of what the CPU's own touching takes, though it writes the device's tables as well.
+void expect_as_cheap_as_touching(libsvm::vm &vm, std::size_t size, std::size_t step, const std::function<void(std::byte *)> &build)
+{
+	auto touching = std::chrono::duration<double>::max(), prefetching = touching;
+	std::chrono::duration<double> building{};
+	for (unsigned round = 0; round < 2; round++) {
+		mapping memory(size, PROT_NONE);
+		building += time_of([&] { build(memory.data()); });
+		touching = std::min(touching, time_of([&] {
+			for (std::size_t at = 0; at < size; at += step)
+				memory.data()[at] = std::byte{1};
+		}));
+		mapping again(size, PROT_NONE);
+		build(again.data());
+		prefetching = std::min(prefetching, time_of([&] { EXPECT_EQ(vm.prefetch(again.bytes(), true), size / step); }));
+	}
+	std::printf("%zu pages: the CPU's touching %.2f ms, prefetch %.2f ms; mapping them %.0f ms\n", size / step,
+		    touching.count() * 1e3, prefetching.count() * 1e3, building.count() * 1e3 / 2);
+	std::fflush(stdout); // the body's process ends without
+	EXPECT_LT(prefetching, 2 * touching);
+}
+
+// Every step-th page a mapping of its own, the others holes.
+std::function<void(std::byte *)> pages_apart(std::size_t size, std::size_t step)
+{
+	return [=](std::byte *at) {
+		for (std::size_t i = 0; i < size; i += step)
+			ASSERT_NE(mmap(at + i, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), MAP_FAILED);
+	};
+}
+
+} // namespace
+
+SVM_TEST(Prefetch, DenseMemoryIsAsCheapAsTouching)
+{
+	gpu gpu;
+	expect_as_cheap_as_touching(gpu.vm, 8 * mib, page, [](std::byte *at) {
+		ASSERT_EQ(mprotect(at, 8 * mib, PROT_READ | PROT_WRITE), 0);
+		ASSERT_EQ(madvise(at, 8 * mib, MADV_NOHUGEPAGE), 0);
+	});
+}
+
+SVM_TEST(Prefetch, EveryOtherPageAHoleIsAsCheapAsTouching)
+{
+	gpu gpu;
+	expect_as_cheap_as_touching(gpu.vm, 2 * mib, 2 * page, pages_apart(2 * mib, 2 * page));
+}
+
+SVM_TEST(Prefetch, ManySmallMappingsAreAsCheapAsTouching)
+{
+	gpu gpu;
+	expect_as_cheap_as_touching(gpu.vm, 8 * mib, 8 * page, pages_apart(8 * mib, 8 * page));
+}
+
+// 16 GiB of a file of eight pages.
+SVM_TEST(Prefetch, PastAFilesEndCostsNothing)
+{
+	gpu gpu;
+	int fd = memfd_create("short", MFD_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(ftruncate(fd, 8 * page - 100), 0);
+	mapping shared(16 * gib, PROT_READ | PROT_WRITE, MAP_SHARED, fd), own(16 * gib, PROT_READ, MAP_PRIVATE, fd);
+	libsvm::counters before = gpu.vm.counters();
+	EXPECT_LT(time_of([&] {
+		EXPECT_EQ(gpu.vm.prefetch(shared.bytes(), true), 8u);
+		EXPECT_EQ(gpu.vm.prefetch(own.bytes(), false), 8u);
+		// and where no page of the file is in the span
+		EXPECT_EQ(gpu.vm.prefetch(shared.bytes(8, shared.pages() - 8), false), 0u);
+	}), 1s);
+	EXPECT_EQ((gpu.vm.counters() - before).tables, 2u);
+	// the file grows: what is there now is brought
+	ASSERT_EQ(ftruncate(fd, 600 * page), 0);
+	EXPECT_EQ(gpu.vm.prefetch(shared.bytes(), true), 600u);
+	close(fd);
 }
 
 SVM_TEST(Prefetch, LeavesOutWhatIsNotThere)

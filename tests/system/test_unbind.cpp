@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <future>
+#include <tuple>
 
 #include "lifetime.hpp"
 #include "machine.hpp"
@@ -155,4 +156,27 @@ SVM_TEST_WITHIN(Row24Unbind, WaitersGetNoDevice, 120)
 	std::uint64_t left = *reinterpret_cast<std::uint64_t *>(shared.data());
 	EXPECT_TRUE(worker.succeeded(60s));
 	EXPECT_EQ(*reinterpret_cast<std::uint64_t *>(shared.data()), left);
+}
+
+// A prefetch that would take minutes ends at its next table.
+SVM_TEST_WITHIN(Row24Unbind, DuringALongPrefetch, 120)
+{
+	std::string device = bound_device();
+	ASSERT_FALSE(device.empty()) << "no device in " << driver;
+	rebound afterwards(device);
+	gpu gpu;
+	mapping memory(std::size_t(8) << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+	memory.no_huge_pages();
+	auto prefetch = std::async(std::launch::async, [&] {
+		std::uint64_t pages = 0;
+		int error = libsvm_prefetch(gpu.device.fd(), gpu.vm.id(), libsvm::address(memory.data()), memory.size(), 0, &pages);
+		return std::tuple(error, pages, std::chrono::steady_clock::now());
+	});
+	ASSERT_TRUE(eventually([&] { return gpu.vm.counters().present > 0; }));
+	auto begin = std::chrono::steady_clock::now();
+	ASSERT_TRUE(write_file(std::string(driver) + "unbind", device));
+	auto [error, pages, ended] = prefetch.get();
+	EXPECT_EQ(error, -ENODEV);
+	EXPECT_LT(pages, memory.pages() / 2) << "it was over before the device went";
+	EXPECT_LT(ended - begin, 1s);
 }

@@ -42,7 +42,7 @@ struct nv_device {
 	static void flush_wait(void *, u64, bool)
 	{
 	}
-	static constexpr svm_backend_ops ops = { alloc, free, flush_begin, flush_wait, nullptr, nullptr };
+	static constexpr svm_backend_ops ops = { alloc, free, flush_begin, flush_wait, nullptr, nullptr, nullptr };
 
 	static const u64 *next(u64 pde)
 	{

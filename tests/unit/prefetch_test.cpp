@@ -90,6 +90,145 @@ TEST_F(prefetch_test, holes_cost_nothing)
 	EXPECT_EQ(count().tables, 3u);
 }
 
+/* A single thread's: helpers' calls are not counted here. */
+class prefetch_cost_test : public prefetch_test
+{
+protected:
+	void SetUp() override
+	{
+		prefetch_test::SetUp();
+		ASSERT_EQ(fault(BASE), -EFAULT); /* nothing is there, nor made */
+	}
+
+	/* Of one table: taken by one thread, whichever it is. */
+	u64 passes = 0, locks = 0;
+
+	void prefetch_table(u64 start, u64 end, svm_access how)
+	{
+		hook.fault_entry = [&](const auto &) { passes++; };
+		u64 before = spent().mmap_locks;
+		ASSERT_EQ(prefetch(start, end, how), 0);
+		locks = spent().mmap_locks - before;
+		hook.fault_entry = nullptr;
+	}
+};
+
+/* 256 mappings of a page with holes between them: the table is one pass, not one for each mapping. */
+TEST_F(prefetch_cost_test, mappings_of_a_table_are_one_pass)
+{
+	for (u64 i = 0; i < 512; i += 2)
+		map(BASE + i * PAGE, PAGE);
+	prefetch_table(BASE, BASE + 2 * MiB, SVM_WRITE);
+	EXPECT_EQ(pages, 256u);
+	EXPECT_EQ(passes, 1u);
+	EXPECT_LE(locks, 4u); /* the pass; is there a mapping, for the table and behind it; is it a wild address */
+	for (u64 i = 0; i < 512; i++)
+		EXPECT_EQ(device().write(BASE + i * PAGE, i).what, i % 2 ? gpu::status::fault : gpu::status::ok) << i;
+}
+
+TEST_F(prefetch_cost_test, what_is_there_is_not_asked_for)
+{
+	map(BASE, 2 * MiB);
+	map(BASE + 2 * MiB, 2 * MiB, PROT_RW, true);
+	ASSERT_EQ(prefetch(BASE, BASE + 4 * MiB, SVM_WRITE), 0);
+	ASSERT_EQ(count().huge_leaves, 1u);
+	prefetch_table(BASE, BASE + 4 * MiB, SVM_READ);
+	EXPECT_EQ(pages, 1024u);
+	EXPECT_EQ(passes, 0u);
+}
+
+/* Of a table that lacks some, these alone are mapped. */
+TEST_F(prefetch_cost_test, only_what_is_missing_is_mapped)
+{
+	map(BASE, 2 * MiB);
+	ASSERT_EQ(prefetch(BASE + 100 * PAGE, BASE + 200 * PAGE, SVM_WRITE), 0);
+	u64 written = count().ptes_written;
+	prefetch_table(BASE, BASE + 2 * MiB, SVM_WRITE);
+	EXPECT_EQ(pages, 512u);
+	EXPECT_EQ(passes, 1u);
+	EXPECT_EQ(count().ptes_written, written + 412);
+}
+
+/* What the CPU has beside the span is not taken, unlike by a fault. */
+TEST_F(prefetch_cost_test, nothing_beside_the_span_is_mapped)
+{
+	map(BASE, 2 * MiB);
+	touch(BASE, 2 * MiB);
+	prefetch_table(BASE + 100 * PAGE, BASE + 200 * PAGE, SVM_READ);
+	EXPECT_EQ(count().present, 100u);
+}
+
+/* Nothing to be had: no memory for a table is taken. */
+TEST_F(prefetch_cost_test, nothing_there_takes_no_table_memory)
+{
+	ASSERT_EQ(proc->mmap({.start = BASE, .end = BASE + 2 * MiB, .managed = true, .object = {}}), 0);
+	u64 tables = gpus->tables, directories = count().directories;
+
+	prefetch_table(BASE, BASE + 2 * MiB, SVM_READ);
+	EXPECT_EQ(pages, 0u);
+	EXPECT_EQ(passes, 1u);
+	EXPECT_EQ(gpus->tables - tables, count().directories - directories);
+	EXPECT_EQ(count().device_bytes, gpus->bytes);
+}
+
+/* Pages that have to be waited for come one after the other, and each is waited for once. */
+TEST_F(prefetch_test, slow_pages)
+{
+	map(BASE, 10 * PAGE);
+	ASSERT_EQ(proc->mmap({.start = BASE + 10 * PAGE, .end = BASE + 30 * PAGE, .slow = true, .object = {}}), 0);
+	map(BASE + 31 * PAGE, PAGE);
+	ASSERT_EQ(prefetch(BASE, BASE + 2 * MiB, SVM_WRITE), 0);
+	EXPECT_EQ(pages, 31u);
+	EXPECT_EQ(device().write(BASE + 29 * PAGE, 1).what, gpu::status::ok);
+}
+
+/* A page that goes as soon as it was waited for is left out. */
+TEST_F(prefetch_test, slow_page_that_goes_again)
+{
+	ASSERT_EQ(proc->mmap({.start = BASE, .end = BASE + 4 * PAGE, .slow = true, .object = {}}), 0);
+	unsigned gone = 0;
+	hook.fault_entry = [&](const auto &) {
+		if (gone < 20 && proc->peek(BASE + PAGE) && ++gone)
+			proc->dontneed(BASE + PAGE, BASE + 2 * PAGE);
+	};
+	ASSERT_EQ(prefetch(BASE, BASE + 2 * MiB, SVM_WRITE), 0);
+	hook.fault_entry = nullptr;
+	EXPECT_EQ(pages, 3u);
+	EXPECT_EQ(gone, 1u);
+}
+
+/* The device goes while a long prefetch runs: each thread ends at its next table, with the backend's answer. */
+TEST_F(prefetch_test, ends_when_the_device_goes)
+{
+	constexpr u64 size = 512 * MiB;
+
+	map(BASE, size);
+	hook.fault_entry = [&](const auto &) { gpus->why_gone = -ENODEV; };
+	EXPECT_EQ(prefetch(BASE, BASE + size, SVM_READ), -ENODEV);
+	hook.fault_entry = nullptr;
+	EXPECT_LE(count().tables, 8u); /* one for each thread */
+	gpus->why_gone = -EIO;
+	EXPECT_EQ(prefetch(BASE, BASE + size, SVM_READ), -EIO);
+	EXPECT_EQ(prefetch(BASE, BASE + PAGE, SVM_READ), -EIO); /* also where nothing is left to do */
+	gpus->why_gone = 0;
+	EXPECT_EQ(prefetch(BASE, BASE + PAGE, SVM_READ), 0);
+}
+
+/* Likewise between two waits for pages of one table. */
+TEST_F(prefetch_test, ends_when_the_device_goes_while_it_waits)
+{
+	ASSERT_EQ(proc->mmap({.start = BASE, .end = BASE + 2 * MiB, .slow = true, .object = {}}), 0);
+	unsigned passes = 0;
+	hook.fault_exit = [&](const auto &) {
+		if (++passes == 3)
+			gpus->why_gone = -ENODEV;
+	};
+	EXPECT_EQ(prefetch(BASE, BASE + 2 * MiB, SVM_READ), -ENODEV);
+	hook.fault_exit = nullptr;
+	EXPECT_EQ(passes, 3u);
+	gpus->why_gone = 0;
+}
+
 /* Two threads are in the fault path at once, or this stalls. */
 TEST_F(prefetch_test, tables_are_filled_in_parallel)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* mm/scratch.hpp: room for page words, a few at a time, and something for everybody. */
+/* mm/scratch.hpp: room for page words, a few at a time, then from the heap, and something for everybody. */
 #include "mm/scratch.hpp"
 #include "tests/unit/machine.hpp"
 
@@ -34,7 +34,19 @@ TEST_F(scratch_test, each_gets_its_own_until_they_run_out)
 		EXPECT_TRUE(distinct.insert(all.back()->words).second);
 		all.back()->words[511] = i;
 	}
+	u64 heap = live.heap;
+	{
+		svm::scratch one(pool), two(pool);
+
+		EXPECT_EQ(one.capacity, 512u);
+		EXPECT_TRUE(distinct.insert(one.words).second);
+		EXPECT_TRUE(distinct.insert(two.words).second);
+		EXPECT_EQ(live.heap, heap + 2);
+		one.words[511] = two.words[511] = 1; /* all of it is there */
+	}
+	EXPECT_EQ(live.heap, heap);
 	for (int i = 0; i < 3; i++) {
+		inject.arm(1);
 		svm::scratch small(pool);
 
 		EXPECT_EQ(small.capacity, 1u << svm::scratch::small_lg2);
