@@ -66,9 +66,9 @@ SVM_TEST(Row05Fork, ManyMappingsAreFlushedByTheTable)
 	double plain = forking();
 	window gpu(memory);
 	ASSERT_EQ(gpu.vm.prefetch(memory.bytes(), true), memory.pages() / 2);
-	libsvm::counters before = gpu.vm.counters();
+	svmirror::counters before = gpu.vm.counters();
 	double mirrored = forking();
-	libsvm::counters done = gpu.vm.counters() - before;
+	svmirror::counters done = gpu.vm.counters() - before;
 	std::printf("fork of %zu mappings: %.1f ms, mirrored %.1f ms, %llu callbacks, %llu flushes\n", memory.pages() / 2, plain, mirrored,
 		    static_cast<unsigned long long>(done.invalidations), static_cast<unsigned long long>(done.flushes));
 	std::fflush(stdout); // the body's process ends without

@@ -36,7 +36,7 @@ std::chrono::duration<double> time_of(const std::function<void()> &call)
 
 // Builds memory anew for the CPU and for the prefetch, twice, and compares the best of each: what prefetch takes
 // must be of the order of what the CPU's own touching takes, though it writes the device's tables as well.
-void expect_as_cheap_as_touching(libsvm::vm &vm, std::size_t size, std::size_t step, const std::function<void(std::byte *)> &build)
+void expect_as_cheap_as_touching(svmirror::vm &vm, std::size_t size, std::size_t step, const std::function<void(std::byte *)> &build)
 {
 	auto touching = std::chrono::duration<double>::max(), prefetching = touching;
 	std::chrono::duration<double> building{};
@@ -97,7 +97,7 @@ SVM_TEST(Prefetch, PastAFilesEndCostsNothing)
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(ftruncate(fd, 8 * page - 100), 0);
 	mapping shared(16 * gib, PROT_READ | PROT_WRITE, MAP_SHARED, fd), own(16 * gib, PROT_READ, MAP_PRIVATE, fd);
-	libsvm::counters before = gpu.vm.counters();
+	svmirror::counters before = gpu.vm.counters();
 	EXPECT_LT(time_of([&] {
 		EXPECT_EQ(gpu.vm.prefetch(shared.bytes(), true), 8u);
 		EXPECT_EQ(gpu.vm.prefetch(own.bytes(), false), 8u);

@@ -169,7 +169,7 @@ SVM_TEST_WITHIN(Row24Unbind, DuringALongPrefetch, 120)
 	memory.no_huge_pages();
 	auto prefetch = std::async(std::launch::async, [&] {
 		std::uint64_t pages = 0;
-		int error = libsvm_prefetch(gpu.device.fd(), gpu.vm.id(), libsvm::address(memory.data()), memory.size(), 0, &pages);
+		int error = svmirror_prefetch(gpu.device.fd(), gpu.vm.id(), svmirror::address(memory.data()), memory.size(), 0, &pages);
 		return std::tuple(error, pages, std::chrono::steady_clock::now());
 	});
 	ASSERT_TRUE(eventually([&] { return gpu.vm.counters().present > 0; }));
