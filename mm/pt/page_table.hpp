@@ -156,7 +156,7 @@ inline status page_table::get_memory(u32 bytes, svm_table_mem &mem)
 	return status::from(failed).is(err::room) ? err::room : err::nomem;
 }
 
-// What the build compiles in, see drivers/mmu/formats.hpp.
+// What the build compiles in, see mm/fmt/formats.hpp.
 template <format... F>
 struct format_list {
 	static constexpr const svm_format *all[] = { &format_ops<F>... };

@@ -17,7 +17,7 @@ import core
 import svgpud
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ("mm", "drivers/mmu", "tools/svgpud")
+FOLDERS = ("mm", "tools/svgpud")
 OPEN, CLOSE = "@{", "}@"       # mark the part of a text that is replaced; the rest says where it is
 
 SWITCH = """// SPDX-License-Identifier: GPL-2.0-only

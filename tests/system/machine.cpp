@@ -200,7 +200,7 @@ std::string smaps(const void *at, const std::string &field)
 	while (std::getline(smaps, line)) {
 		unsigned long long start, end;
 		if (std::sscanf(line.c_str(), "%llx-%llx ", &start, &end) == 2)
-			here = start <= libsvm::address(at) && libsvm::address(at) < end;
+			here = start <= svmirror::address(at) && svmirror::address(at) < end;
 		if (here && line.starts_with(field + ":"))
 			return line.substr(field.size() + 1);
 	}

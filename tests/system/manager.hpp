@@ -38,7 +38,7 @@ public:
 		api.api = UFFD_API;
 		api.features = mode & UFFDIO_REGISTER_MODE_RWP ? UFFD_FEATURE_RWP : 0;
 		uffdio_register span{};
-		span.range = {libsvm::address(memory.data()), memory.size()};
+		span.range = {svmirror::address(memory.data()), memory.size()};
 		span.mode = mode;
 		if (fd_ < 0 || ioctl(fd_, UFFDIO_API, &api) || ioctl(fd_, UFFDIO_REGISTER, &span))
 			throw std::system_error(errno, std::generic_category(), "userfaultfd");
@@ -64,7 +64,7 @@ public:
 		std::memset(source, std::to_integer<int>(value), page);
 		uffdio_copy copy{};
 		copy.dst = where;
-		copy.src = libsvm::address(source);
+		copy.src = svmirror::address(source);
 		copy.len = page;
 		return ioctl(fd_, UFFDIO_COPY, &copy) == 0;
 	}

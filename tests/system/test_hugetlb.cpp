@@ -36,10 +36,10 @@ SVM_TEST(Row08Hugetlb, AccessibleInPlace)
 	mapping memory(4 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
 	std::memset(memory.data(), 0x42, memory.size());
 	std::uint64_t frame = state_of(memory.data()).frame;
-	libsvm::counters before = gpu.vm.counters();
+	svmirror::counters before = gpu.vm.counters();
 	EXPECT_DEVICE_READS(gpu.queue, &memory.at(700), 0x42);
 	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x24}), 0);
-	libsvm::counters delta = gpu.vm.counters() - before;
+	svmirror::counters delta = gpu.vm.counters() - before;
 	for (std::size_t i = 0; i < memory.pages(); i++)
 		ASSERT_EQ(memory.at(i), std::byte{0x24});
 	EXPECT_EQ(state_of(memory.data()).frame, frame) << "the page was moved or copied";

@@ -35,10 +35,10 @@ struct silence {
 	mapping memory{(ended + queues) * table_span, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE};
 	manager asked{memory.bytes()};
-	std::vector<libsvm::queue> living;
+	std::vector<svmirror::queue> living;
 
 	// Each in a table of its own.
-	bool waits(libsvm::queue &queue, std::size_t n)
+	bool waits(svmirror::queue &queue, std::size_t n)
 	{
 		queue.touch(memory.bytes(n * 512, 1), page, true);
 		return asked.asked().has_value();
@@ -47,7 +47,7 @@ struct silence {
 	int begin()
 	{
 		for (std::size_t n = 0; n < ended; n++) {
-			libsvm::queue queue(gpu.vm);
+			svmirror::queue queue(gpu.vm);
 			if (!waits(queue, n) || queue.destroy())
 				return 1;
 		}

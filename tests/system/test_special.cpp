@@ -42,7 +42,7 @@ bool cpu_reads(const std::byte *at)
 }
 
 // The device reads what the CPU reads in this page, but for bytes that the kernel changes meanwhile.
-void expect_same_page(libsvm::queue &queue, const std::byte *at)
+void expect_same_page(svmirror::queue &queue, const std::byte *at)
 {
 	std::vector<std::vector<std::byte>> of_cpu;
 	std::vector<std::byte> of_device(page, std::byte{0xff});
@@ -85,9 +85,9 @@ SVM_TEST(Row11Special, ReadOnlyMappingIsReadAndNotWritten)
 	mapping memory(mib, PROT_READ);
 	hammer busy(gpu.vm, memory.bytes(), false);
 	EXPECT_DEVICE_READS(gpu.queue, &memory.at(0), 0);
-	libsvm::job_result result = finish(gpu.queue.fill(memory.bytes(2, 1), std::byte{1}));
+	svmirror::job_result result = finish(gpu.queue.fill(memory.bytes(2, 1), std::byte{1}));
 	EXPECT_EQ(result.status, -EPERM);
-	EXPECT_EQ(result.va, libsvm::address(&memory.at(2)));
+	EXPECT_EQ(result.va, svmirror::address(&memory.at(2)));
 	hammer::report report = busy.stop();
 	EXPECT_EQ(report.ok, report.jobs) << "first other status " << report.first_other;
 

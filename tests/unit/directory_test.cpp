@@ -5,7 +5,7 @@
  */
 #include "tests/unit/tree.hpp"
 
-#include "drivers/mmu/xe2.hpp"
+#include "mm/fmt/xe2.hpp"
 
 namespace svm_test
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mm/pt/format.hpp and page_table.hpp: what a format must have, the geometry that follows from it, and its table of functions. */
-#include "drivers/mmu/formats.hpp"
+#include "mm/fmt/formats.hpp"
 #include "tests/unit/nv_v2.hpp"
 #include "tests/unit/seeded.hpp"
 

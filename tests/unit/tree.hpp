@@ -3,7 +3,7 @@
 #ifndef SVM_TESTS_UNIT_TREE_HPP
 #define SVM_TESTS_UNIT_TREE_HPP
 
-#include "drivers/mmu/xe2.hpp"
+#include "mm/fmt/xe2.hpp"
 #include "mm/pt/gather.hpp"
 #include "mm/pt/page_table.hpp"
 #include "tests/unit/machine.hpp"
@@ -104,7 +104,7 @@ protected:
 
 			walk::unpublish(m->pt, t);
 		}
-		port_defer(m->pt.domain, &t.link, &t);
+		svm::defer(m->pt.domain, t);
 		return true;
 	}
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * drivers/mmu/xe2.hpp: golden words worked out by hand from the layout, and each level and
+ * mm/fmt/xe2.hpp: golden words worked out by hand from the layout, and each level and
  * leaf size against the walker, which knows nothing of the encoder.
  */
-#include "drivers/mmu/xe2.hpp"
+#include "mm/fmt/xe2.hpp"
 #include "tests/host/walker.hpp"
 #include "tests/unit/seeded.hpp"
 

@@ -2,7 +2,7 @@
 // The formats that are compiled in. The build hands this file to the core, which knows none of them by name.
 #pragma once
 
-#include "drivers/mmu/xe2.hpp"
+#include "mm/fmt/xe2.hpp"
 #include "mm/pt/page_table.hpp"
 
 namespace svm {
