@@ -13,7 +13,7 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 // Granules of one page: a fault makes no neighbour present.
-constexpr libsvm_vm_options by_the_page{.interval_lg2 = 0, .granule_lg2 = 12};
+constexpr svmirror_vm_options by_the_page{.interval_lg2 = 0, .granule_lg2 = 12};
 
 constexpr int reserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
@@ -25,7 +25,7 @@ struct attack {
 
 	signal_pipe go[2], done; // dense, hungry
 
-	int touch(libsvm::queue &queue, std::byte *from, std::size_t stride, std::size_t count)
+	int touch(svmirror::queue &queue, std::byte *from, std::size_t stride, std::size_t count)
 	{
 		for (std::size_t i = 0; i < count; i += part) {
 			std::span<std::byte> some{from + i * stride, part * stride};
@@ -95,7 +95,7 @@ SVM_TEST_WITHIN(TableMemory, OneProcessTouchesMoreTablesThanThereIsRoomFor, 400)
 		gpu gpu;
 		mapping memory(2 * mib);
 		memory.no_huge_pages();
-		libsvm::gpu_info info = gpu.device.gpu();
+		svmirror::gpu_info info = gpu.device.gpu();
 		std::size_t room = info.tables_in_vram ? info.vram_bytes / page : 0;
 		ASSERT_LT(room, attack::touches / 2) << "there is room for what a round leaves";
 		for (std::size_t round = 0; round < attack::rounds; round++) {
@@ -141,7 +141,7 @@ SVM_TEST_WITHIN(TableMemory, SparseTouchesOf128TiB, 240)
 				if (at)
 					munmap(at, page);
 		}
-		libsvm::counters now = gpu.vm.counters();
+		svmirror::counters now = gpu.vm.counters();
 		touched.send();
 		if (!seen.wait())
 			return ETIME;
