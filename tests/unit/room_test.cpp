@@ -52,7 +52,7 @@ TEST_F(room_test, idle_tables_make_room)
 
 	ASSERT_NE(other, nullptr);
 	ASSERT_EQ(svm_bind_all(other), 0);
-	EXPECT_EQ(svm_fault(other, BASE, SVM_WRITE, nullptr), 0);
+	EXPECT_EQ(svm_fault(other, BASE, SVM_WRITE), 0);
 	svm_vm_destroy(other);
 	/* Tables in use stay while there are idle ones. */
 	EXPECT_EQ(count().ptes_zapped, 400 * 16u);
@@ -114,7 +114,7 @@ TEST_F(room_test, a_neighbour_with_few_tables_keeps_them)
 	map(BASE, 400 * TABLE);
 	ASSERT_EQ(svm_bind_all(other), 0);
 	for (u64 i = 0; i < 8; i++)
-		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE, nullptr), 0);
+		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE), 0);
 	gpus->limit = 96;
 	use(BASE, 400);
 	EXPECT_EQ(counted(other).tables, 8u);
@@ -179,7 +179,7 @@ TEST_F(room_test, what_is_not_a_full_device_evicts_nothing)
 	map(BASE, 100 * TABLE);
 	ASSERT_EQ(svm_bind_all(other), 0);
 	for (u64 i = 0; i < 40; i++)
-		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE, nullptr), 0);
+		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE), 0);
 	use(BASE, 40);
 
 	u64 held = gpus->tables;
