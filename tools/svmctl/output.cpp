@@ -54,12 +54,16 @@ json to_json(const svmirror::device_info &info, const svmirror::gpu_info &gpu)
 	for (unsigned bit = 0; bit < 64; bit++)
 		if (info.leaf_sizes >> bit & 1)
 			leaves.push_back(std::uint64_t{1} << bit);
+	json bindings = json::array();
+	if (info.capabilities & DRM_SVM_CAPABILITY_MIRROR)
+		bindings.push_back("mirror");
 	return {
 		{"format", format_name(info)},
 		{"va_bits", info.va_bits},
 		{"table_bytes", std::uint64_t{1} << info.table_lg2},
 		{"leaf_bytes", leaves},
 		{"capabilities", std::uint64_t{info.capabilities}},
+		{"bindings", bindings},
 		{"engines", gpu.engines},
 		{"contexts", gpu.contexts},
 		{"queues", gpu.queues},
