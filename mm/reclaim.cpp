@@ -2,6 +2,7 @@
 // Freeing tables and directories: see reclaim.hpp for the steps.
 #include "mm/reclaim.hpp"
 
+#include "mm/bind/span_map.hpp"
 #include "mm/pt/gather.hpp"
 
 namespace svm {
@@ -11,7 +12,7 @@ namespace {
 // The last step: nothing leads to the node any more, and page_table::pending counts it.
 void free_later(svm_vm &vm, node &n)
 {
-	port_defer(vm.domain(), &n.link, &n);
+	defer(vm.domain(), n);
 }
 
 struct sweeping {
@@ -214,30 +215,51 @@ u64 shrink(svm_vm &vm, u64 n, u64 &looked)
 
 } // namespace svm
 
-extern "C" void svm_port_deferred(void *deferred)
+namespace svm {
+
+namespace {
+
+void free_table(table &tb)
 {
-	auto *n = static_cast<svm::node *>(deferred);
-	svm::page_table &t = *n->owner;
+	page_table &t = *tb.owner;
+	svm_table_mem mem;
 
-	if (n->is_directory) {
-		svm::drop_directory(*static_cast<svm::directory *>(n));
-	} else {
-		auto *tb = static_cast<svm::table *>(n);
-		svm_table_mem mem;
-
-		{
-			svm::table_guard lock(tb->lock); // not contended: the last holder's writes come before ours
-			mem = tb->mem;
-		}
-		if (mem.cpu) { // outside the lock, since it may sleep
-			t.stat.sub(svm::stat::device_bytes, mem.bytes);
-			t.ops->table_free(t.backend, &mem);
-		}
-		t.stat.sub(svm::stat::host_bytes, sizeof(svm::table));
-		t.stat.add(svm::stat::tables_freed);
-		svm::destroy(tb);
+	{
+		table_guard lock(tb.lock); // not contended: the last holder's writes come before ours
+		mem = tb.mem;
 	}
+	if (mem.cpu) { // outside the lock, since it may sleep
+		t.stat.sub(stat::device_bytes, mem.bytes);
+		t.ops->table_free(t.backend, &mem);
+	}
+	t.stat.sub(stat::host_bytes, sizeof(table));
+	t.stat.add(stat::tables_freed);
+	destroy(&tb);
+}
+
+void free_node(node &n)
+{
+	page_table &t = *n.owner;
+
+	if (n.kind == deferred_kind::directory)
+		drop_directory(static_cast<directory &>(n));
+	else
+		free_table(static_cast<table &>(n));
 	t.pending.fetch_add_relaxed(~0ull);
+}
+
+} // namespace
+
+} // namespace svm
+
+extern "C" void svm_port_deferred(void *passed)
+{
+	auto &d = *static_cast<svm::deferred *>(passed);
+
+	if (d.kind == svm::deferred_kind::span)
+		svm::span_map::free_deferred(d);
+	else
+		svm::free_node(static_cast<svm::node &>(d));
 }
 
 extern "C" u64 svm_port_count(void *domain_owner)

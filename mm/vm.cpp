@@ -72,8 +72,7 @@ extern "C" int svm_vm_create(const svm_vm_params *p, svm_vm **out)
 
 extern "C" void svm_vm_destroy(svm_vm *vm)
 {
-	while (svm::window *w = vm->windows.first()) // each turn takes one off
-		svm::dismantle(*vm, *w);	     // no call is under way, so nobody needs to be told first
+	svm::dismantle_all(*vm);
 	svm::discard(vm);
 }
 

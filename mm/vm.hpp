@@ -2,6 +2,7 @@
 // One device address space: a page table, and the windows that fill it.
 #pragma once
 
+#include "mm/bind/span_map.hpp"
 #include "mm/pt/page_table.hpp"
 #include "mm/scratch.hpp"
 #include "mm/window.hpp"
@@ -12,9 +13,10 @@ struct svm_vm {
 	device *dma = nullptr;
 	u32 interval_lg2 = 0;
 	u32 granule_lg2 = 0;
-	svm::shared_list<svm::window> windows; // changed under the window lock
-	u16 last_window = 0;		       // likewise
-	svm::atomic<u64> shrink_at{ 0 };       // where the shrinker goes on
+	svm::span_map_of<svm::window> windows;	   // changed under the window lock
+	svm::span_map_of<svm::interval> intervals; // likewise
+	svm::window *dying = nullptr;		   // likewise: windows that are being taken apart
+	svm::atomic<u64> shrink_at{ 0 };	   // where the shrinker goes on
 	svm::scratch_pool scratch;
 
 	port_domain *domain() const { return pt.domain; }

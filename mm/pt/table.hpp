@@ -15,6 +15,7 @@
 
 #include "svm/svm.h"
 #include "mm/base/atomic.hpp"
+#include "mm/base/deferred.hpp"
 #include "mm/base/guard.hpp"
 #include "mm/base/owner.hpp"
 #include "mm/base/result.hpp"
@@ -30,14 +31,14 @@ struct leaf_attrs;
 class mirrored_pages;
 
 // What tables and directories have in common: a place in the tree, and an end after a grace period.
-struct node {
-	port_deferred link{};
+struct node : deferred {
+	atomic<bool> used{ true }; // since the shrinker last looked
+	u16 index = 0;		   // in the parent
+	atomic<u32> stamp{ 0 };	   // page_table::clock at the last fault
 	page_table *owner = nullptr;
 	directory *parent = nullptr;
-	u16 index = 0; // in the parent
-	bool is_directory = false;
-	atomic<bool> used{ true }; // since the shrinker last looked
-	atomic<u32> stamp{ 0 };	   // page_table::clock at the last fault
+
+	using deferred::deferred;
 
 	// A fault passes here. Both words are hints: a stale one makes reclaim take another node.
 	void touch(const page_table &t);
@@ -45,6 +46,8 @@ struct node {
 };
 
 struct directory : node {
+	directory() : node(deferred_kind::directory) {}
+
 	static constexpr u32 closed = ~0u;
 
 	atomic<void *> *child = nullptr; // directory * or table * per entry: published by release, read by acquire
@@ -73,6 +76,8 @@ enum class table_top : u8 {
 };
 
 struct table : node {
+	table() : node(deferred_kind::table) {}
+
 	table_lock lock;
 	u16 live SVM_GUARDED_BY(lock) = 0;	// valid leaves in mem
 	u16 retired SVM_GUARDED_BY(lock) = 0;	// retired leaves in mem

@@ -258,7 +258,6 @@ private:
 		}
 		t.clock.fetch_add_relaxed(1);
 		place(t, *d, parent, parent ? G::index(parent->level, va) : 0);
-		d->is_directory = true;
 		d->child_bytes = slots;
 		d->start = parent ? align_down(va, F::levels[parent->level].shift) : 0;
 		d->level = static_cast<u8>(lv);

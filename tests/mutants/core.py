@@ -40,7 +40,7 @@ SIM = {
 		(MIRROR, "tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq", "tb.seq.load_relaxed() != seq")],
 	"faults go on in a window that dies": [
 		(MIRROR, "!w.span.holds(va) || w.dying.load_acquire()", "!w.span.holds(va)"),
-		(WINDOW, "w->span.holds(va) && !w->dying.load_acquire()", "w->span.holds(va)")],
+		(WINDOW, "w && @{!w->dying.load_acquire()}@", "true")],
 	"pages that no leaf took stay mapped for DMA": [
 		(MIRROR, "	f.undo();", "")],
 	"a table's memory that was not needed leaks": [
@@ -69,7 +69,7 @@ SIM = {
 	"every page may be written": [
 		("mm/pt/source.hpp", "bool write = @{w & PORT_PAGE_WRITE}@;", "w & PORT_PAGE_VALID")],
 	"a table is freed without a grace period": [
-		(RECLAIM, "	@{port_defer(vm.domain(), &n.link, &n);}@", "svm_port_deferred(&n);")],
+		(RECLAIM, "	@{defer(vm.domain(), n);}@", "svm_port_deferred(&n);")],
 	"the shrinker does not flush the way to a table": [
 		(RECLAIM, "	vm.pt.flush(owed, true);", "")],
 	"the shrinker takes tables that are in use": [
@@ -79,7 +79,7 @@ SIM = {
 	"an unbind does not wait for faults under way": [
 		(WINDOW, "	// Faults that saw the window alive have left after this; none maps through it any more.\n	@{port_synchronize(vm.domain());}@", "")],
 	"an unbind frees what readers stand on": [
-		(WINDOW, "	@{port_synchronize(vm.domain());}@ // for readers that still stand on the window", "")],
+		(WINDOW, "	@{port_synchronize(vm.domain());}@ // for readers that still stand on what", "")],
 	"a killed prefetch goes on": [
 		(PREFETCH, "			p.stop(static_cast<int>(err::intr));", "p.pages.fetch_add_relaxed(0);")],
 }
@@ -122,7 +122,7 @@ UNIT = {
 	"a scratch buffer is never given back": [
 		(SCRATCH, "			pool.busy.fetch_and_release(~held);", "pool.busy.load_relaxed();")],
 	"two unbinds of one window take it apart twice": [
-		(WINDOW, "w->span == span && !w->dying.load_relaxed()", "w->span == span")],
+		(WINDOW, "	status done = @{windows.replace(span, nullptr)}@;", "status()")],
 }
 
 # Those that only the simulation's making of new tables shows soon.

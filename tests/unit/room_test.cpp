@@ -296,7 +296,7 @@ TYPED_TEST(directory_test, only_an_empty_one_goes)
 	/* The device finds no way to it, and a walk makes another. */
 	EXPECT_EQ(TypeParam::load(this->entry_of(d)), TypeParam::empty);
 	EXPECT_NE(&this->above(this->table_at(0)), &d);
-	port_defer(this->pt.domain, &d.link, static_cast<svm::node *>(&d));
+	svm::defer(this->pt.domain, d);
 	this->pt.pending.fetch_add_relaxed(1);
 }
 

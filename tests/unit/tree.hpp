@@ -104,7 +104,7 @@ protected:
 
 			walk::unpublish(m->pt, t);
 		}
-		port_defer(m->pt.domain, &t.link, &t);
+		svm::defer(m->pt.domain, t);
 		return true;
 	}
 
