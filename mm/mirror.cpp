@@ -153,6 +153,7 @@ struct filling {
 		// Kept also where we go again: to allocate it may have reclaimed what we are about to map.
 		if (fresh.cpu && vm.pt.give_memory(tb, fresh)) {
 			vm.pt.clock.fetch_add_relaxed(1);
+			vm.pt.count_piece();
 			vm.pt.stat.add(stat::device_bytes, fresh.bytes);
 			fresh.cpu = nullptr;
 		}

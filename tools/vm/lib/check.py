@@ -137,7 +137,7 @@ class Check:
 		match row.suite:
 			case "kunit":
 				self.boot(row.suite, built, guest.kunit, ours)
-			case "system" | guest.TABLES_SYSTEM:
+			case name if name in guest.SYSTEM_SUITES:
 				self.boot(row.suite, built, guest.system, ours, row.suite, row.programs)
 			case "demo":
 				self.boot(row.suite, built, guest.demo_suite, ours, guest.demo_input())
@@ -157,7 +157,7 @@ class Check:
 		if not suites - {"kunit"}:
 			return
 		try:
-			guest.build_host(with_tests=bool(suites & {"system", guest.TABLES_SYSTEM}),
+			guest.build_host(with_tests=bool(suites & set(guest.SYSTEM_SUITES)),
 				more=[target for suite, target in (("chaos", "svm_chaos"), ("preload", "svmirror_preload")) if suite in suites])
 			self.programs_ready = True
 		except Failed as error:

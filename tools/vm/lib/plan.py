@@ -10,6 +10,7 @@ import dataclasses
 SYSTEM, PRESSURE, LIFETIME, LIAR = PROGRAMS = (
 	"svm_system_tests", "svm_pressure_tests", "svm_lifetime_tests", "svm_liar_tests")
 STOCK = "svm_stock_tests"       # FUSE, DAX, cpusets: only a prebuilt kernel has them
+TABLES = "svm_table_tests"      # want a device with little VRAM
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,9 @@ TABLE = (
 	Row("system", ("stock",), PREBUILT, "what users run: no debugging that changes times, the options that our configs lack",
 		(STOCK, *PROGRAMS)),
 	Row("system-tables-system", ("stock",), PREBUILT, "the same with page tables in system memory", (SYSTEM,)),
+	Row("system-little-vram", ("debian-12",), DEBUG, "page tables that do not fit into VRAM, under all checks", (TABLES,)),
+	Row("system-little-vram", ("stock",), PREBUILT, "the same at the speed that users meet: one process's hunger and the others' throughput",
+		(TABLES,)),
 	Row("demo", ("stock",), PREBUILT, "what `make demo` shows"),
 	Row("preload", ("stock",), PREBUILT, "unmodified programs, at the speed and with the options that they meet"),
 	# Combinations that differ from the above in one respect only, and more time.

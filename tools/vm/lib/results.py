@@ -13,7 +13,7 @@ import xml.etree.ElementTree as xml
 
 from .say import Failed, tail
 
-VARIANTS = re.compile(r"^kcsan-|-(?:asan|tsan|tables-system)$")
+VARIANTS = re.compile(r"^kcsan-|-(?:asan|tsan|tables-system|little-vram)$")
 
 
 @dataclasses.dataclass
