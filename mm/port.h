@@ -168,7 +168,10 @@ void port_relax(void);		/* in long loops, no lock held: let others run */
 bool port_killed(void);		/* this thread has a fatal signal, or its session was cancelled */
 /* Calls fn(arg) on several threads at once, this one among them, each in a session, and waits for all. Sleeps. */
 void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg), void *arg);
-/* An invariant broke: say so once, with a backtrace, and go on. */
+/*
+ * An invariant broke: reports the text, constant, and goes on. The kernel's port adds a backtrace and leaves out a text that is the
+ * same as its last; the tests' port reports each and the test fails.
+ */
 void port_warn(const char *what);
 
 /* ---- hooks: the core's side, called by the port -------------------------------- */

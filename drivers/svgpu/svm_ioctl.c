@@ -196,6 +196,7 @@ static int query_device(struct svgpu_device *dev, struct drm_svm_query *args)
 	const struct svm_format_info *format =
 		svm_format_describe(dev->format);
 	struct drm_svm_device_info info = {
+		.capabilities = DRM_SVM_CAPABILITY_MIRROR,
 		.va_bits = format->va_bits,
 		.table_lg2 = format->table_lg2,
 		.leaf_sizes = format->leaf_sizes,

@@ -7,6 +7,7 @@
  * back one after the other.
  */
 #include <linux/hash.h>
+#include <linux/sched.h>
 #include <linux/wait.h>
 
 #include "port_kernel.h"

@@ -334,7 +334,7 @@ bool port_killed(void)
 }
 
 /**
- * port_warn() - an invariant broke: say so with a backtrace, and go on
+ * port_warn() - report with a backtrace that an invariant broke, and go on
  * @what: constant text; not repeated while it is the same as the last
  *
  * Context: any.

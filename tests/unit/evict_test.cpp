@@ -134,7 +134,7 @@ TEST_F(evict_test, another_devices_memory_is_not_waited_for)
 			u64 before = second.frees;
 
 			ASSERT_EQ(svm_bind_all(other), 0);
-			ASSERT_EQ(svm_fault(other, BASE, SVM_WRITE, nullptr), 0);
+			ASSERT_EQ(svm_fault(other, BASE, SVM_WRITE), 0);
 			ASSERT_EQ(svm_unbind(other, 0, USER_END), 0);
 			EXPECT_TRUE(eventually([&] { return second.frees > before; }));
 		}
@@ -153,8 +153,8 @@ TEST_F(evict_test, idle_nodes_that_were_just_used_go)
 
 	map(BASE, TABLE);
 	ASSERT_EQ(svm_bind_all(other), 0);
-	ASSERT_EQ(svm_fault(other, BASE, SVM_WRITE, nullptr), 0);
-	ASSERT_EQ(svm_fault(other, BASE + MiB, SVM_WRITE, nullptr), 0);
+	ASSERT_EQ(svm_fault(other, BASE, SVM_WRITE), 0);
+	ASSERT_EQ(svm_fault(other, BASE + MiB, SVM_WRITE), 0);
 	proc->dontneed(BASE, BASE + TABLE);
 	gpus->limit = gpus->tables.load();
 	EXPECT_EQ(fault(BASE, SVM_WRITE), 0);
@@ -170,7 +170,7 @@ TEST_F(evict_test, a_neighbour_with_few_tables_keeps_them)
 	map(BASE, 400 * TABLE);
 	ASSERT_EQ(svm_bind_all(other), 0);
 	for (u64 i = 0; i < 24; i++) /* so many that the first ones are not young */
-		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE, nullptr), 0);
+		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE), 0);
 	gpus->limit = 96;
 	use(BASE, 400);
 	EXPECT_EQ(counted(other).tables, 24u);
@@ -188,7 +188,7 @@ TEST_F(evict_test, what_is_not_a_full_device_evicts_nothing)
 	map(BASE, 100 * TABLE);
 	ASSERT_EQ(svm_bind_all(other), 0);
 	for (u64 i = 0; i < 40; i++)
-		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE, nullptr), 0);
+		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE), 0);
 	use(BASE, 40);
 
 	u64 held = gpus->tables;
@@ -226,7 +226,7 @@ TEST_F(evict_test, huge_leaves_are_no_share_of_the_memory)
 	map(BASE + 60 * TABLE, 600 * TABLE);
 	ASSERT_EQ(svm_bind_all(other), 0);
 	for (u64 i = 0; i < 84; i++)
-		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE, nullptr), 0);
+		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE), 0);
 	EXPECT_EQ(counted(other).huge_leaves, 60u);
 	gpus->limit = 72;
 	use(BASE + 100 * TABLE, 400);

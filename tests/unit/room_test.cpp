@@ -21,7 +21,7 @@ TEST_F(room_test, idle_tables_make_room)
 
 	ASSERT_NE(other, nullptr);
 	ASSERT_EQ(svm_bind_all(other), 0);
-	EXPECT_EQ(svm_fault(other, BASE, SVM_WRITE, nullptr), 0);
+	EXPECT_EQ(svm_fault(other, BASE, SVM_WRITE), 0);
 	svm_vm_destroy(other);
 	/* Tables in use stay while there are idle ones. */
 	EXPECT_EQ(count().ptes_zapped, 400 * 16u);
