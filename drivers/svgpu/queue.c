@@ -58,7 +58,7 @@ static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
  *
  * Context: process; sleeps.
  * Return: the queue, to be ended by svgpu_queue_stop() and svgpu_queue_put();
- * -ENOSPC: no hardware queue is free, or the file has its share of them; -ENOMEM, -EIO,
+ * -ENOSPC: the process or its user has its share of the hardware queues; -ENOMEM, -EIO,
  * -ENODEV.
  */
 struct svgpu_queue *svgpu_queue_create(struct svgpu_vm *vm)
@@ -70,27 +70,28 @@ struct svgpu_queue *svgpu_queue_create(struct svgpu_vm *vm)
 
 	if (!queue)
 		return ERR_PTR(-ENOMEM);
-	if (!svgpu_share_take(&vm->file->queues_held, dev->queue_count)) {
-		svgpu_queue_put(queue);
-		return ERR_PTR(-ENOSPC);
-	}
+	ret = svgpu_share_take(vm->process, SVGPU_QUEUE_ID);
+	if (ret)
+		goto put;
 	ret = xa_alloc(&dev->queues, &queue->hw, queue,
 		       XA_LIMIT(0, dev->queue_count - 1), GFP_KERNEL);
 	if (ret) {
-		svgpu_share_give(&vm->file->queues_held);
-		svgpu_queue_put(queue);
-		return ERR_PTR(ret == -EBUSY ? -ENOSPC : ret);
+		svgpu_share_give(vm->process, SVGPU_QUEUE_ID);
+		goto put;
 	}
 	atomic_inc(&dev->queue_total);
 	op.queue = queue->hw;
 	op.context = vm->context;
+	op.owner = svgpu_process_number(vm->process);
 	ret = svgpu_sync_set(dev, &op);
 	if (ret) {
 		svgpu_queue_stop(queue, ret);
-		svgpu_queue_put(queue);
-		return ERR_PTR(ret);
+		goto put;
 	}
 	return queue;
+put:
+	svgpu_queue_put(queue);
+	return ERR_PTR(ret);
 }
 
 /**
@@ -208,7 +209,7 @@ static void stop_one(struct svgpu_queue *queue, int error)
 	queue_end_tasks(queue, svgpu_error(dev) ?: error);
 	wait_event(queue->idle, !atomic_read(&queue->jobs));
 	xa_erase(&dev->queues, queue->hw);
-	svgpu_share_give(&queue->vm->file->queues_held);
+	svgpu_share_give(queue->vm->process, SVGPU_QUEUE_ID);
 	/* The last touch of the hardware: removal waits for it. */
 	if (atomic_dec_and_test(&dev->queue_total))
 		wake_up_all(&dev->gone);

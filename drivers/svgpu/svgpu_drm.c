@@ -21,22 +21,11 @@ static int svgpu_open(struct drm_device *drm, struct drm_file *drm_file)
 
 	if (!file)
 		return -ENOMEM;
-	kref_init(&file->ref);
 	/* Handles are never 0. */
 	xa_init_flags(&file->vms, XA_FLAGS_ALLOC1);
 	xa_init_flags(&file->queues, XA_FLAGS_ALLOC1);
 	drm_file->driver_priv = file;
 	return 0;
-}
-
-static void file_free(struct kref *ref)
-{
-	kfree(container_of(ref, struct svgpu_file, ref));
-}
-
-void svgpu_file_put(struct svgpu_file *file)
-{
-	kref_put(&file->ref, file_free);
 }
 
 /*
@@ -69,7 +58,7 @@ static void svgpu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 	}
 	xa_destroy(&file->queues);
 	xa_destroy(&file->vms);
-	svgpu_file_put(file);
+	kfree(file);
 }
 
 /* Ours in a section that removal waits for; the core's may wait for a fence, so not those. */

@@ -129,6 +129,7 @@ static int svgpu_setup(struct svgpu_device *dev)
 	svgpu_sync_init(dev);
 	svgpu_jobs_init(dev);
 	svgpu_parked_init(dev);
+	svgpu_shares_init(dev);
 	svgpu_vram_init(dev);
 	svgpu_faults_init(dev);
 	dev->wq = alloc_workqueue("svgpu", WQ_UNBOUND, 0);
