@@ -20,7 +20,7 @@ extern "C" {
 struct mm_struct;
 struct device;
 struct svm_session;
-struct port_domain;	/* one vm's: its mm reference, window lock, reader sections, deferred frees, index */
+struct port_domain;	/* one vm's: its mm reference, window lock, reader sections, deferred frees */
 struct port_interval;	/* an inserted mmu_interval_notifier */
 
 #define PORT_PAGE_LG2	12
@@ -29,6 +29,8 @@ struct port_interval;	/* an inserted mmu_interval_notifier */
 /* ---- memory: zeroed, accounted, may reclaim; NULL on failure --------------- */
 void *port_alloc(unsigned long bytes);
 void port_free(void *p);
+/* A number that no process can guess, to salt hashes with. */
+u64 port_secret(void);
 
 /* ---- a table's spinlock: initialised by port_lock_init, no destructor ------- */
 struct port_lock {
@@ -72,9 +74,6 @@ void port_each_domain(struct device *dma, void (*fn)(void *owner, void *arg), vo
  */
 u64 port_frees(void);
 void port_wait_frees(struct port_domain *d, u64 seen);
-/* A sparse map from numbers to pointers, for intervals. put may sleep, 0 or -ENOMEM; NULL takes out. Under the window lock to write, in a reader section to read. */
-void *port_index_get(struct port_domain *d, u64 key);
-int port_index_put(struct port_domain *d, u64 key, void *value);
 
 /* ---- sessions: in the process's name ------------------------------------------- */
 /*
@@ -102,12 +101,15 @@ u64 port_user_end(struct port_domain *d);
 /*
  * page[]: one word a page of [start, end), in and out.
  *   in:  0, or PORT_PAGE_SKIP: the table has it already; do not map it for DMA.
- *   out: DMA address | PORT_PAGE_VALID [| PORT_PAGE_WRITE], or anything without VALID. The core
+ *   out: DMA address | order | PORT_PAGE_VALID [| PORT_PAGE_WRITE], or 0, or SKIP as it was. The core
  *        takes over those that it writes into a table, and gives back the others by port_dma_release.
  */
 #define PORT_PAGE_VALID	1ull
 #define PORT_PAGE_WRITE	2ull	/* the CPU's entry allows writing */
 #define PORT_PAGE_SKIP	4ull
+/* log2 of the pages that were mapped for DMA as one: the words of the others are 0. */
+#define PORT_PAGE_ORDER_SHIFT	4
+#define PORT_PAGE_ORDER(word)	((u32)((word) >> PORT_PAGE_ORDER_SHIFT) & 31)
 #define PORT_PAGE_FLAGS	0xfffull
 
 struct port_fault {

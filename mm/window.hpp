@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A window makes a piece of a vm mirror its mm: cpu_va = dev_va - offset. It owns the intervals in it.
 //
-// Life: made by bind under the window lock, read by faults inside a reader section. Unbind marks it dying (nobody
-// maps through it after the next grace period), sweeps its tables, removes its notifiers, and takes it off the
-// list last, so that nothing else can be bound into its tables before they are gone.
+// Life: made by bind under the window lock, read by faults inside a reader section. Unbind takes it and its intervals out of
+// the maps and marks it dying: no fault maps through it after the next grace period. Then its tables are swept and its
+// notifiers removed. Until then it is in the list of dying windows, so that nothing else is bound into its tables.
 #pragma once
 
-#include "mm/base/list.hpp"
+#include "mm/base/atomic.hpp"
 #include "mm/base/result.hpp"
 #include "mm/base/span.hpp"
 
@@ -26,10 +26,9 @@ struct window {
 	svm_vm *vm = nullptr;
 	va_span span{};
 	u64 offset = 0; // modulo 2^64
-	u16 id = 0;	// part of the intervals' keys
 	atomic<bool> dying{ false };
 	interval *intervals = nullptr; // under the window lock
-	atomic<window *> next{ nullptr };
+	window *next_dying = nullptr;  // likewise
 
 	u64 to_cpu(u64 va) const { return va - offset; }
 	u64 to_va(u64 cpu) const { return cpu + offset; }
@@ -42,7 +41,7 @@ window *window_at(const svm_vm &vm, u64 va);
 // Inside a reader section: the interval of va in w, made if there is none. Sleeps.
 result<interval *> interval_at(svm_vm &vm, window &w, u64 va);
 
-// Takes a window apart that was marked dying.
-void dismantle(svm_vm &vm, window &w);
+// Takes all windows apart. No call is under way in the vm; the maps still lead to what is freed here, and go next.
+void dismantle_all(svm_vm &vm);
 
 } // namespace svm

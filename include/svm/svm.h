@@ -185,7 +185,7 @@ struct mm_struct *svm_vm_mm(const struct svm_vm *vm);
  * Nothing is mapped until the device faults or svm_prefetch() is called.
  * Context: process; sleeps; killable; not under mmap_lock.
  * Return: 0; -EINVAL (alignment, outside the device's or the user's address space);
- * -EEXIST (shares a table with another window); -ENOMEM (also for the 4097th window); -EINTR.
+ * -EEXIST (shares a table with another window, or with one that is being taken out); -ENOMEM; -EINTR.
  */
 int svm_bind(struct svm_vm *vm, u64 start, u64 end, s64 offset);
 
@@ -207,7 +207,7 @@ int svm_bind_all(struct svm_vm *vm);
  *
  * Returns when the device can reach nothing through it any more and its notifiers are gone.
  * Context: process; sleeps; not under mmap_lock. Waits for faults under way in the vm.
- * Return: 0; -ENOENT (no such window); -EINTR (killed before it began).
+ * Return: 0; -ENOENT (no such window); -EINTR (killed before it began), -ENOMEM: nothing was done.
  */
 int svm_unbind(struct svm_vm *vm, u64 start, u64 end);
 

@@ -15,7 +15,6 @@
 #include <linux/srcu.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
-#include <linux/xarray.h>
 
 #include "mm/port.h"
 
@@ -30,7 +29,6 @@ struct page;
  * @iommu: translates DMA addresses of @dev; NULL: they are physical ones
  * @lock: the window lock
  * @srcu: reader sections
- * @index: port_index_put() under @lock, port_index_get() in a reader section
  * @freed: nodes whose grace period is over, for @free_work
  * @free_work: hands @freed to svm_port_deferred()
  * @deferred: nodes between port_defer() and the end of svm_port_deferred()
@@ -47,7 +45,6 @@ struct port_domain {
 	struct iommu_domain *iommu;
 	struct mutex lock; /* outermost; see port_sync.c */
 	struct srcu_struct srcu;
-	struct xarray index;
 	struct llist_head freed;
 	struct work_struct free_work;
 	atomic_long_t deferred;

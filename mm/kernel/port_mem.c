@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory, domains and the index.
+ * Memory and domains.
  *
  * A domain holds the mm's struct (mmgrab) and never its contents. A session holds
  * those (port_session.c); nothing else of a mirror keeps the memory of a process
  * that exits.
  */
+#include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -45,6 +46,16 @@ void port_free(void *p)
 }
 
 /**
+ * port_secret() - a number that no process can guess
+ *
+ * Context: any.
+ */
+u64 port_secret(void)
+{
+	return get_random_u64();
+}
+
+/**
  * port_domain_create() - the port's share of one vm
  * @owner: comes back in svm_port_count() and svm_port_shrink(), from now on
  * @mm: a reference on the struct is taken
@@ -68,7 +79,6 @@ struct port_domain *port_domain_create(void *owner, struct mm_struct *mm,
 	d->dev = dma;
 	d->iommu = svm_dma_iommu(dma);
 	mutex_init(&d->lock);
-	xa_init(&d->index);
 	init_llist_head(&d->freed);
 	INIT_WORK(&d->free_work, svm_free_work);
 	INIT_LIST_HEAD(&d->link);
@@ -96,45 +106,10 @@ void port_domain_destroy(struct port_domain *d)
 		flush_work(&d->free_work);
 	} while (atomic_long_read(&d->deferred));
 	cleanup_srcu_struct(&d->srcu);
-	WARN_ON_ONCE(!xa_empty(&d->index));
-	xa_destroy(&d->index);
 	mutex_destroy(&d->lock);
 	mmdrop(d->mm);
 	port_free(d);
 	atomic_long_dec(&svm_live.domains);
-}
-
-/**
- * port_index_get() - look a number up
- * @d: domain
- * @key: the number
- *
- * Context: in a reader section or under the window lock; never sleeps.
- * Return: NULL if there is none.
- */
-void *port_index_get(struct port_domain *d, u64 key)
-{
-	return xa_load(&d->index, key);
-}
-
-/**
- * port_index_put() - set or, with NULL, take out what a number leads to
- * @d: domain
- * @key: the number
- * @value: at least 4-byte aligned
- *
- * A reader that found the old value may still use it: wait with
- * port_synchronize() or free it by port_defer().
- * Context: under the window lock; sleeps unless @value is NULL.
- * Return: 0 or -ENOMEM.
- */
-int port_index_put(struct port_domain *d, u64 key, void *value)
-{
-	if (!value) {
-		xa_erase(&d->index, key);
-		return 0;
-	}
-	return xa_err(xa_store(&d->index, key, value, GFP_KERNEL_ACCOUNT));
 }
 
 /**

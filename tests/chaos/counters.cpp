@@ -14,7 +14,7 @@
 #include <thread>
 #include <unistd.h>
 
-#include <libsvm.hpp>
+#include <svmirror.hpp>
 
 #include "work.hpp"
 
@@ -50,29 +50,29 @@ void lay_out(field &f, random &numbers)
 			offset -= sizeof(node);
 		f.each[i] = reinterpret_cast<node *>(f.memory + offset);
 		f.each[i]->value = i;
-		f.each[i]->next = libsvm::address(f.head);
+		f.each[i]->next = svmirror::address(f.head);
 		f.head = f.each[i];
 	}
 }
 
-libsvm::job_result result_of(slot &out, unsigned thread, const libsvm::job &job)
+svmirror::job_result result_of(slot &out, unsigned thread, const svmirror::job &job)
 {
 	if (!job.done().wait(job_limit))
 		out.fail_hung(thread, "a job", job_limit);
-	libsvm::job_result result = job.result();
+	svmirror::job_result result = job.result();
 	if (result.status)
 		out.fail(thread, "a job on memory that was there all the time ended with %s at %#llx",
 			 strerrorname_np(-result.status), static_cast<unsigned long long>(result.va));
 	return result;
 }
 
-void add_by_both(slot &out, field &f, libsvm::queue &queue, random &numbers)
+void add_by_both(slot &out, field &f, svmirror::queue &queue, random &numbers)
 {
 	std::size_t which = numbers.below(counters);
 	std::uint64_t by_device = 1 + numbers.below(200), by_cpu = 1 + numbers.below(400);
 	out.note(0, "counter %zu: %llu by the device, %llu by the CPU", which, static_cast<unsigned long long>(by_device),
 		 static_cast<unsigned long long>(by_cpu));
-	libsvm::job job = queue.cas_add(*f.counter[which], by_device);
+	svmirror::job job = queue.cas_add(*f.counter[which], by_device);
 	for (std::uint64_t i = 0; i < by_cpu; i++)
 		__atomic_fetch_add(f.counter[which], 1, __ATOMIC_RELAXED);
 	result_of(out, 0, job);
@@ -85,7 +85,7 @@ void add_by_both(slot &out, field &f, libsvm::queue &queue, random &numbers)
 	out.add(exact_results);
 }
 
-void walk(slot &out, field &f, libsvm::queue &queue, random &numbers)
+void walk(slot &out, field &f, svmirror::queue &queue, random &numbers)
 {
 	std::uint64_t addend = 1 + numbers.below(1000), result[2] = {}, sum = 0;
 	out.note(1, "walk of %zu nodes, + %llu", nodes, static_cast<unsigned long long>(addend));
@@ -123,7 +123,7 @@ void fork_and_scribble(slot &out, field &f)
 		out.fail(2, "a child of fork ended with wait status %#x", status);
 }
 
-void stir(slot &out, field &f, libsvm::vm &vm, random &numbers)
+void stir(slot &out, field &f, svmirror::vm &vm, random &numbers)
 {
 	static constexpr struct {
 		int number;
@@ -157,10 +157,10 @@ void stir(slot &out, field &f, libsvm::vm &vm, random &numbers)
 
 void count_together(board &shared, slot &out, unsigned process, random numbers, unsigned rounds)
 {
-	libsvm::device device;
-	libsvm::vm vm(device);
+	svmirror::device device;
+	svmirror::vm vm(device);
 	vm.bind_all();
-	libsvm::queue adders(vm), walkers(vm);
+	svmirror::queue adders(vm), walkers(vm);
 	field f;
 	void *at = mmap(reinterpret_cast<void *>((32ull << 40) + (process * max_threads * 64ull << 30)), pages * page_bytes,
 			PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -187,7 +187,7 @@ void count_together(board &shared, slot &out, unsigned process, random numbers, 
 	walker.join();
 	stirrer.join();
 	out.rest(0);
-	libsvm::counters counters = vm.counters();
+	svmirror::counters counters = vm.counters();
 	out.add(device_faults, counters.faults);
 	out.add(device_retries, counters.retries);
 	out.add(invalidations, counters.invalidations);

@@ -11,7 +11,7 @@
 namespace chaos {
 
 // The page that a failed job names must have given it reason, and no page before it may have had to stop it.
-void worker::judge_error(const running &done, const libsvm::job_result &result)
+void worker::judge_error(const running &done, const svmirror::job_result &result)
 {
 	std::uint64_t start = area_->base() + done.first * page_bytes;
 	std::size_t index = (result.va - start) / page_bytes;
@@ -63,7 +63,7 @@ void worker::judge(running &done)
 	if (!done.job.done().wait(job_limit))
 		me_.out.fail_hung(me_.thread, fmt::format("a job on [{}, {})", done.first, done.first + done.count).c_str(),
 				  job_limit);
-	libsvm::job_result result = done.job.result();
+	svmirror::job_result result = done.job.result();
 	std::size_t pages = done.count;
 	if (result.status) {
 		judge_error(done, result);

@@ -96,8 +96,8 @@ private:
 
 void work_in_threads(board &shared, slot &out, const process_kind &kind, unsigned index, random numbers)
 {
-	libsvm::device device;
-	libsvm::vm vm(device);
+	svmirror::device device;
+	svmirror::vm vm(device);
 	vm.bind_all();
 	bool leave = numbers.percent(40);
 	std::vector<std::thread> threads;
@@ -121,7 +121,7 @@ void work_in_threads(board &shared, slot &out, const process_kind &kind, unsigne
 		});
 	for (std::thread &thread : threads)
 		thread.join();
-	libsvm::counters counters = vm.counters();
+	svmirror::counters counters = vm.counters();
 	out.add(device_faults, counters.faults);
 	out.add(device_retries, counters.retries);
 	out.add(invalidations, counters.invalidations);
@@ -202,10 +202,10 @@ int mayfly(char **arguments)
 try {
 	random numbers(std::strtoull(arguments[0], nullptr, 10), 0);
 	int depth = std::atoi(arguments[1]);
-	libsvm::device device;
-	libsvm::vm vm(device);
+	svmirror::device device;
+	svmirror::vm vm(device);
 	vm.bind_all();
-	libsvm::queue queue(vm), second(vm);
+	svmirror::queue queue(vm), second(vm);
 	std::vector<std::uint64_t> from(16 * words_per_page * (1 + numbers.below(8)), numbers.next()), to(from.size());
 	for (std::size_t round = 0, rounds = 1 + numbers.below(6); round < rounds; round++) {
 		from[numbers.below(from.size())] = numbers.next();
@@ -213,7 +213,7 @@ try {
 		    to != from)
 			return 3;
 	}
-	std::vector<libsvm::job> left;
+	std::vector<svmirror::job> left;
 	for (unsigned i = 0; i < 4; i++) {
 		left.push_back(second.touch(std::as_bytes(std::span(from)), page_bytes, true));
 		left.push_back(queue.cas_add(to[0], 100'000));
@@ -224,7 +224,7 @@ try {
 		return 4;
 	}
 	if (numbers.percent(30))
-		munmap(reinterpret_cast<void *>(libsvm::address(from.data()) & ~(page_bytes - 1)), page_bytes);
+		munmap(reinterpret_cast<void *>(svmirror::address(from.data()) & ~(page_bytes - 1)), page_bytes);
 	_exit(0); // amid the jobs
 } catch (const std::exception &error) {
 	dprintf(2, "mayfly: %s\n", error.what());

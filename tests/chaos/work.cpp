@@ -24,7 +24,7 @@ constexpr advice advices[] = {
 
 } // namespace
 
-worker::worker(const identity &me, libsvm::vm &vm, std::vector<backing> kinds, random numbers)
+worker::worker(const identity &me, svmirror::vm &vm, std::vector<backing> kinds, random numbers)
 	: me_(me), vm_(vm), kinds_(std::move(kinds)), numbers_(numbers)
 {
 	queues_.emplace_back(vm);
@@ -59,7 +59,7 @@ void worker::submit_one(unsigned index)
 	std::size_t first = numbers_.below(area_->size());
 	std::size_t most = what == work::write || what == work::read ? buffer_pages : area_->size();
 	std::size_t count = 1 + numbers_.below(std::min(most, area_->size() - first));
-	libsvm::queue &queue = queues_[numbers_.below(queues_.size())];
+	svmirror::queue &queue = queues_[numbers_.below(queues_.size())];
 	auto fill = static_cast<std::byte>(1 + numbers_.below(15)); // few values, so that KSM finds equal pages
 	std::span<std::uint64_t> buffer = buffers_[index].first(std::min<std::size_t>(count, buffer_pages) * words_per_page);
 	std::span<std::byte> memory = area_->bytes(first, count);

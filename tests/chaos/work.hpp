@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <vector>
 
-#include <libsvm.hpp>
+#include <svmirror.hpp>
 
 #include "area.hpp"
 #include "random.hpp"
@@ -31,7 +31,7 @@ inline constexpr std::chrono::seconds job_limit{150};
 
 class worker {
 public:
-	worker(const identity &me, libsvm::vm &vm, std::vector<backing> kinds, random numbers);
+	worker(const identity &me, svmirror::vm &vm, std::vector<backing> kinds, random numbers);
 	worker(const worker &) = delete;
 	worker &operator=(const worker &) = delete;
 
@@ -48,7 +48,7 @@ private:
 		std::size_t first, count;
 		std::size_t flight; // of the model's flights, where it writes
 		std::size_t buffer; // one of buffers_, where it copies
-		libsvm::job job;
+		svmirror::job job;
 	};
 
 	void new_area();
@@ -56,14 +56,14 @@ private:
 	void operate();
 	void operate_on_part(unsigned which, std::size_t first, std::size_t count);
 	void judge(running &done);
-	void judge_error(const running &done, const libsvm::job_result &result);
+	void judge_error(const running &done, const svmirror::job_result &result);
 	void judge_reads(const running &done, std::size_t pages);
 	bool exactly_known(const running &done) const;
 	static bool writes(work what) { return what == work::write || what == work::fill; }
 
 	identity me_;
-	libsvm::vm &vm_;
-	std::vector<libsvm::queue> queues_;
+	svmirror::vm &vm_;
+	std::vector<svmirror::queue> queues_;
 	std::vector<backing> kinds_;
 	random numbers_;
 	std::optional<area> area_;

@@ -35,9 +35,6 @@ port_domain::~port_domain()
 		complain("a domain is destroyed with intervals left");
 	if (inside_[0] || inside_[1])
 		complain("a domain is destroyed with readers inside");
-	if (table *t = index_.load(); t && !t->empty())
-		complain("a domain is destroyed with index entries left");
-	delete index_.load();
 	live.domains--;
 }
 
@@ -117,7 +114,7 @@ void port_domain::drain()
 {
 	std::unique_lock hold(lock_);
 
-	cv_.wait(hold, [this] { return nodes_.empty() && old_indexes_.empty() && !busy_; });
+	cv_.wait(hold, [this] { return nodes_.empty() && !busy_; });
 }
 
 void port_domain::work()
@@ -125,12 +122,11 @@ void port_domain::work()
 	std::unique_lock hold(lock_);
 
 	for (;;) {
-		cv_.wait(hold, [this] { return stop_ || !nodes_.empty() || !old_indexes_.empty(); });
-		if (nodes_.empty() && old_indexes_.empty())
+		cv_.wait(hold, [this] { return stop_ || !nodes_.empty(); });
+		if (nodes_.empty())
 			return;
 
 		std::vector<void *> nodes = std::exchange(nodes_, {});
-		std::vector<table *> indexes = std::exchange(old_indexes_, {});
 
 		busy_ = true;
 		hold.unlock();
@@ -138,47 +134,8 @@ void port_domain::work()
 		for (void *node : nodes)
 			svm_port_deferred(node);
 		frees.fetch_add(1, std::memory_order_release); /* with the acquire in port_frees() */
-		for (table *t : indexes)
-			delete t;
 		hold.lock();
 		busy_ = false;
 		cv_.notify_all();
 	}
-}
-
-void *port_domain::index_get(u64 key) const
-{
-	const table *t = index_.load(std::memory_order_acquire); /* with the release in index_put */
-
-	acquired(&index_);
-	if (!t)
-		return nullptr;
-
-	auto it = std::lower_bound(t->begin(), t->end(), std::pair<u64, void *>(key, nullptr));
-
-	return it != t->end() && it->first == key ? it->second : nullptr;
-}
-
-int port_domain::index_put(u64 key, void *value)
-{
-	table *old = index_.load(std::memory_order_relaxed);
-	auto *fresh = old ? new table(*old) : new table;
-	auto it = std::lower_bound(fresh->begin(), fresh->end(), std::pair<u64, void *>(key, nullptr));
-	bool there = it != fresh->end() && it->first == key;
-
-	if (value && there)
-		it->second = value;
-	else if (value)
-		fresh->insert(it, {key, value});
-	else if (there)
-		fresh->erase(it);
-	released(&index_);
-	index_.store(fresh, std::memory_order_release); /* with the acquire in index_get */
-	if (old) {
-		std::lock_guard hold(lock_);
-
-		old_indexes_.push_back(old);
-		cv_.notify_all();
-	}
-	return 0;
 }

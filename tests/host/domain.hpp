@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One vm's part of the host port: window lock, reader sections, deferred frees, index.
+ * One vm's part of the host port: window lock, reader sections, deferred frees.
  *
  * Reader sections are counted in two generations, as in SRCU: synchronize() waits out the
  * older one, starts a new one and waits out the one before. Entering and leaving order
  * nothing between two readers (relaxed counters and a fence that ThreadSanitizer does not
  * see), so that a missing release or acquire in the core is not hidden by the port.
  *
- * Deferred frees run on a thread of the domain, after a synchronize(). The index is an
- * immutable sorted array behind one pointer; an old array is freed like any node.
+ * Deferred frees run on a thread of the domain, after a synchronize().
  */
 #ifndef SVM_TESTS_HOST_DOMAIN_HPP
 #define SVM_TESTS_HOST_DOMAIN_HPP
@@ -43,9 +42,6 @@ public:
 	/* Waits until nothing that was deferred is left. */
 	void drain();
 
-	void *index_get(u64 key) const;
-	int index_put(u64 key, void *value);
-
 	device *dma()
 	{
 		return dma_;
@@ -55,8 +51,6 @@ public:
 	std::atomic<unsigned> intervals{0};
 
 private:
-	using table = std::vector<std::pair<u64, void *>>;
-
 	void fence();
 	void wait_for_readers(unsigned generation);
 	void work();
@@ -70,12 +64,9 @@ private:
 	std::atomic<unsigned> inside_[2] = {0, 0};
 	svm_host::mutex synchronize_;
 
-	std::atomic<table *> index_{nullptr};
-
 	svm_host::mutex lock_; /* what follows */
 	svm_host::condition_variable cv_;
 	std::vector<void *> nodes_;
-	std::vector<table *> old_indexes_;
 	bool busy_ = false;
 	bool stop_ = false;
 	svm_host::thread worker_;

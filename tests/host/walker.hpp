@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * How the Xe2 MMU reads its page tables, written from the layout and not from the encoder:
- * the tests' second opinion on drivers/mmu/xe2.hpp.
+ * the tests' second opinion on mm/fmt/xe2.hpp.
  *
  * 48 bits of address, four levels that resolve 47:39, 38:30, 29:21 and 20:12, tables of
  * 512 entries of 8 bytes. Bit 0 present, bit 1 writable, 3, 4, 61, 62 and one of 7 or 12

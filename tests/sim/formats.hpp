@@ -3,8 +3,8 @@
 // through tables that are half changed, and reach the device (and other CPUs) by publish().
 #pragma once
 
-#include "drivers/mmu/xe2.hpp"
-#include "mm/pt/ops.hpp"
+#include "mm/fmt/xe2.hpp"
+#include "mm/pt/page_table.hpp"
 #include "tests/sim/scheduler.hpp"
 
 namespace svm {

@@ -36,7 +36,7 @@ mapping::mapping(std::size_t size, int protection, int flags, int fd, off_t offs
 	if (at == MAP_FAILED)
 		fail("mmap of a reservation");
 	reserved_ = static_cast<std::byte *>(at);
-	data_ = reinterpret_cast<std::byte *>(round_up(libsvm::address(at), table_span) + table_span);
+	data_ = reinterpret_cast<std::byte *>(round_up(svmirror::address(at), table_span) + table_span);
 	if (mmap(data_, size, protection, flags | MAP_FIXED, fd, offset) == MAP_FAILED) {
 		int error = errno;
 		munmap(reserved_, reserved_size_);
@@ -57,22 +57,22 @@ void mapping::no_huge_pages() const
 		fail("madvise(MADV_NOHUGEPAGE)");
 }
 
-libsvm::job_result finish(const libsvm::job &job)
+svmirror::job_result finish(const svmirror::job &job)
 {
 	if (!job.done().wait(job_limit))
 		throw std::system_error(ETIME, std::generic_category(), "a job did not end in time" + kernel_stacks());
 	return job.result();
 }
 
-read_result device_read(libsvm::queue &queue, const void *at)
+read_result device_read(svmirror::queue &queue, const void *at)
 {
 	std::byte value{0xff};
-	libsvm::job_result result =
+	svmirror::job_result result =
 		finish(queue.copy({&value, 1}, {static_cast<const std::byte *>(at), 1}));
 	return {-result.status, value};
 }
 
-::testing::AssertionResult device_reads(libsvm::queue &queue, const void *at, std::byte want)
+::testing::AssertionResult device_reads(svmirror::queue &queue, const void *at, std::byte want)
 {
 	read_result got = device_read(queue, at);
 	if (got.error)
@@ -83,12 +83,12 @@ read_result device_read(libsvm::queue &queue, const void *at)
 	return ::testing::AssertionSuccess();
 }
 
-int device_write(libsvm::queue &queue, void *at, std::byte value)
+int device_write(svmirror::queue &queue, void *at, std::byte value)
 {
 	return device_fill(queue, {static_cast<std::byte *>(at), 1}, value);
 }
 
-int device_fill(libsvm::queue &queue, std::span<std::byte> memory, std::byte value)
+int device_fill(svmirror::queue &queue, std::span<std::byte> memory, std::byte value)
 {
 	return -finish(queue.fill(memory, value)).status;
 }
@@ -104,7 +104,7 @@ bool eventually(const std::function<bool()> &done, std::chrono::milliseconds lim
 	return true;
 }
 
-libsvm::counters operator-(libsvm::counters a, const libsvm::counters &b)
+svmirror::counters operator-(svmirror::counters a, const svmirror::counters &b)
 {
 	// all fields are u64: the same as one by one
 	constexpr std::size_t count = sizeof(a) / sizeof(std::uint64_t);
@@ -124,7 +124,7 @@ std::vector<page_state> states_of(std::span<const std::byte> memory)
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		fail("/proc/self/pagemap");
-	off_t where = static_cast<off_t>(libsvm::address(memory.data()) / page * sizeof(std::uint64_t));
+	off_t where = static_cast<off_t>(svmirror::address(memory.data()) / page * sizeof(std::uint64_t));
 	ssize_t got = pread(fd, entries.data(), size, where);
 	close(fd);
 	if (got != static_cast<ssize_t>(size))
@@ -140,7 +140,7 @@ std::vector<page_state> states_of(std::span<const std::byte> memory)
 
 page_state state_of(const void *at)
 {
-	auto *first = reinterpret_cast<const std::byte *>(libsvm::address(at) / page * page);
+	auto *first = reinterpret_cast<const std::byte *>(svmirror::address(at) / page * page);
 	return states_of({first, page}).front();
 }
 

@@ -24,7 +24,7 @@
 
 #include <gtest/gtest.h>
 
-#include <libsvm.hpp>
+#include <svmirror.hpp>
 
 namespace harness {
 
@@ -50,14 +50,14 @@ void isolated(const std::function<void()> &body, std::chrono::seconds limit);
 
 // A vm over the whole address space and one queue; what most tests need.
 struct gpu {
-	explicit gpu(libsvm_vm_options options = {}) : vm(device, options), queue(bound(vm)) {}
+	explicit gpu(svmirror_vm_options options = {}) : vm(device, options), queue(bound(vm)) {}
 
-	libsvm::device device;
-	libsvm::vm vm;
-	libsvm::queue queue;
+	svmirror::device device;
+	svmirror::vm vm;
+	svmirror::queue queue;
 
 private:
-	static const libsvm::vm &bound(libsvm::vm &space)
+	static const svmirror::vm &bound(svmirror::vm &space)
 	{
 		space.bind_all();
 		return space;
@@ -94,15 +94,15 @@ private:
 
 // A vm that mirrors one mapping and nothing else: no other event of the process counts there.
 struct window {
-	explicit window(const mapping &memory, libsvm_vm_options options = {}) : vm(device, options), queue(bound(vm, memory))
+	explicit window(const mapping &memory, svmirror_vm_options options = {}) : vm(device, options), queue(bound(vm, memory))
 	{
 	}
-	libsvm::device device;
-	libsvm::vm vm;
-	libsvm::queue queue;
+	svmirror::device device;
+	svmirror::vm vm;
+	svmirror::queue queue;
 
 private:
-	static const libsvm::vm &bound(libsvm::vm &space, const mapping &memory)
+	static const svmirror::vm &bound(svmirror::vm &space, const mapping &memory)
 	{
 		space.bind(memory.bytes());
 		return space;
@@ -110,20 +110,20 @@ private:
 };
 
 // What one job did. wait: throws after job_limit.
-libsvm::job_result finish(const libsvm::job &job);
+svmirror::job_result finish(const svmirror::job &job);
 
 // One byte read by the device, or the errno (positive) that it got.
 struct read_result {
 	int error;
 	std::byte value;
 };
-read_result device_read(libsvm::queue &queue, const void *at);
+read_result device_read(svmirror::queue &queue, const void *at);
 // 0 or the errno (positive).
-int device_write(libsvm::queue &queue, void *at, std::byte value);
-int device_fill(libsvm::queue &queue, std::span<std::byte> memory, std::byte value);
+int device_write(svmirror::queue &queue, void *at, std::byte value);
+int device_fill(svmirror::queue &queue, std::span<std::byte> memory, std::byte value);
 
 // The device reads this value there.
-::testing::AssertionResult device_reads(libsvm::queue &queue, const void *at, std::byte want);
+::testing::AssertionResult device_reads(svmirror::queue &queue, const void *at, std::byte want);
 #define EXPECT_DEVICE_READS(queue, at, want) EXPECT_TRUE(harness::device_reads(queue, at, std::byte(want)))
 
 // Keeps the device busy on a span from a thread of its own, and counts how jobs ended.
@@ -133,7 +133,7 @@ public:
 		std::uint64_t jobs = 0, ok = 0, fault = 0, denied = 0, other = 0;
 		int first_other = 0;
 	};
-	hammer(libsvm::vm &vm, std::span<std::byte> memory, bool write);
+	hammer(svmirror::vm &vm, std::span<std::byte> memory, bool write);
 	~hammer();
 	// Jobs ended so far.
 	std::uint64_t jobs() const { return jobs_.load(std::memory_order_relaxed); }
@@ -144,7 +144,7 @@ public:
 private:
 	void run();
 
-	libsvm::queue queue_;
+	svmirror::queue queue_;
 	std::span<std::byte> memory_;
 	bool write_;
 	// relaxed, both: a count and a request; joining the thread orders the rest
@@ -158,7 +158,7 @@ private:
 // that still leads to a page's former place loses additions, and the sums are exact.
 class adder {
 public:
-	adder(libsvm::vm &vm, std::span<std::byte> memory, std::uint64_t times = 200);
+	adder(svmirror::vm &vm, std::span<std::byte> memory, std::uint64_t times = 200);
 	~adder();
 	// Returns after @more jobs have ended, or fails the test after job_limit.
 	void wait_for(std::uint64_t more) const;
@@ -170,7 +170,7 @@ private:
 	void run();
 	void stop();
 
-	libsvm::queue queue_;
+	svmirror::queue queue_;
 	std::span<std::byte> memory_;
 	std::uint64_t times_;
 	std::vector<std::uint64_t> made_; // per page
@@ -219,7 +219,7 @@ private:
 // Waits until @done holds; false if it never did.
 bool eventually(const std::function<bool()> &done, std::chrono::milliseconds limit = job_limit);
 
-libsvm::counters operator-(libsvm::counters a, const libsvm::counters &b);
+svmirror::counters operator-(svmirror::counters a, const svmirror::counters &b);
 
 // Of /proc/self/pagemap, for root: the frame (0: none), bit 62 (in swap) and bit 61 (page of a file, or shared).
 struct page_state {

@@ -103,8 +103,8 @@ void expect_working()
 {
 	// the node appears a moment after the driver
 	int fd = -1;
-	ASSERT_TRUE(eventually([&] { return libsvm_open(nullptr, &fd) == 0; }, 20s)) << "no render node";
-	libsvm_close(fd);
+	ASSERT_TRUE(eventually([&] { return svmirror_open(nullptr, &fd) == 0; }, 20s)) << "no render node";
+	svmirror_close(fd);
 	gpu gpu;
 	mapping memory(2 * mib);
 	EXPECT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x6b}), 0);

@@ -6,7 +6,7 @@
 
 namespace harness {
 
-hammer::hammer(libsvm::vm &vm, std::span<std::byte> memory, bool write)
+hammer::hammer(svmirror::vm &vm, std::span<std::byte> memory, bool write)
 	: queue_(vm), memory_(memory), write_(write), thread_([this] { run(); })
 {
 }
@@ -58,7 +58,7 @@ hammer::report hammer::stop()
 	return report_;
 }
 
-adder::adder(libsvm::vm &vm, std::span<std::byte> memory, std::uint64_t times)
+adder::adder(svmirror::vm &vm, std::span<std::byte> memory, std::uint64_t times)
 	: queue_(vm), memory_(memory), times_(times)
 {
 	for (std::size_t i = 0; i < memory.size() / page; i++)

@@ -63,7 +63,7 @@ SVM_TEST(BadFaults, GarbageOfAContextIsInItsLog)
 	for (const entry &one : {entry{0, 0, "0x7000", 77}, {0, 60000, "0x8000", 0}})
 		ASSERT_TRUE(inject(one.context, one.queue, one.va, one.access));
 	EXPECT_TRUE(eventually([&] { return fault_count("garbage") == before + 2; }, 10s));
-	std::vector<libsvm::fault_record> log = gpu.vm.fault_log();
+	std::vector<svmirror::fault_record> log = gpu.vm.fault_log();
 	ASSERT_EQ(log.size(), 2u);
 	EXPECT_EQ(log[0].va, 0x7000u);
 	EXPECT_EQ(log[0].error, -EINVAL);
@@ -85,7 +85,7 @@ SVM_TEST(BadFaults, WildAddressesAreFaultsLikeOthers)
 	std::size_t logged = 0;
 	EXPECT_TRUE(eventually(
 		[&] {
-			for (const libsvm::fault_record &record : gpu.vm.fault_log()) {
+			for (const svmirror::fault_record &record : gpu.vm.fault_log()) {
 				EXPECT_EQ(record.error, -EFAULT) << std::hex << record.va;
 				logged++;
 			}
@@ -108,8 +108,8 @@ SVM_TEST(BadFaults, FaultsOfQueuesThatEndAreStale)
 	unsigned round = 0;
 	EXPECT_TRUE(eventually(
 		[&] {
-			libsvm::queue queue(gpu.vm);
-			libsvm::job job = queue.touch(memory.bytes(), page, true);
+			svmirror::queue queue(gpu.vm);
+			svmirror::job job = queue.touch(memory.bytes(), page, true);
 			// amid its faults, at another moment each time
 			std::this_thread::sleep_for(std::chrono::microseconds(++round * 331 % 5000));
 			EXPECT_EQ(queue.destroy(), 0);
@@ -120,7 +120,7 @@ SVM_TEST(BadFaults, FaultsOfQueuesThatEndAreStale)
 		60s))
 		<< "only " << fault_count("stale") - stale << " faults met the end of their queue in " << round << " rounds";
 	EXPECT_EQ(fault_count("garbage"), garbage);
-	for (const libsvm::fault_record &record : gpu.vm.fault_log())
+	for (const svmirror::fault_record &record : gpu.vm.fault_log())
 		EXPECT_NE(record.error, -EINVAL) << "logged as garbage: " << std::hex << record.va;
 }
 

@@ -24,12 +24,12 @@ struct calls {
 	explicit calls(const gpu &gpu, const mapping &memory)
 	{
 		bind.vm_id = unbind.vm_id = prefetch.vm_id = query.vm_id = queue.vm_id = gpu.vm.id();
-		bind.start = unbind.start = prefetch.start = libsvm::address(memory.data());
+		bind.start = unbind.start = prefetch.start = svmirror::address(memory.data());
 		bind.length = unbind.length = prefetch.length = memory.size();
 		submit.queue_id = gpu.queue.id();
 		query.query = DRM_SVM_QUERY_COUNTERS;
 		query.size = sizeof(counters);
-		query.data = libsvm::address(&counters);
+		query.data = svmirror::address(&counters);
 	}
 	drm_svm_vm_create create{};
 	drm_svm_bind bind{};
@@ -45,11 +45,11 @@ constexpr std::uint64_t user_end = 1ull << 47;
 
 // A vm without any window.
 struct bare {
-	libsvm::device device;
-	libsvm::vm vm{device};
+	svmirror::device device;
+	svmirror::vm vm{device};
 	int bind(std::uint64_t start, std::uint64_t length, std::int64_t offset = 0) const
 	{
-		return libsvm_bind(device.fd(), vm.id(), start, length, offset);
+		return svmirror_bind(device.fd(), vm.id(), start, length, offset);
 	}
 };
 
@@ -153,7 +153,7 @@ SVM_TEST(BadInput, StridesOfFaultRecords)
 	EXPECT_EQ(query.size, 3 * sizeof(longer));
 	std::memset(log, 0xee, sizeof(log));
 	query.size = 2 * sizeof(longer) + sizeof(drm_svm_fault_record); // two and a piece
-	query.data = libsvm::address(log);
+	query.data = svmirror::address(log);
 	ASSERT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &query), 0);
 	EXPECT_EQ(query.size, 2 * sizeof(longer));
 	for (unsigned i = 0; i < 2; i++) {
@@ -175,17 +175,17 @@ SVM_TEST(BadInput, UnalignedSpans)
 	bare gpu;
 	mapping memory(4 * page);
 	int fd = gpu.device.fd();
-	std::uint64_t start = libsvm::address(memory.data());
+	std::uint64_t start = svmirror::address(memory.data());
 	for (std::uint64_t off : {1ull, 8ull, 4095ull}) {
 		EXPECT_EQ(gpu.bind(start + off, page), -EINVAL);
 		EXPECT_EQ(gpu.bind(start, page + off), -EINVAL);
-		EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start + off, page), -EINVAL);
-		EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, page + off), -EINVAL);
+		EXPECT_EQ(svmirror_unbind(fd, gpu.vm.id(), start + off, page), -EINVAL);
+		EXPECT_EQ(svmirror_unbind(fd, gpu.vm.id(), start, page + off), -EINVAL);
 	}
 	ASSERT_EQ(gpu.bind(start, 4 * page), 0);
 	for (std::uint64_t off : {1ull, 8ull, 4095ull}) {
-		EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start + off, page, 0, nullptr), -EINVAL);
-		EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start, off, 0, nullptr), -EINVAL);
+		EXPECT_EQ(svmirror_prefetch(fd, gpu.vm.id(), start + off, page, 0, nullptr), -EINVAL);
+		EXPECT_EQ(svmirror_prefetch(fd, gpu.vm.id(), start, off, 0, nullptr), -EINVAL);
 	}
 }
 
@@ -193,10 +193,10 @@ SVM_TEST(BadInput, EmptySpans)
 {
 	bare gpu;
 	mapping memory(page);
-	std::uint64_t start = libsvm::address(memory.data());
+	std::uint64_t start = svmirror::address(memory.data());
 	EXPECT_EQ(gpu.bind(start, 0), -EINVAL);
 	ASSERT_EQ(gpu.bind(start, page), 0);
-	EXPECT_EQ(libsvm_prefetch(gpu.device.fd(), gpu.vm.id(), start, 0, 0, nullptr), -EINVAL);
+	EXPECT_EQ(svmirror_prefetch(gpu.device.fd(), gpu.vm.id(), start, 0, 0, nullptr), -EINVAL);
 }
 
 SVM_TEST(BadInput, WrappingSpans)
@@ -204,19 +204,19 @@ SVM_TEST(BadInput, WrappingSpans)
 	bare gpu;
 	mapping memory(page);
 	int fd = gpu.device.fd();
-	std::uint64_t start = libsvm::address(memory.data()), wraps = 0 - start + page;
+	std::uint64_t start = svmirror::address(memory.data()), wraps = 0 - start + page;
 	EXPECT_EQ(gpu.bind(start, wraps), -EINVAL);
 	EXPECT_EQ(gpu.bind(-page, 2 * page), -EINVAL);
-	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, wraps), -EINVAL);
-	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start, wraps, 0, nullptr), -EINVAL);
-	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), -page, page, 0, nullptr), -EINVAL);
+	EXPECT_EQ(svmirror_unbind(fd, gpu.vm.id(), start, wraps), -EINVAL);
+	EXPECT_EQ(svmirror_prefetch(fd, gpu.vm.id(), start, wraps, 0, nullptr), -EINVAL);
+	EXPECT_EQ(svmirror_prefetch(fd, gpu.vm.id(), -page, page, 0, nullptr), -EINVAL);
 }
 
 SVM_TEST(BadInput, WindowsThatOverlap)
 {
 	bare gpu;
 	mapping memory(4 * mib);
-	std::uint64_t start = libsvm::address(memory.data());
+	std::uint64_t start = svmirror::address(memory.data());
 	ASSERT_EQ(gpu.bind(start, 2 * mib), 0);
 	EXPECT_EQ(gpu.bind(start, 2 * mib), -EEXIST);
 	EXPECT_EQ(gpu.bind(start + mib, 2 * mib), -EEXIST);
@@ -231,7 +231,7 @@ SVM_TEST(BadInput, WindowsThatShareATable)
 {
 	bare gpu;
 	mapping memory(4 * mib);
-	std::uint64_t start = libsvm::address(memory.data());
+	std::uint64_t start = svmirror::address(memory.data());
 	ASSERT_EQ(gpu.bind(start, mib), 0);
 	EXPECT_EQ(gpu.bind(start + mib, mib), -EEXIST) << "they do not overlap, but one table would be in both";
 }
@@ -252,7 +252,7 @@ SVM_TEST(BadInput, OffsetsThatAreNotMultiplesOfATable)
 {
 	bare gpu;
 	mapping memory(2 * mib);
-	std::uint64_t start = libsvm::address(memory.data());
+	std::uint64_t start = svmirror::address(memory.data());
 	for (std::int64_t offset : {std::int64_t(page), std::int64_t(mib), -std::int64_t(page), std::int64_t(1)})
 		EXPECT_EQ(gpu.bind(start + static_cast<std::uint64_t>(offset), 2 * mib, offset), -EINVAL);
 	EXPECT_EQ(gpu.bind(start + 2 * mib, 2 * mib, 2 * mib), 0);
@@ -263,13 +263,13 @@ SVM_TEST(BadInput, UnbindOfWhatWasNotBound)
 	bare gpu;
 	mapping memory(4 * mib);
 	int fd = gpu.device.fd();
-	std::uint64_t start = libsvm::address(memory.data());
-	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, 4 * mib), -ENOENT);
+	std::uint64_t start = svmirror::address(memory.data());
+	EXPECT_EQ(svmirror_unbind(fd, gpu.vm.id(), start, 4 * mib), -ENOENT);
 	ASSERT_EQ(gpu.bind(start, 4 * mib), 0);
-	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, 2 * mib), -ENOENT) << "a part of a window is no window";
-	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start + 2 * mib, 2 * mib), -ENOENT);
-	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, 4 * mib), 0);
-	EXPECT_EQ(libsvm_unbind(fd, gpu.vm.id(), start, 4 * mib), -ENOENT);
+	EXPECT_EQ(svmirror_unbind(fd, gpu.vm.id(), start, 2 * mib), -ENOENT) << "a part of a window is no window";
+	EXPECT_EQ(svmirror_unbind(fd, gpu.vm.id(), start + 2 * mib, 2 * mib), -ENOENT);
+	EXPECT_EQ(svmirror_unbind(fd, gpu.vm.id(), start, 4 * mib), 0);
+	EXPECT_EQ(svmirror_unbind(fd, gpu.vm.id(), start, 4 * mib), -ENOENT);
 }
 
 SVM_TEST(BadInput, PrefetchOutsideAWindow)
@@ -277,13 +277,13 @@ SVM_TEST(BadInput, PrefetchOutsideAWindow)
 	bare gpu;
 	mapping memory(4 * mib);
 	int fd = gpu.device.fd();
-	std::uint64_t start = libsvm::address(memory.data());
-	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start, page, 0, nullptr), -EINVAL);
+	std::uint64_t start = svmirror::address(memory.data());
+	EXPECT_EQ(svmirror_prefetch(fd, gpu.vm.id(), start, page, 0, nullptr), -EINVAL);
 	ASSERT_EQ(gpu.bind(start, 2 * mib), 0);
-	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start + 2 * mib, page, 0, nullptr), -EINVAL);
-	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start + mib, 2 * mib, 0, nullptr), -EINVAL) << "half of it is inside";
-	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start - page, 2 * page, 0, nullptr), -EINVAL);
-	EXPECT_EQ(libsvm_prefetch(fd, gpu.vm.id(), start, 2 * mib, 0, nullptr), 0);
+	EXPECT_EQ(svmirror_prefetch(fd, gpu.vm.id(), start + 2 * mib, page, 0, nullptr), -EINVAL);
+	EXPECT_EQ(svmirror_prefetch(fd, gpu.vm.id(), start + mib, 2 * mib, 0, nullptr), -EINVAL) << "half of it is inside";
+	EXPECT_EQ(svmirror_prefetch(fd, gpu.vm.id(), start - page, 2 * page, 0, nullptr), -EINVAL);
+	EXPECT_EQ(svmirror_prefetch(fd, gpu.vm.id(), start, 2 * mib, 0, nullptr), 0);
 }
 
 SVM_TEST(BadInput, VmFromAnotherProcess)
@@ -291,8 +291,8 @@ SVM_TEST(BadInput, VmFromAnotherProcess)
 	gpu gpu;
 	// the rest of what a child may not do is in Row05Fork
 	child other([&] {
-		libsvm::counters counters;
-		return libsvm_counters(gpu.device.fd(), gpu.vm.id(), &counters) == -EPERM ? 0 : 1;
+		svmirror::counters counters;
+		return svmirror_counters(gpu.device.fd(), gpu.vm.id(), &counters) == -EPERM ? 0 : 1;
 	});
 	EXPECT_TRUE(other.succeeded());
 }
@@ -300,10 +300,10 @@ SVM_TEST(BadInput, VmFromAnotherProcess)
 SVM_TEST(BadInput, VmOfAnotherFile)
 {
 	gpu gpu;
-	libsvm::device second;
-	libsvm::counters counters;
-	EXPECT_EQ(libsvm_counters(second.fd(), gpu.vm.id(), &counters), -ENOENT);
-	EXPECT_EQ(libsvm_queue_destroy(second.fd(), gpu.queue.id()), -ENOENT);
+	svmirror::device second;
+	svmirror::counters counters;
+	EXPECT_EQ(svmirror_counters(second.fd(), gpu.vm.id(), &counters), -ENOENT);
+	EXPECT_EQ(svmirror_queue_destroy(second.fd(), gpu.queue.id()), -ENOENT);
 }
 
 SVM_TEST(BadInput, IdsThatDoNotExist)
@@ -316,47 +316,47 @@ SVM_TEST(BadInput, IdsThatDoNotExist)
 		calls bad = good;
 		bad.bind.vm_id = bad.unbind.vm_id = bad.prefetch.vm_id = bad.query.vm_id = bad.queue.vm_id = id;
 		bad.submit.queue_id = id;
-		EXPECT_EQ(libsvm_vm_destroy(fd, id), -ENOENT);
+		EXPECT_EQ(svmirror_vm_destroy(fd, id), -ENOENT);
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_BIND, &bad.bind), -ENOENT);
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_UNBIND, &bad.unbind), -ENOENT);
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_PREFETCH, &bad.prefetch), -ENOENT);
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &bad.query), -ENOENT);
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_QUEUE_CREATE, &bad.queue), -ENOENT);
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_SUBMIT, &bad.submit), -ENOENT);
-		EXPECT_EQ(libsvm_queue_destroy(fd, id), -ENOENT);
+		EXPECT_EQ(svmirror_queue_destroy(fd, id), -ENOENT);
 	}
-	libsvm::job_result result;
-	EXPECT_EQ(libsvm_job_result(fd, gpu.queue.id(), 424242, &result), -ENOENT);
+	svmirror::job_result result;
+	EXPECT_EQ(svmirror_job_result(fd, gpu.queue.id(), 424242, &result), -ENOENT);
 }
 
 SVM_TEST(BadInput, IdsThatAreGone)
 {
-	libsvm::device device;
-	libsvm::vm vm(device);
-	libsvm::queue queue(vm);
+	svmirror::device device;
+	svmirror::vm vm(device);
+	svmirror::queue queue(vm);
 	std::uint32_t vm_id = vm.id(), queue_id = queue.id();
-	EXPECT_EQ(libsvm_vm_destroy(device.fd(), vm_id), -EBUSY) << "it has a queue";
+	EXPECT_EQ(svmirror_vm_destroy(device.fd(), vm_id), -EBUSY) << "it has a queue";
 	ASSERT_EQ(queue.destroy(), 0);
-	EXPECT_EQ(libsvm_queue_destroy(device.fd(), queue_id), -ENOENT);
+	EXPECT_EQ(svmirror_queue_destroy(device.fd(), queue_id), -ENOENT);
 	ASSERT_EQ(vm.destroy(), 0);
-	EXPECT_EQ(libsvm_vm_destroy(device.fd(), vm_id), -ENOENT);
+	EXPECT_EQ(svmirror_vm_destroy(device.fd(), vm_id), -ENOENT);
 }
 
 SVM_TEST(BadInput, SizesOfAVm)
 {
-	libsvm::device device;
+	svmirror::device device;
 	std::uint32_t table = device.info().table_lg2, bits = device.info().va_bits;
 	std::uint32_t id;
 	for (std::uint32_t interval : {1u, 12u, table - 1, bits + 1, 64u, ~0u}) {
-		libsvm_vm_options options{.interval_lg2 = interval, .granule_lg2 = 0};
-		EXPECT_EQ(libsvm_vm_create(device.fd(), &options, &id), -EINVAL) << "interval " << interval;
+		svmirror_vm_options options{.interval_lg2 = interval, .granule_lg2 = 0};
+		EXPECT_EQ(svmirror_vm_create(device.fd(), &options, &id), -EINVAL) << "interval " << interval;
 	}
 	for (std::uint32_t granule : {1u, 11u, table + 1, 64u, ~0u}) {
-		libsvm_vm_options options{.interval_lg2 = 0, .granule_lg2 = granule};
-		EXPECT_EQ(libsvm_vm_create(device.fd(), &options, &id), -EINVAL) << "granule " << granule;
+		svmirror_vm_options options{.interval_lg2 = 0, .granule_lg2 = granule};
+		EXPECT_EQ(svmirror_vm_create(device.fd(), &options, &id), -EINVAL) << "granule " << granule;
 	}
-	libsvm::vm smallest(device, {.interval_lg2 = table, .granule_lg2 = 12});
-	libsvm::vm largest(device, {.interval_lg2 = bits, .granule_lg2 = table});
+	svmirror::vm smallest(device, {.interval_lg2 = table, .granule_lg2 = 12});
+	svmirror::vm largest(device, {.interval_lg2 = bits, .granule_lg2 = table});
 }
 
 SVM_TEST(BadInput, QueriesThatDoNotExist)
@@ -370,7 +370,7 @@ SVM_TEST(BadInput, QueriesThatDoNotExist)
 	drm_svgpu_info ask{};
 	ask.info = 2;
 	ask.size = sizeof(bad.counters);
-	ask.data = libsvm::address(&bad.counters);
+	ask.data = svmirror::address(&bad.counters);
 	EXPECT_EQ(call(fd, DRM_IOCTL_SVGPU_INFO, &ask), -EINVAL);
 }
 

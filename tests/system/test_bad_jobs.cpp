@@ -46,7 +46,7 @@ SVM_TEST(BadInput, JobsThatCannotBe)
 	std::vector<std::uint32_t> handles(65, 0);
 	bad = good;
 	bad.in_count = 65;
-	bad.in_syncobjs = libsvm::address(handles.data());
+	bad.in_syncobjs = svmirror::address(handles.data());
 	EXPECT_EQ(submit(fd, bad), -EINVAL);
 	bad.in_count = 1;
 	handles[0] = 4711;
@@ -63,7 +63,7 @@ SVM_TEST(BadInput, ArgumentsThatTheKernelRefuses)
 	gpu gpu;
 	mapping memory(page);
 	// a compare-and-swap across the border of a word
-	EXPECT_EQ(finish(gpu.queue.submit(LIBSVM_CAS_ADD, {libsvm::address(memory.data()) + 4, 1})).status, -EINVAL);
+	EXPECT_EQ(finish(gpu.queue.submit(SVMIRROR_CAS_ADD, {svmirror::address(memory.data()) + 4, 1})).status, -EINVAL);
 	// a list that is longer than its limit
 	struct node {
 		node *next;
@@ -78,7 +78,7 @@ SVM_TEST(BadInput, ArgumentsThatTheKernelRefuses)
 SVM_TEST(BadInput, WildPointersFailTheirJobOnly)
 {
 	gpu gpu;
-	libsvm::queue innocent(gpu.vm);
+	svmirror::queue innocent(gpu.vm);
 	mapping memory(2 * mib), read_only(page, PROT_READ);
 	hammer busy(gpu.vm, memory.bytes(), true);
 	struct wild {
@@ -89,14 +89,14 @@ SVM_TEST(BadInput, WildPointersFailTheirJobOnly)
 	for (const wild &one : {wild{0, false, EFAULT}, {8, true, EFAULT}, {user_end - page, true, EFAULT},
 				{user_end + page, false, EFAULT}, {1ull << 50, false, EFAULT},
 				{0xffffffff81000000ull, true, EFAULT}, {~0ull - 7, false, EFAULT},
-				{libsvm::address(read_only.data()), true, EPERM}}) {
+				{svmirror::address(read_only.data()), true, EPERM}}) {
 		gpu.vm.fault_log();
-		libsvm::job_result result =
-			finish(gpu.queue.submit(LIBSVM_TOUCH, {one.va, 1, 1, std::uint64_t{one.write}}));
+		svmirror::job_result result =
+			finish(gpu.queue.submit(SVMIRROR_TOUCH, {one.va, 1, 1, std::uint64_t{one.write}}));
 		EXPECT_EQ(result.status, -one.error) << "at " << std::hex << one.va;
 		EXPECT_EQ(result.va, one.va);
 		EXPECT_EQ(result.access, std::uint32_t{one.write});
-		std::vector<libsvm::fault_record> log = gpu.vm.fault_log();
+		std::vector<svmirror::fault_record> log = gpu.vm.fault_log();
 		ASSERT_EQ(log.size(), 1u) << "at " << std::hex << one.va;
 		EXPECT_EQ(log[0].va, one.va);
 		EXPECT_EQ(log[0].access, std::uint32_t{one.write});
@@ -121,9 +121,9 @@ SVM_TEST(BadInput, WildPointerAmidGoodData)
 	auto *wild = reinterpret_cast<node *>(0x123456789000);
 	second.next = wild;
 	std::array<std::uint64_t, 2> out{};
-	libsvm::job_result result = finish(gpu.queue.list_walk(&first, 0, 8, 10, 100, out));
+	svmirror::job_result result = finish(gpu.queue.list_walk(&first, 0, 8, 10, 100, out));
 	EXPECT_EQ(result.status, -EFAULT);
-	EXPECT_EQ(result.va & ~(page - 1), libsvm::address(wild));
+	EXPECT_EQ(result.va & ~(page - 1), svmirror::address(wild));
 	EXPECT_EQ(first.value, 11u) << "what came before it was done";
 	EXPECT_EQ(third.value, 3u);
 }
@@ -133,17 +133,17 @@ SVM_TEST(BadInput, FaultLogThatOverflowsSaysSo)
 	gpu gpu;
 	constexpr unsigned jobs = 150; // more than the log holds
 	for (unsigned i = 0; i < jobs; i++)
-		EXPECT_EQ(finish(gpu.queue.submit(LIBSVM_TOUCH, {i * page, 1, 1, 0})).status, -EFAULT);
+		EXPECT_EQ(finish(gpu.queue.submit(SVMIRROR_TOUCH, {i * page, 1, 1, 0})).status, -EFAULT);
 	std::uint64_t seen = 0, lost = 0;
-	for (const libsvm::fault_record &record : gpu.vm.fault_log()) {
+	for (const svmirror::fault_record &record : gpu.vm.fault_log()) {
 		seen++;
 		lost += record.lost;
 	}
 	EXPECT_GE(seen, 1u);
 	EXPECT_EQ(gpu.vm.counters().failed, jobs);
 	// records that were dropped last are told with the next one
-	EXPECT_EQ(finish(gpu.queue.submit(LIBSVM_TOUCH, {0, 1, 1, 0})).status, -EFAULT);
-	for (const libsvm::fault_record &record : gpu.vm.fault_log()) {
+	EXPECT_EQ(finish(gpu.queue.submit(SVMIRROR_TOUCH, {0, 1, 1, 0})).status, -EFAULT);
+	for (const svmirror::fault_record &record : gpu.vm.fault_log()) {
 		seen++;
 		lost += record.lost;
 	}
@@ -155,13 +155,13 @@ SVM_TEST(BadInput, FullQueueSaysBusy)
 {
 	gpu gpu;
 	std::uint32_t never;
-	ASSERT_EQ(libsvm_syncobj_create(gpu.device.fd(), &never), 0);
+	ASSERT_EQ(svmirror_syncobj_create(gpu.device.fd(), &never), 0);
 	std::uint32_t after[] = {never};
 	unsigned taken = 0;
 	int error = 0;
 	while (taken < 2000 && !error) {
 		try {
-			gpu.queue.submit(LIBSVM_NOP, {}, after);
+			gpu.queue.submit(SVMIRROR_NOP, {}, after);
 			taken++;
 		} catch (const std::system_error &failed) {
 			error = failed.code().value();
@@ -174,7 +174,7 @@ SVM_TEST(BadInput, FullQueueSaysBusy)
 	EXPECT_EQ(drmSyncobjSignal(gpu.device.fd(), &never, 1), 0);
 	EXPECT_TRUE(eventually([&] {
 		try {
-			return finish(gpu.queue.submit(LIBSVM_NOP, {})).status == 0;
+			return finish(gpu.queue.submit(SVMIRROR_NOP, {})).status == 0;
 		} catch (const std::system_error &) {
 			return false;
 		}
@@ -186,15 +186,15 @@ SVM_TEST(BadInput, AnswersThatCannotBeWritten)
 {
 	gpu gpu;
 	int fd = gpu.device.fd();
-	libsvm::syncobj done(fd);
-	libsvm_job wild{};
+	svmirror::syncobj done(fd);
+	svmirror_job wild{};
 	wild.queue = gpu.queue.id();
-	wild.kernel = LIBSVM_TOUCH;
+	wild.kernel = SVMIRROR_TOUCH;
 	wild.args[0] = 8;
 	wild.args[1] = wild.args[2] = wild.args[3] = 1;
 	wild.out_syncobj = done.id();
 	wild.token = 7;
-	ASSERT_EQ(libsvm_submit(fd, &wild), 0);
+	ASSERT_EQ(svmirror_submit(fd, &wild), 0);
 	ASSERT_TRUE(done.wait(job_limit));
 	drm_svgpu_info ask{};
 	ask.info = DRM_SVGPU_INFO_JOB;
@@ -206,8 +206,8 @@ SVM_TEST(BadInput, AnswersThatCannotBeWritten)
 		EXPECT_EQ(ioctl(fd, DRM_IOCTL_SVGPU_INFO, &ask), -1);
 		EXPECT_EQ(errno, EFAULT);
 	}
-	libsvm::job_result result;
-	ASSERT_EQ(libsvm_job_result(fd, wild.queue, wild.token, &result), 0);
+	svmirror::job_result result;
+	ASSERT_EQ(svmirror_job_result(fd, wild.queue, wild.token, &result), 0);
 	EXPECT_EQ(result.status, -EFAULT);
 	EXPECT_EQ(result.va, 8u);
 	drm_svm_query query{};
@@ -220,7 +220,7 @@ SVM_TEST(BadInput, AnswersThatCannotBeWritten)
 		EXPECT_EQ(errno, EFAULT);
 	}
 	EXPECT_EQ(device_write(gpu.queue, reinterpret_cast<void *>(16), std::byte{1}), EFAULT);
-	std::vector<libsvm::fault_record> log = gpu.vm.fault_log();
+	std::vector<svmirror::fault_record> log = gpu.vm.fault_log();
 	ASSERT_EQ(log.size(), 2u);
 	EXPECT_EQ(log[0].va, 8u);
 	EXPECT_EQ(log[0].lost, 0u);
@@ -235,14 +235,14 @@ SVM_TEST(BadInput, EndlessJobsOnManyQueues)
 	{
 		gpu gpu, second;
 		mapping words(page), memory(2 * mib);
-		std::vector<libsvm::queue> queues;
-		std::vector<libsvm::job> jobs;
+		std::vector<svmirror::queue> queues;
+		std::vector<svmirror::job> jobs;
 		for (int i = 0; i < 200; i++) {
 			auto &word = *reinterpret_cast<std::uint64_t *>(words.data() + i * 8);
-			libsvm::vm &vm = i % 2 ? second.vm : gpu.vm;
+			svmirror::vm &vm = i % 2 ? second.vm : gpu.vm;
 			jobs.push_back(queues.emplace_back(vm).cas_add(word, 1ull << 40));
 		}
-		libsvm::job last = queues.front().touch(memory.bytes(), page, true);
+		svmirror::job last = queues.front().touch(memory.bytes(), page, true);
 		ASSERT_EQ(madvise(words.data(), page, MADV_DONTNEED), 0);
 		for (std::size_t i = 0; i < queues.size() - 1; i++)
 			ASSERT_EQ(queues[i].destroy(), 0) << "queue " << i;
@@ -308,14 +308,14 @@ void run_out_of_share(const maker &of, const maker &of_another_file, unsigned al
 SVM_TEST(BadInput, RunOutOfQueues)
 {
 	ASSERT_TRUE(nothing_held()) << "what tests before this one had counts too";
-	libsvm::device device, other;
-	libsvm::vm vm(device), of_other(other);
-	run_out_of_share<libsvm::queue>(vm, of_other, device.gpu().queues);
+	svmirror::device device, other;
+	svmirror::vm vm(device), of_other(other);
+	run_out_of_share<svmirror::queue>(vm, of_other, device.gpu().queues);
 }
 
 SVM_TEST(BadInput, RunOutOfVms)
 {
 	ASSERT_TRUE(nothing_held()) << "what tests before this one had counts too";
-	libsvm::device device, other;
-	run_out_of_share<libsvm::vm>(device, other, device.gpu().contexts);
+	svmirror::device device, other;
+	run_out_of_share<svmirror::vm>(device, other, device.gpu().contexts);
 }

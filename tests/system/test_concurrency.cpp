@@ -55,15 +55,15 @@ SVM_TEST(Concurrency, QueuesOfOneVm)
 	gpu gpu;
 	mapping memory(4 * mib);
 	memory.no_huge_pages();
-	std::vector<libsvm::queue> queues;
+	std::vector<svmirror::queue> queues;
 	for (unsigned i = 0; i < 4; i++)
 		queues.emplace_back(gpu.vm);
 	for (unsigned round = 0; round < 2; round++) {
 		// pages of all queues interleaved in each table
-		std::vector<libsvm::job> jobs;
+		std::vector<svmirror::job> jobs;
 		for (std::size_t i = 0; i < memory.pages(); i += 32)
 			jobs.push_back(queues[i / 32 % 4].fill(memory.bytes(i, 32), std::byte(i / 32 + round)));
-		for (const libsvm::job &job : jobs)
+		for (const svmirror::job &job : jobs)
 			ASSERT_EQ(finish(job).status, 0);
 		for (std::size_t i = 0; i < memory.pages(); i++)
 			ASSERT_EQ(memory.at(i), std::byte(i / 32 + round)) << "page " << i;
@@ -75,12 +75,12 @@ SVM_TEST(Concurrency, QueuesOfOneVm)
 SVM_TEST(Row23Hammer, CpuAndDeviceAddToOneWord)
 {
 	gpu gpu;
-	libsvm::queue second(gpu.vm);
+	svmirror::queue second(gpu.vm);
 	mapping memory(page);
 	auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
 	constexpr std::uint64_t device_times = 100000, cpu_times = 200000;
-	libsvm::job one = gpu.queue.cas_add(word, device_times);
-	libsvm::job two = second.cas_add(word, device_times);
+	svmirror::job one = gpu.queue.cas_add(word, device_times);
+	svmirror::job two = second.cas_add(word, device_times);
 	auto add = [&] {
 		for (std::uint64_t i = 0; i < cpu_times; i++)
 			__atomic_fetch_add(&word, 1, __ATOMIC_RELAXED);
@@ -140,13 +140,13 @@ SVM_TEST(Row23Hammer, AdditionsSurviveProtectionChanges)
 	auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
 	std::uint64_t total = 0;
 	for (unsigned round = 0; round < 10; round++) {
-		libsvm::job job = gpu.queue.cas_add(word, 20000);
+		svmirror::job job = gpu.queue.cas_add(word, 20000);
 		ASSERT_EQ(mprotect(memory.data(), page, PROT_READ), 0);
 		std::uint64_t frozen = __atomic_load_n(&word, __ATOMIC_SEQ_CST);
 		std::this_thread::sleep_for(2ms);
 		EXPECT_EQ(__atomic_load_n(&word, __ATOMIC_SEQ_CST), frozen) << "the device writes to what is read-only";
 		ASSERT_EQ(mprotect(memory.data(), page, PROT_READ | PROT_WRITE), 0);
-		libsvm::job_result result = finish(job);
+		svmirror::job_result result = finish(job);
 		// it either met the read-only moment or it did not
 		EXPECT_TRUE(result.status == 0 || result.status == -EPERM) << "status " << result.status;
 		std::uint64_t now = word;
@@ -159,16 +159,16 @@ SVM_TEST(Row23Hammer, AdditionsSurviveProtectionChanges)
 SVM_TEST(Concurrency, JobsWaitForEachOther)
 {
 	gpu gpu;
-	libsvm::queue second(gpu.vm);
+	svmirror::queue second(gpu.vm);
 	mapping memory(2 * mib), copy(2 * mib);
 	std::uint32_t gate;
-	ASSERT_EQ(libsvm_syncobj_create(gpu.device.fd(), &gate), 0);
+	ASSERT_EQ(svmirror_syncobj_create(gpu.device.fd(), &gate), 0);
 	std::uint32_t after_gate[] = {gate};
-	libsvm::job fill = gpu.queue.submit(
-		LIBSVM_FILL, {libsvm::address(memory.data()), memory.size(), 0x3c}, after_gate);
+	svmirror::job fill = gpu.queue.submit(
+		SVMIRROR_FILL, {svmirror::address(memory.data()), memory.size(), 0x3c}, after_gate);
 	std::uint32_t after_fill[] = {fill.done().id()};
-	libsvm::job copied = second.submit(
-		LIBSVM_COPY, {libsvm::address(copy.data()), libsvm::address(memory.data()), memory.size()}, after_fill);
+	svmirror::job copied = second.submit(
+		SVMIRROR_COPY, {svmirror::address(copy.data()), svmirror::address(memory.data()), memory.size()}, after_fill);
 	EXPECT_FALSE(copied.done().wait(50ms)) << "nothing may start before the gate";
 	EXPECT_EQ(copy.at(0), std::byte{0});
 	ASSERT_EQ(drmSyncobjSignal(gpu.device.fd(), &gate, 1), 0);

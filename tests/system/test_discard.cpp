@@ -55,8 +55,8 @@ SVM_TEST(Row06Dontneed, WritesGoOnInTheNewPage)
 	gpu gpu;
 	mapping memory(page);
 	auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
-	std::optional<libsvm::queue> writer(gpu.vm);
-	libsvm::job endless = writer->cas_add(word, 1ull << 40);
+	std::optional<svmirror::queue> writer(gpu.vm);
+	svmirror::job endless = writer->cas_add(word, 1ull << 40);
 	for (unsigned round = 0; round < 20; round++) {
 		ASSERT_EQ(madvise(memory.data(), page, MADV_DONTNEED), 0);
 		// what the device adds from now on, the CPU sees

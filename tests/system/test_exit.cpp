@@ -16,12 +16,12 @@ namespace {
 [[noreturn]] void fault_for_ever(signal_pipe &running)
 {
 	gpu gpu;
-	libsvm::queue second(gpu.vm);
+	svmirror::queue second(gpu.vm);
 	mapping memory(4 * mib);
 	memory.no_huge_pages();
 	for (unsigned round = 0;; round++) {
-		libsvm::job one = gpu.queue.touch(memory.bytes(0, 600), page, true);
-		libsvm::job two = second.touch(memory.bytes(400, 624), page, false);
+		svmirror::job one = gpu.queue.touch(memory.bytes(0, 600), page, true);
+		svmirror::job two = second.touch(memory.bytes(400, 624), page, false);
 		if (round == 1)
 			running.send();
 		one.result(job_limit);
@@ -62,7 +62,7 @@ SVM_TEST(Row17Exit, KilledWithManyFilesThatWaitForAManager)
 			_exit(0);
 		}
 		std::vector<std::unique_ptr<gpu>> gpus;
-		std::vector<libsvm::job> jobs;
+		std::vector<svmirror::job> jobs;
 		for (unsigned i = 0; i < files; i++) {
 			gpus.push_back(std::make_unique<gpu>());
 			jobs.push_back(gpus.back()->queue.touch(memory.bytes(i * 512, 1), page, true));
@@ -87,7 +87,7 @@ SVM_TEST(Row17Exit, ExitWithJobsUnderWay)
 			gpu gpu;
 			mapping memory(4 * mib);
 			memory.no_huge_pages();
-			std::vector<libsvm::job> jobs;
+			std::vector<svmirror::job> jobs;
 			for (unsigned i = 0; i < 8; i++)
 				jobs.push_back(gpu.queue.touch(memory.bytes(), page, true));
 			_exit(0);
@@ -104,7 +104,7 @@ SVM_TEST(Row17Exit, ExecWithJobsUnderWay)
 		gpu gpu;
 		mapping memory(4 * mib);
 		memory.no_huge_pages();
-		std::vector<libsvm::job> jobs;
+		std::vector<svmirror::job> jobs;
 		for (unsigned i = 0; i < 8; i++)
 			jobs.push_back(gpu.queue.touch(memory.bytes(), page, true));
 		// what comes next has other memory, and the device must have none of it
@@ -122,9 +122,9 @@ SVM_TEST(Row17Exit, QueueDestroyedUnderAJob)
 	mapping memory(4 * mib);
 	memory.no_huge_pages();
 	for (unsigned round = 0; round < 4; round++) {
-		libsvm::queue queue(gpu.vm);
-		libsvm::job first = queue.touch(memory.bytes(), page, true);
-		libsvm::job second = queue.touch(memory.bytes(), page, true);
+		svmirror::queue queue(gpu.vm);
+		svmirror::job first = queue.touch(memory.bytes(), page, true);
+		svmirror::job second = queue.touch(memory.bytes(), page, true);
 		ASSERT_EQ(queue.destroy(), 0);
 		EXPECT_TRUE(first.done().wait(job_limit)) << "nobody was told that the job is over";
 		EXPECT_TRUE(second.done().wait(job_limit));
@@ -137,9 +137,9 @@ SVM_TEST(Row17Exit, CloseReleasesEverything)
 {
 	{
 		gpu gpu;
-		libsvm::vm second(gpu.device);
+		svmirror::vm second(gpu.device);
 		second.bind_all();
-		libsvm::queue queue(second);
+		svmirror::queue queue(second);
 		mapping memory(4 * mib);
 		ASSERT_EQ(device_fill(queue, memory.bytes(), std::byte{1}), 0);
 		ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{2}), 0);
@@ -158,14 +158,14 @@ SVM_TEST(Row17Exit, UnbindTakesAllAway)
 {
 	gpu gpu;
 	mapping memory(2 * mib);
-	libsvm::vm part(gpu.device);
+	svmirror::vm part(gpu.device);
 	part.bind(memory.bytes());
-	libsvm::queue queue(part);
+	svmirror::queue queue(part);
 	ASSERT_EQ(device_fill(queue, memory.bytes(), std::byte{1}), 0);
-	part.unbind(libsvm::address(memory.data()), memory.size());
+	part.unbind(svmirror::address(memory.data()), memory.size());
 	EXPECT_EQ(device_fill(queue, memory.bytes(0, 1), std::byte{2}), EFAULT);
 	EXPECT_EQ(memory.at(0), std::byte{1});
-	libsvm::counters counters = part.counters();
+	svmirror::counters counters = part.counters();
 	EXPECT_EQ(counters.present, 0u);
 	EXPECT_EQ(counters.intervals, 0u);
 	// and it can be bound again

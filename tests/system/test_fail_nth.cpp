@@ -184,14 +184,20 @@ SVM_TEST_WITHIN(FailNth, MakingAndEndingVms, 300)
 {
 	NEED_INJECTION();
 	{
-		libsvm::device device;
+		// another process's tables are no remedy
+		gpu neighbour;
+		mapping memory(table_span);
+		make_present(memory);
+		ASSERT_EQ(device_fill(neighbour.queue, memory.bytes(), std::byte{1}), 0);
+		svmirror::device device;
 		int fd = device.fd();
 		std::uint32_t vm = 0;
-		auto make = [&] { return libsvm_vm_create(fd, nullptr, &vm); };
-		auto end = [&] { return libsvm_vm_destroy(fd, vm); };
+		auto make = [&] { return svmirror_vm_create(fd, nullptr, &vm); };
+		auto end = [&] { return svmirror_vm_destroy(fd, vm); };
 		fail_each_allocation(on, {.name = "vm create", .act = make, .after = [&] { EXPECT_EQ(end(), 0); }, .at_least = 10});
 		fail_each_allocation(on, {.name = "vm destroy", .act = end, .before = [&] { ASSERT_EQ(make(), 0); },
 				      .must_succeed = true, .at_least = 0});
+		EXPECT_EQ(neighbour.vm.counters().tables_freed, 0u);
 	}
 	EXPECT_TRUE(nothing_held());
 	EXPECT_TRUE(eventually(nothing_allocated)) << debugfs << "svmirror/leaks";
@@ -201,14 +207,14 @@ SVM_TEST_WITHIN(FailNth, WindowsAndPrefetch, 300)
 {
 	NEED_INJECTION();
 	{
-		libsvm::device device;
-		libsvm::vm vm(device);
+		svmirror::device device;
+		svmirror::vm vm(device);
 		mapping memory(4 * table_span);
-		std::uint64_t start = libsvm::address(memory.data()), pages;
+		std::uint64_t start = svmirror::address(memory.data()), pages;
 		int fd = device.fd();
-		auto bind = [&] { return libsvm_bind(fd, vm.id(), start, memory.size(), 0); };
-		auto unbind = [&] { return libsvm_unbind(fd, vm.id(), start, memory.size()); };
-		auto some = [&](std::size_t size) { return libsvm_prefetch(fd, vm.id(), start, size, DRM_SVM_PREFETCH_WRITE, &pages); };
+		auto bind = [&] { return svmirror_bind(fd, vm.id(), start, memory.size(), 0); };
+		auto unbind = [&] { return svmirror_unbind(fd, vm.id(), start, memory.size()); };
+		auto some = [&](std::size_t size) { return svmirror_prefetch(fd, vm.id(), start, size, DRM_SVM_PREFETCH_WRITE, &pages); };
 		auto table = [&] { return some(table_span); };
 		auto prefetch = [&] { return some(memory.size()); };
 		auto bound = [&] { ASSERT_EQ(bind(), 0); };
@@ -242,18 +248,18 @@ SVM_TEST_WITHIN(FailNth, QueuesJobsAndQuestions, 300)
 		drm_svgpu_device info;
 		std::size_t count;
 		make_present(memory);
-		libsvm::syncobj done(fd);
-		libsvm_job job{};
+		svmirror::syncobj done(fd);
+		svmirror_job job{};
 		job.queue = gpu.queue.id();
-		job.kernel = LIBSVM_FILL;
+		job.kernel = SVMIRROR_FILL;
 		job.out_syncobj = done.id();
-		job.args[0] = libsvm::address(memory.data());
+		job.args[0] = svmirror::address(memory.data());
 		job.args[1] = page;
-		auto make = [&] { return libsvm_queue_create(fd, gpu.vm.id(), &queue); };
-		auto end = [&] { return libsvm_queue_destroy(fd, queue); };
-		auto submit = [&] { job.token = ++token; return libsvm_submit(fd, &job); };
+		auto make = [&] { return svmirror_queue_create(fd, gpu.vm.id(), &queue); };
+		auto end = [&] { return svmirror_queue_destroy(fd, queue); };
+		auto submit = [&] { job.token = ++token; return svmirror_submit(fd, &job); };
 		auto waited = [&] { ASSERT_TRUE(done.wait(job_limit)); };
-		auto take = [&] { return libsvm_job_result(fd, job.queue, token, &result); };
+		auto take = [&] { return svmirror_job_result(fd, job.queue, token, &result); };
 		fail_each_allocation(on, {.name = "queue create", .act = make, .after = [&] { EXPECT_EQ(end(), 0); }});
 		fail_each_allocation(on, {.name = "queue destroy", .act = end, .before = [&] { ASSERT_EQ(make(), 0); },
 				      .must_succeed = true, .at_least = 0});
@@ -262,10 +268,10 @@ SVM_TEST_WITHIN(FailNth, QueuesJobsAndQuestions, 300)
 		fail_each_allocation(on, {.name = "job's result", .act = take, .before = [&] { ASSERT_EQ(submit(), 0); waited(); },
 				      .must_succeed = true, .at_least = 0});
 		fail_each_allocation(on, {.name = "query counters",
-				      .act = [&] { return libsvm_counters(fd, gpu.vm.id(), &counters); }, .at_least = 0});
+				      .act = [&] { return svmirror_counters(fd, gpu.vm.id(), &counters); }, .at_least = 0});
 		fail_each_allocation(on, {.name = "query fault log",
-				      .act = [&] { return libsvm_fault_log(fd, gpu.vm.id(), &record, 1, &count); }});
-		fail_each_allocation(on, {.name = "query GPU", .act = [&] { return libsvm_gpu_info(fd, &info); }, .at_least = 0});
+				      .act = [&] { return svmirror_fault_log(fd, gpu.vm.id(), &record, 1, &count); }});
+		fail_each_allocation(on, {.name = "query GPU", .act = [&] { return svmirror_gpu_info(fd, &info); }, .at_least = 0});
 	}
 	EXPECT_TRUE(nothing_held());
 	EXPECT_TRUE(eventually(nothing_allocated)) << debugfs << "svmirror/leaks";

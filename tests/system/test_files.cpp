@@ -77,7 +77,7 @@ SVM_TEST(Row10Files, WriteBackUnderTheDevice)
 	mapping memory(mib, PROT_READ | PROT_WRITE, MAP_SHARED, data.fd());
 	auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
 	hammer busy(gpu.vm, memory.bytes(), true);
-	libsvm::job adds = gpu.queue.cas_add(word, 100000);
+	svmirror::job adds = gpu.queue.cas_add(word, 100000);
 	for (unsigned round = 0; round < 5; round++)
 		ASSERT_EQ(fsync(data.fd()), 0);
 	ASSERT_EQ(finish(adds).status, 0);

@@ -55,7 +55,7 @@ SVM_TEST(Row05Fork, ManyForksUnderWrites)
 	hammer busy(gpu.vm, other.bytes(), true);
 	std::uint64_t total = 0;
 	for (unsigned round = 0; round < 5; round++) {
-		libsvm::job job = gpu.queue.cas_add(word, 20000);
+		svmirror::job job = gpu.queue.cas_add(word, 20000);
 		total += 20000;
 		child reader([&] {
 			// our copy stands still whatever the device does to the parent's
@@ -77,19 +77,19 @@ namespace {
 // What each use of another process's vm and queue gives; 0 if all are -EPERM, else the number of the first that is not.
 int foreign_uses(int fd, std::uint32_t vm, std::uint32_t queue)
 {
-	libsvm::counters counters;
-	libsvm::fault_record record;
+	svmirror::counters counters;
+	svmirror::fault_record record;
 	std::size_t count;
 	std::uint64_t pages;
 	std::uint32_t id;
-	libsvm_job job{};
+	svmirror_job job{};
 	job.queue = queue;
-	job.kernel = LIBSVM_NOP;
+	job.kernel = SVMIRROR_NOP;
 	int number = 0;
-	for (int rc : {libsvm_bind(fd, vm, 0, 0, 0), libsvm_unbind(fd, vm, 0, 0),
-		       libsvm_prefetch(fd, vm, 0x10000, page, 0, &pages), libsvm_counters(fd, vm, &counters),
-		       libsvm_fault_log(fd, vm, &record, 1, &count), libsvm_queue_create(fd, vm, &id),
-		       libsvm_submit(fd, &job), libsvm_queue_destroy(fd, queue), libsvm_vm_destroy(fd, vm)}) {
+	for (int rc : {svmirror_bind(fd, vm, 0, 0, 0), svmirror_unbind(fd, vm, 0, 0),
+		       svmirror_prefetch(fd, vm, 0x10000, page, 0, &pages), svmirror_counters(fd, vm, &counters),
+		       svmirror_fault_log(fd, vm, &record, 1, &count), svmirror_queue_create(fd, vm, &id),
+		       svmirror_submit(fd, &job), svmirror_queue_destroy(fd, queue), svmirror_vm_destroy(fd, vm)}) {
 		number++;
 		if (rc != -EPERM) {
 			std::fprintf(stderr, "use %d of a foreign vm: %d, not -EPERM\n", number, rc);

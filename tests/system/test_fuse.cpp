@@ -45,7 +45,7 @@ SVM_TEST(Row10Fuse, SlowServerHoldsUpNoOtherThread)
 	ASSERT_GE(fd, 0);
 	gpu gpu;
 	mapping file(fuse_server::file_bytes, PROT_READ, MAP_SHARED, fd);
-	libsvm::job job = gpu.queue.touch(file.bytes(3, 1), page, false);
+	svmirror::job job = gpu.queue.touch(file.bytes(3, 1), page, false);
 	ASSERT_TRUE(read.is_reached());
 	std::atomic<unsigned> rounds{0};
 	std::thread other([&] {

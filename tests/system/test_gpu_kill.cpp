@@ -34,10 +34,10 @@ SVM_TEST_WITHIN(Row24Kill, UnderLoad, 150)
 	revival afterwards;
 	{
 		gpu gpu;
-		libsvm::queue second(gpu.vm);
+		svmirror::queue second(gpu.vm);
 		mapping memory(4 * mib);
 		memory.no_huge_pages();
-		std::vector<libsvm::job> jobs;
+		std::vector<svmirror::job> jobs;
 		auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
 		// one that would run for very long, one that faults, some that wait behind them
 		jobs.push_back(gpu.queue.cas_add(word, 1ull << 40));
@@ -49,7 +49,7 @@ SVM_TEST_WITHIN(Row24Kill, UnderLoad, 150)
 		kill_gpu();
 		auto begin = std::chrono::steady_clock::now();
 		unsigned lost = 0;
-		for (const libsvm::job &job : jobs) {
+		for (const svmirror::job &job : jobs) {
 			ASSERT_TRUE(job.done().wait(bounded)) << "nobody was told that the job is lost";
 			int status = job.result(bounded).status;
 			// what had ended before is well; all else is lost with the device
@@ -65,7 +65,7 @@ SVM_TEST_WITHIN(Row24Kill, UnderLoad, 150)
 		ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
 		EXPECT_EQ(gpu.device.gpu().wedged, 1u);
 		std::uint32_t id;
-		EXPECT_EQ(libsvm_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -EIO);
+		EXPECT_EQ(svmirror_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -EIO);
 	}
 	EXPECT_TRUE(nothing_held());
 }
@@ -79,7 +79,7 @@ SVM_TEST_WITHIN(Row24Kill, ProcessExitsAfterwards, 150)
 		mapping memory(4 * mib);
 		memory.no_huge_pages();
 		auto &word = *reinterpret_cast<std::uint64_t *>(memory.data());
-		libsvm::job job = gpu.queue.cas_add(word, 1ull << 40);
+		svmirror::job job = gpu.queue.cas_add(word, 1ull << 40);
 		if (!eventually([&] { return __atomic_load_n(&word, __ATOMIC_RELAXED) != 0; }))
 			return 1;
 		running.send();
@@ -129,8 +129,8 @@ SVM_TEST_WITHIN(Row24Kill, QueuesOfAFileEndTogether, 150)
 	child worker([&] {
 		gpu gpu;
 		mapping words(page);
-		std::vector<libsvm::queue> all;
-		std::vector<libsvm::job> jobs;
+		std::vector<svmirror::queue> all;
+		std::vector<svmirror::job> jobs;
 		for (unsigned i = 0; i < queues; i++)
 			jobs.push_back(all.emplace_back(gpu.vm).cas_add(*reinterpret_cast<std::uint64_t *>(words.data()), ~0ull));
 		ready.send();
@@ -163,11 +163,11 @@ SVM_TEST_WITHIN(Row24Kill, LoadedWhileTheGpuIsDead, 150)
 	int loaded = modules.load();
 	EXPECT_LT(std::chrono::steady_clock::now() - begin, bounded);
 	int fd;
-	if (!loaded && !libsvm_open(nullptr, &fd)) {
+	if (!loaded && !svmirror_open(nullptr, &fd)) {
 		std::uint32_t vm, queue;
-		if (!libsvm_vm_create(fd, nullptr, &vm)) {
-			EXPECT_EQ(libsvm_queue_create(fd, vm, &queue), -EIO);
+		if (!svmirror_vm_create(fd, nullptr, &vm)) {
+			EXPECT_EQ(svmirror_queue_create(fd, vm, &queue), -EIO);
 		}
-		libsvm_close(fd);
+		svmirror_close(fd);
 	}
 }

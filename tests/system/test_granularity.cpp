@@ -14,10 +14,10 @@ SVM_TEST(Granularity, OnePageDiscardedZapsOnePte)
 	memory.no_huge_pages();
 	window gpu(memory);
 	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{1}), 0);
-	libsvm::counters before = gpu.vm.counters();
+	svmirror::counters before = gpu.vm.counters();
 	EXPECT_EQ(before.present, 1024u);
 	ASSERT_EQ(madvise(&memory.at(300), page, MADV_DONTNEED), 0);
-	libsvm::counters after = gpu.vm.counters(), delta = after - before;
+	svmirror::counters after = gpu.vm.counters(), delta = after - before;
 	EXPECT_EQ(delta.ptes_zapped, 1u);
 	EXPECT_EQ(delta.huge_zapped, 0u);
 	EXPECT_EQ(delta.invalidations, 1u);
@@ -41,9 +41,9 @@ SVM_TEST(Granularity, CopyOnWriteZapsOnePte)
 	child sharer([&] { return done.wait() ? 0 : 1; });
 	// the device reads the pages that parent and child share
 	ASSERT_EQ(finish(gpu.queue.touch(memory.bytes(), page, false)).status, 0);
-	libsvm::counters before = gpu.vm.counters();
+	svmirror::counters before = gpu.vm.counters();
 	memory.at(77) = std::byte{5};
-	libsvm::counters delta = gpu.vm.counters() - before;
+	svmirror::counters delta = gpu.vm.counters() - before;
 	EXPECT_EQ(delta.ptes_zapped, 1u);
 	done.send();
 	EXPECT_TRUE(sharer.succeeded());
@@ -67,9 +67,9 @@ SVM_TEST(Granularity, InvalidationElsewhereRestartsNoFault)
 	// the first fault makes the interval by which the noise is counted
 	EXPECT_EQ(finish(gpu.queue.touch(memory.bytes(512, 1), page, true)).status, 0);
 	EXPECT_TRUE(eventually([&] { return gpu.vm.counters().invalidations > 10; }));
-	libsvm::counters before = gpu.vm.counters();
+	svmirror::counters before = gpu.vm.counters();
 	EXPECT_EQ(finish(gpu.queue.touch(memory.bytes(513, 255), page, true)).status, 0);
-	libsvm::counters delta = gpu.vm.counters() - before;
+	svmirror::counters delta = gpu.vm.counters() - before;
 	stop.store(true, std::memory_order_relaxed);
 	noise.join();
 	EXPECT_GE(delta.faults, 255u);
@@ -87,7 +87,7 @@ SVM_TEST(Granularity, HugePageIsOneLeaf)
 	ASSERT_EQ(huge_kib(memory.data()), 4096u) << "the CPU has got no huge pages";
 	window gpu(memory);
 	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{7}), 0);
-	libsvm::counters counters = gpu.vm.counters();
+	svmirror::counters counters = gpu.vm.counters();
 	EXPECT_EQ(counters.huge_leaves, 2u);
 	EXPECT_EQ(counters.ptes_written, 0u);
 	EXPECT_EQ(counters.present, 1024u);
@@ -109,7 +109,7 @@ SVM_TEST(Granularity, GranuleDecidesHowManyPagesAFaultBrings)
 		memory.no_huge_pages();
 		window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = granule});
 		ASSERT_EQ(finish(gpu.queue.touch(memory.bytes(0, 1), page, true)).status, 0);
-		libsvm::counters counters = gpu.vm.counters();
+		svmirror::counters counters = gpu.vm.counters();
 		EXPECT_EQ(counters.faults, 1u) << "granule " << granule;
 		EXPECT_EQ(counters.present, 1ull << (granule - 12)) << "granule " << granule;
 	}
@@ -123,7 +123,7 @@ SVM_TEST(Granularity, PresentNeighboursComeAlong)
 		memory.at(i) = std::byte{1};
 	window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = 12});
 	ASSERT_EQ(finish(gpu.queue.touch(memory.bytes(), page, true)).status, 0);
-	libsvm::counters counters = gpu.vm.counters();
+	svmirror::counters counters = gpu.vm.counters();
 	EXPECT_EQ(counters.faults, 1u) << "what the CPU has present costs no further fault";
 	EXPECT_EQ(counters.present, 512u);
 }
@@ -133,19 +133,19 @@ SVM_TEST(Granularity, DuplicateFaultsAreCounted)
 	mapping memory(2 * mib);
 	memory.no_huge_pages();
 	window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = 12});
-	std::vector<libsvm::queue> queues;
+	std::vector<svmirror::queue> queues;
 	for (unsigned i = 0; i < 4; i++)
 		queues.emplace_back(gpu.vm);
 	// several engines meet the same missing page: one of them is served first
 	for (unsigned round = 0; round < 10 && !gpu.vm.counters().duplicates; round++) {
 		ASSERT_EQ(madvise(memory.data(), memory.size(), MADV_DONTNEED), 0);
-		std::vector<libsvm::job> jobs;
-		for (libsvm::queue &queue : queues)
+		std::vector<svmirror::job> jobs;
+		for (svmirror::queue &queue : queues)
 			jobs.push_back(queue.touch(memory.bytes(), page, true));
-		for (const libsvm::job &job : jobs)
+		for (const svmirror::job &job : jobs)
 			ASSERT_EQ(finish(job).status, 0);
 	}
-	libsvm::counters counters = gpu.vm.counters();
+	svmirror::counters counters = gpu.vm.counters();
 	EXPECT_GE(counters.duplicates, 1u);
 	EXPECT_GE(counters.faults, counters.duplicates);
 	EXPECT_EQ(counters.failed, 0u);
@@ -160,10 +160,10 @@ SVM_TEST(Granularity, BookkeepingPerTable)
 	mapping memory(tables * table_span);
 	memory.no_huge_pages();
 	window gpu(memory);
-	libsvm::counters last{};
+	svmirror::counters last{};
 	for (std::size_t i = 0; i < tables; i++) {
 		ASSERT_EQ(finish(gpu.queue.touch(memory.bytes(i * 512, 1), page, true)).status, 0);
-		libsvm::counters now = gpu.vm.counters(), delta = now - last;
+		svmirror::counters now = gpu.vm.counters(), delta = now - last;
 		last = now;
 		if (delta.directories || delta.intervals)
 			continue; // those are beside what is promised

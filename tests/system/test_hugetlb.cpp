@@ -2,8 +2,9 @@
 /* hugetlbfs pages: the device works on them in place. */
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
-#include "harness.hpp"
+#include "machine.hpp"
 
 using namespace harness;
 
@@ -14,16 +15,15 @@ constexpr const char *reserve_path = "/proc/sys/vm/nr_hugepages";
 // Huge pages set aside for one test, and given back.
 class reserve {
 public:
-	explicit reserve(unsigned count) : before_(read_line(reserve_path))
+	explicit reserve(unsigned count)
 	{
 		write_file("/proc/sys/vm/compact_memory", "1");
-		write_file(reserve_path, std::to_string(count));
+		pages_.emplace(reserve_path, std::to_string(count));
 	}
-	~reserve() { write_file(reserve_path, before_.empty() ? "0" : before_); }
 	unsigned got() const { return static_cast<unsigned>(std::atoi(read_line(reserve_path).c_str())); }
 
 private:
-	std::string before_;
+	std::optional<machine::setting> pages_;
 };
 
 } // namespace
@@ -36,10 +36,10 @@ SVM_TEST(Row08Hugetlb, AccessibleInPlace)
 	mapping memory(4 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
 	std::memset(memory.data(), 0x42, memory.size());
 	std::uint64_t frame = state_of(memory.data()).frame;
-	libsvm::counters before = gpu.vm.counters();
+	svmirror::counters before = gpu.vm.counters();
 	EXPECT_DEVICE_READS(gpu.queue, &memory.at(700), 0x42);
 	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x24}), 0);
-	libsvm::counters delta = gpu.vm.counters() - before;
+	svmirror::counters delta = gpu.vm.counters() - before;
 	for (std::size_t i = 0; i < memory.pages(); i++)
 		ASSERT_EQ(memory.at(i), std::byte{0x24});
 	EXPECT_EQ(state_of(memory.data()).frame, frame) << "the page was moved or copied";

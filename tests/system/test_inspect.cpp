@@ -74,7 +74,7 @@ public:
 	ssize_t write(const void *from, std::size_t size, const void *at) { return pwrite64(fd_, from, size, where(at)); }
 
 private:
-	static off64_t where(const void *at) { return static_cast<off64_t>(libsvm::address(at)); }
+	static off64_t where(const void *at) { return static_cast<off64_t>(svmirror::address(at)); }
 	int fd_;
 };
 
@@ -186,7 +186,7 @@ SVM_TEST(Row18Inspect, CoreDumpHasDeviceData)
 	ASSERT_TRUE(status.has_value()) << "a process that dumps core does not end";
 	EXPECT_TRUE(WIFSIGNALED(*status) && WTERMSIG(*status) == SIGABRT) << "status " << *status;
 	for (std::size_t i : {0, 31, 63})
-		EXPECT_EQ(in_core(core, libsvm::address(&memory.at(i))), std::byte{0x5a}) << "page " << i << " of " << core;
+		EXPECT_EQ(in_core(core, svmirror::address(&memory.at(i))), std::byte{0x5a}) << "page " << i << " of " << core;
 	unlink(core.c_str());
 	EXPECT_TRUE(nothing_held());
 }

@@ -31,7 +31,7 @@ bool one_page(const mapping &a, const mapping &b, std::size_t index)
 
 // Two mappings of 16 pages that may be merged, all of the same content.
 struct twins {
-	explicit twins(libsvm::queue &queue) : one(16 * page), two(16 * page)
+	explicit twins(svmirror::queue &queue) : one(16 * page), two(16 * page)
 	{
 		for (mapping *each : {&one, &two}) {
 			each->no_huge_pages();

@@ -53,8 +53,8 @@ void reset(const std::vector<std::string> &request, unsigned timeout_ms)
 	EXPECT_TRUE(write_file(driver / "bind", device)) << device;
 	EXPECT_TRUE(write_file(timeout_file, std::to_string(timeout_ms)));
 	int fd = -1;
-	EXPECT_TRUE(eventually([&] { return libsvm_open(nullptr, &fd) == 0; })) << "no render node";
-	libsvm_close(fd);
+	EXPECT_TRUE(eventually([&] { return svmirror_open(nullptr, &fd) == 0; })) << "no render node";
+	svmirror_close(fd);
 	EXPECT_LT(std::chrono::steady_clock::now() - begin, 2 * bounded) << "a reset takes too long";
 }
 
@@ -124,7 +124,7 @@ struct tally {
 };
 
 // Its status if it ended, counted; a job without an end within the limit is a failure.
-int count(tally &t, const libsvm::job &job)
+int count(tally &t, const svmirror::job &job)
 {
 	if (!job.done().wait(bounded)) {
 		t.endless++;
@@ -162,13 +162,13 @@ void flush_batch()
 // Jobs that write to a page each and never come to an end by themselves.
 class writers {
 public:
-	writers(libsvm::vm &vm, unsigned how_many) : memory_(how_many * page)
+	writers(svmirror::vm &vm, unsigned how_many) : memory_(how_many * page)
 	{
 		memory_.no_huge_pages();
 		std::memset(memory_.data(), 0, memory_.size());
 		flush_batch();
 		for (unsigned i = 0; i < how_many; i++) {
-			queues_.push_back(std::make_unique<libsvm::queue>(vm));
+			queues_.push_back(std::make_unique<svmirror::queue>(vm));
 			jobs_.push_back(queues_.back()->cas_add(word(i), 1ull << 40));
 		}
 	}
@@ -195,7 +195,7 @@ public:
 	}
 	void end(tally &t) const
 	{
-		for (const libsvm::job &job : jobs_)
+		for (const svmirror::job &job : jobs_)
 			EXPECT_NE(count(t, job), 0) << "a job of 2^40 steps has ended";
 	}
 
@@ -203,8 +203,8 @@ private:
 	std::uint64_t &word(unsigned i) const { return *reinterpret_cast<std::uint64_t *>(&memory_.at(i)); }
 
 	mapping memory_;
-	std::vector<std::unique_ptr<libsvm::queue>> queues_;
-	std::vector<libsvm::job> jobs_;
+	std::vector<std::unique_ptr<svmirror::queue>> queues_;
+	std::vector<svmirror::job> jobs_;
 };
 
 // New memory that holds some of these frames: what is in it now is nobody else's business.
@@ -238,7 +238,7 @@ private:
 };
 
 // Takes memory away while the device writes to it, right after @first, and looks what becomes of the memory.
-void take_memory(tally &t, libsvm::vm &vm, unsigned how_many, bool must_meet,
+void take_memory(tally &t, svmirror::vm &vm, unsigned how_many, bool must_meet,
 		 const std::function<void()> &first = [] {})
 {
 	stay_on_this_cpu();
@@ -259,7 +259,7 @@ void take_memory(tally &t, libsvm::vm &vm, unsigned how_many, bool must_meet,
 }
 
 // One copy, right or failed.
-void copy_once(tally &t, libsvm::queue &queue, unsigned round, mapping &from, mapping &to)
+void copy_once(tally &t, svmirror::queue &queue, unsigned round, mapping &from, mapping &to)
 {
 	fill(from.bytes(), round);
 	std::memset(to.data(), 0, to.size());
@@ -288,12 +288,12 @@ tally work(unsigned rounds, bool until_wedged)
 		}
 		if (wedged()) {
 			std::uint32_t id;
-			EXPECT_EQ(libsvm_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -EIO);
+			EXPECT_EQ(svmirror_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -EIO);
 		}
 	} catch (const std::system_error &error) {
 		EXPECT_TRUE(error.code().value() == EIO || error.code().value() == ENODEV) << error.what();
 		t.failed++;
-		t.wedged = libsvm::device().gpu().wedged;
+		t.wedged = svmirror::device().gpu().wedged;
 	}
 	EXPECT_TRUE(filled(bystander.bytes(), 99)) << "memory that no job was given has changed";
 	EXPECT_EQ(t.wrong, 0u) << "a job that ended well left wrong results";
@@ -452,7 +452,7 @@ TEST_P(Row27LiarRefusesTheEnd, NothingIsWrittenAfterTheProcessIsGone)
 	isolated(
 		[] {
 			leave_memory_behind();
-			EXPECT_TRUE(libsvm::device().gpu().wedged);
+			EXPECT_TRUE(svmirror::device().gpu().wedged);
 		},
 		limit);
 }

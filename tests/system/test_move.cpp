@@ -134,7 +134,7 @@ SVM_TEST_WITHIN(Row20Move, NumaBalancing, 120)
 	memory.no_huge_pages();
 	adder adds(gpu.vm, memory.bytes());
 	adds.wait_for(64);
-	libsvm::counters before = gpu.vm.counters();
+	svmirror::counters before = gpu.vm.counters();
 	// the scanner works for threads that use the CPU, after a second of it
 	EXPECT_TRUE(eventually([&] {
 		auto end = std::chrono::steady_clock::now() + 20ms;

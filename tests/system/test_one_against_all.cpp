@@ -39,10 +39,10 @@ struct silence {
 	mapping memory{(ended + queues) * table_span, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE};
 	manager asked{memory.bytes()};
-	std::vector<libsvm::queue> living;
+	std::vector<svmirror::queue> living;
 
 	// Each in a table of its own.
-	bool waits(libsvm::queue &queue, std::size_t n)
+	bool waits(svmirror::queue &queue, std::size_t n)
 	{
 		queue.touch(memory.bytes(n * 512, 1), page, true);
 		return asked.asked().has_value();
@@ -51,7 +51,7 @@ struct silence {
 	int begin()
 	{
 		for (std::size_t n = 0; n < ended; n++) {
-			libsvm::queue queue(gpu.vm);
+			svmirror::queue queue(gpu.vm);
 			if (!waits(queue, n) || queue.destroy())
 				return 1;
 		}
@@ -66,14 +66,14 @@ struct silence {
 
 // All contexts and queues that a process gets, by as many files.
 struct hoard {
-	std::vector<std::unique_ptr<libsvm::device>> files;
-	std::vector<std::unique_ptr<libsvm::vm>> vms;
-	std::vector<libsvm::queue> queues;
+	std::vector<std::unique_ptr<svmirror::device>> files;
+	std::vector<std::unique_ptr<svmirror::vm>> vms;
+	std::vector<svmirror::queue> queues;
 
 	hoard()
 	{
 		for (unsigned i = 0; i < 8; i++)
-			files.push_back(std::make_unique<libsvm::device>());
+			files.push_back(std::make_unique<svmirror::device>());
 	}
 
 	// The errno of the one too many.
@@ -92,7 +92,7 @@ struct hoard {
 	int take()
 	{
 		for (auto &file : files) {
-			int refused = until_refused([&] { vms.push_back(std::make_unique<libsvm::vm>(*file)); });
+			int refused = until_refused([&] { vms.push_back(std::make_unique<svmirror::vm>(*file)); });
 			if (refused != ENOSPC)
 				return refused;
 		}
@@ -104,10 +104,10 @@ struct hoard {
 };
 
 // A job without end on each of @queues. They end with their process.
-void keep_busy(std::vector<libsvm::queue> &queues)
+void keep_busy(std::vector<svmirror::queue> &queues)
 {
 	static std::vector<std::uint64_t> words(queues.size());
-	static std::vector<libsvm::job> jobs;
+	static std::vector<svmirror::job> jobs;
 	for (std::size_t i = 0; i < queues.size(); i++)
 		jobs.push_back(queues[i].cas_add(words[i], ~0ull));
 }
@@ -169,7 +169,7 @@ void user_takes_all(const std::function<bool(unsigned)> &become)
 		}));
 		ASSERT_TRUE(begun.wait(60s)) << "process " << i;
 	}
-	libsvm::gpu_info all = libsvm::device().gpu();
+	svmirror::gpu_info all = svmirror::device().gpu();
 	counts sum{};
 	for (unsigned i = 0; i < processes; i++) {
 		sum.contexts += got[i].contexts;
@@ -219,7 +219,7 @@ SVM_TEST_WITHIN(OneAgainstAll, ManyFilesOfOneProcess, 240)
 	// the fair share of one of two: the other one has as many jobs as there are engines
 	auto fair = jobs_beside([] {
 		static gpu gpu;
-		static std::vector<libsvm::queue> queues;
+		static std::vector<svmirror::queue> queues;
 		for (unsigned i = 0; i < gpu.device.gpu().engines; i++)
 			queues.emplace_back(gpu.vm);
 		keep_busy(queues);
@@ -228,7 +228,7 @@ SVM_TEST_WITHIN(OneAgainstAll, ManyFilesOfOneProcess, 240)
 	ASSERT_TRUE(nothing_held());
 	auto beside = jobs_beside([] {
 		static hoard all;
-		libsvm::gpu_info gpu = all.files[0]->gpu();
+		svmirror::gpu_info gpu = all.files[0]->gpu();
 		if (int failed = all.take())
 			return failed;
 		if (all.vms.size() != gpu.contexts / 4 || all.queues.size() != gpu.queues / 4)

@@ -29,7 +29,7 @@ constexpr std::size_t limit = 24 * mib;
 constexpr std::chrono::seconds patience{100};
 
 // How the job behind a syncobj ended, without being its owner; 1: it has not.
-int ended_with(const libsvm::syncobj &done, int fd)
+int ended_with(const svmirror::syncobj &done, int fd)
 {
 	int file = -1;
 	if (!done.wait(patience) || drmSyncobjExportSyncFile(fd, done.id(), &file))
@@ -48,7 +48,7 @@ struct told {
 };
 
 // Keeps the device file and the userfaultfd open beyond the victim's end, and its memory by a read of @asked.
-[[noreturn]] void hold(told &said, manager &manager, const mapping &asked, const libsvm::job &adding, int fd)
+[[noreturn]] void hold(told &said, manager &manager, const mapping &asked, const svmirror::job &adding, int fd)
 {
 	memory_group::leave();
 	std::thread reader([&, victim = getppid()] {
@@ -72,7 +72,7 @@ int be_killed(told &said, const memory_group &group)
 {
 	group.join();
 	gpu gpu;
-	libsvm::queue greedy(gpu.vm);
+	svmirror::queue greedy(gpu.vm);
 	mapping asked(page), memory(limit / 2), more(2 * limit);
 	// nobody but this process has it, or it would not be freed
 	for (mapping *each : {&memory, &more})
@@ -80,7 +80,7 @@ int be_killed(told &said, const memory_group &group)
 	manager manager(asked.bytes());
 	if (device_fill(gpu.queue, memory.bytes(), std::byte{1}))
 		return 1;
-	libsvm::job adding = gpu.queue.cas_add(*reinterpret_cast<std::uint64_t *>(memory.data()), 1ull << 40);
+	svmirror::job adding = gpu.queue.cas_add(*reinterpret_cast<std::uint64_t *>(memory.data()), 1ull << 40);
 	if (!fork())
 		hold(said, manager, asked, adding, gpu.device.fd());
 	if (!manager.asked())

@@ -20,7 +20,7 @@ namespace {
 std::uint32_t new_syncobj(const gpu &gpu)
 {
 	std::uint32_t handle = 0;
-	EXPECT_EQ(libsvm_syncobj_create(gpu.device.fd(), &handle), 0);
+	EXPECT_EQ(svmirror_syncobj_create(gpu.device.fd(), &handle), 0);
 	return handle;
 }
 
@@ -31,13 +31,13 @@ public:
 	{
 		std::uint32_t after[] = {gate_};
 		for (unsigned i = 0; i < queues; i++)
-			jobs_.push_back(queues_.emplace_back(gpu_.vm).submit(LIBSVM_NOP, {}, after));
+			jobs_.push_back(queues_.emplace_back(gpu_.vm).submit(SVMIRROR_NOP, {}, after));
 	}
 	void open_gate() { EXPECT_EQ(drmSyncobjSignal(gpu_.device.fd(), &gate_, 1), 0); }
 	std::size_t run() const
 	{
 		std::size_t ok = 0;
-		for (const libsvm::job &job : jobs_)
+		for (const svmirror::job &job : jobs_)
 			ok += finish(job).status == 0;
 		return ok;
 	}
@@ -45,8 +45,8 @@ public:
 private:
 	gpu gpu_;
 	std::uint32_t gate_;
-	std::vector<libsvm::queue> queues_;
-	std::vector<libsvm::job> jobs_;
+	std::vector<svmirror::queue> queues_;
+	std::vector<svmirror::job> jobs_;
 };
 
 constexpr unsigned files = 4, queues_each = 60; // less than a process's share
@@ -60,13 +60,13 @@ std::vector<std::unique_ptr<parked_file>> park_many()
 }
 
 // The shortest of some rounds of jobs, one after the other.
-steady_clock::duration rounds_of_jobs(libsvm::queue &queue)
+steady_clock::duration rounds_of_jobs(svmirror::queue &queue)
 {
 	auto shortest = steady_clock::duration::max();
 	for (unsigned round = 0; round < 5; round++) {
 		auto begin = steady_clock::now();
 		for (unsigned i = 0; i < 60; i++)
-			EXPECT_EQ(finish(queue.submit(LIBSVM_NOP, {})).status, 0);
+			EXPECT_EQ(finish(queue.submit(SVMIRROR_NOP, {})).status, 0);
 		shortest = std::min(shortest, steady_clock::now() - begin);
 	}
 	return shortest;
@@ -120,13 +120,13 @@ SVM_TEST(Parked, ChainOfJobsOfManyFiles)
 {
 	constexpr unsigned links = 60;
 	gpu first, second;
-	std::vector<libsvm::queue> queues;
-	std::vector<libsvm::job> jobs;
+	std::vector<svmirror::queue> queues;
+	std::vector<svmirror::job> jobs;
 	std::uint32_t gate = new_syncobj(first), before = gate;
 	for (unsigned i = 0; i < links; i++) {
 		const gpu &from = i % 2 ? second : first, &to = i % 2 ? first : second;
 		std::uint32_t after[] = {before};
-		jobs.push_back(queues.emplace_back(from.vm).submit(LIBSVM_NOP, {}, after));
+		jobs.push_back(queues.emplace_back(from.vm).submit(SVMIRROR_NOP, {}, after));
 		int fd = -1;
 		ASSERT_EQ(drmSyncobjHandleToFD(from.device.fd(), jobs.back().done().id(), &fd), 0);
 		ASSERT_EQ(drmSyncobjFDToHandle(to.device.fd(), fd, &before), 0);
@@ -216,10 +216,10 @@ TEST(Parked, FencesOfOthers)
 			fence_source source;
 			gpu gpu;
 			std::uint32_t after[] = {source.syncobj(gpu)};
-			libsvm::queue ended(gpu.vm), other(gpu.vm);
-			libsvm::job runs = gpu.queue.submit(LIBSVM_NOP, {}, after);
-			libsvm::job second = other.submit(LIBSVM_NOP, {}, after);
-			libsvm::job never = ended.submit(LIBSVM_NOP, {}, after);
+			svmirror::queue ended(gpu.vm), other(gpu.vm);
+			svmirror::job runs = gpu.queue.submit(SVMIRROR_NOP, {}, after);
+			svmirror::job second = other.submit(SVMIRROR_NOP, {}, after);
+			svmirror::job never = ended.submit(SVMIRROR_NOP, {}, after);
 			EXPECT_FALSE(runs.done().wait(200ms)) << "it does not wait for the fence";
 			EXPECT_EQ(ended.destroy(), 0);
 			EXPECT_TRUE(never.done().wait(job_limit)) << "the end of its queue has to wait for the fence";
@@ -227,7 +227,7 @@ TEST(Parked, FencesOfOthers)
 			EXPECT_EQ(finish(runs).status, 0);
 			EXPECT_EQ(finish(second).status, 0);
 			// one that has signalled long ago
-			EXPECT_EQ(finish(other.submit(LIBSVM_NOP, {}, after)).status, 0);
+			EXPECT_EQ(finish(other.submit(SVMIRROR_NOP, {}, after)).status, 0);
 		},
 		std::chrono::seconds(60));
 }

@@ -25,9 +25,9 @@ SVM_TEST(Row21Hwpoison, OnlyThatPageFaults)
 	signal(SIGBUS, [](int) {});
 	// the frame stays bad until the machine is started again: one is enough
 	ASSERT_EQ(madvise(&memory.at(20), page, MADV_HWPOISON), 0) << strerrorname_np(errno);
-	libsvm::job_result result = finish(gpu.queue.touch(memory.bytes(), page, false));
+	svmirror::job_result result = finish(gpu.queue.touch(memory.bytes(), page, false));
 	EXPECT_EQ(result.status, -EFAULT);
-	EXPECT_EQ(result.va, libsvm::address(&memory.at(20)));
+	EXPECT_EQ(result.va, svmirror::address(&memory.at(20)));
 	EXPECT_EQ(device_write(gpu.queue, &memory.at(20), std::byte{1}), EFAULT);
 	for (std::size_t i : {0, 16, 19, 21, 31, 32, 63})
 		EXPECT_DEVICE_READS(gpu.queue, &memory.at(i), 0x5a);

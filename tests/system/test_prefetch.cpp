@@ -13,7 +13,7 @@ SVM_TEST(Prefetch, MakesPresent)
 	mapping memory(8 * mib);
 	memory.no_huge_pages();
 	EXPECT_EQ(gpu.vm.prefetch(memory.bytes(), true), memory.pages());
-	libsvm::counters before = gpu.vm.counters();
+	svmirror::counters before = gpu.vm.counters();
 	EXPECT_GE(before.prefetched, memory.pages());
 	ASSERT_EQ(finish(gpu.queue.touch(memory.bytes(), page, true)).status, 0);
 	EXPECT_EQ((gpu.vm.counters() - before).faults, 0u);
@@ -44,8 +44,8 @@ SVM_TEST(Prefetch, UnderChurn)
 		threads.emplace_back([&, i] {
 			while (!stop.load(std::memory_order_relaxed)) {
 				std::uint64_t pages = 0;
-				errors += libsvm_prefetch(gpu.device.fd(), gpu.vm.id(), libsvm::address(memory.data()),
-							  memory.size(), i ? DRM_SVM_PREFETCH_WRITE : 0, &pages) != 0;
+				errors += svmirror_prefetch(gpu.device.fd(), gpu.vm.id(), svmirror::address(memory.data()),
+							    memory.size(), i ? DRM_SVM_PREFETCH_WRITE : 0, &pages) != 0;
 				errors += pages > memory.pages();
 			}
 		});

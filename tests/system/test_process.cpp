@@ -39,7 +39,7 @@ charge charged_to(const memory_group &group)
 }
 
 // A read of the first byte of each @stride, by the CPU or the device. 0 or an errno.
-int touch(toucher who, libsvm::queue &queue, std::span<std::byte> memory, std::size_t stride)
+int touch(toucher who, svmirror::queue &queue, std::span<std::byte> memory, std::size_t stride)
 {
 	if (who == toucher::device)
 		return -finish(queue.touch(memory, stride, false)).status;
@@ -181,7 +181,7 @@ SVM_TEST(Process, ItsMemoryGoesWithItWhileAFaultWaits)
 		manager manager(asked.bytes());
 		if (device_fill(gpu.queue, memory.bytes(), std::byte{1}))
 			return 1;
-		libsvm::job waits = gpu.queue.touch(asked.bytes(), page, true);
+		svmirror::job waits = gpu.queue.touch(asked.bytes(), page, true);
 		if (!manager.asked())
 			return 2;
 		// its descriptors of the device and of the userfaultfd outlive the victim

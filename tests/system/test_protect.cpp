@@ -13,9 +13,9 @@ SVM_TEST(Row04Mprotect, ReadOnlyNoneAndBack)
 	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x11}), 0);
 
 	ASSERT_EQ(mprotect(memory.data(), memory.size(), PROT_READ), 0);
-	libsvm::job_result result = finish(gpu.queue.fill(memory.bytes(3, 1), std::byte{0x22}));
+	svmirror::job_result result = finish(gpu.queue.fill(memory.bytes(3, 1), std::byte{0x22}));
 	EXPECT_EQ(result.status, -EPERM);
-	EXPECT_EQ(result.va, libsvm::address(&memory.at(3)));
+	EXPECT_EQ(result.va, svmirror::address(&memory.at(3)));
 	EXPECT_EQ(result.access, std::uint32_t{DRM_SVM_ACCESS_WRITE});
 	EXPECT_DEVICE_READS(gpu.queue, &memory.at(3), 0x11);
 	EXPECT_EQ(memory.at(3), std::byte{0x11}) << "a write that was refused has landed";

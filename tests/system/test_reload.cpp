@@ -24,7 +24,7 @@ SVM_TEST(Row24Reload, UnloadAndLoad)
 		ASSERT_EQ(modules.unload(), 0);
 		EXPECT_FALSE(modules.loaded());
 		int fd;
-		EXPECT_EQ(libsvm_open(nullptr, &fd), -ENODEV);
+		EXPECT_EQ(svmirror_open(nullptr, &fd), -ENODEV);
 		ASSERT_EQ(modules.load(), 0);
 		child again([] {
 			expect_working();
@@ -57,7 +57,7 @@ SVM_TEST(Row24Reload, RightAfterAProcessWasKilled)
 			mapping memory(4 * mib);
 			memory.no_huge_pages();
 			for (unsigned pass = 0;; pass++) {
-				libsvm::job job = gpu.queue.touch(memory.bytes(), page, true);
+				svmirror::job job = gpu.queue.touch(memory.bytes(), page, true);
 				if (pass == 1)
 					running.send();
 				job.result(job_limit);

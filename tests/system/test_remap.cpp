@@ -20,7 +20,7 @@ void number_pages(const mapping &memory)
 		std::memcpy(&memory.at(i), &i, sizeof(i));
 }
 
-void expect_numbers(libsvm::queue &queue, const mapping &memory, std::size_t pages)
+void expect_numbers(svmirror::queue &queue, const mapping &memory, std::size_t pages)
 {
 	std::vector<std::byte> copy(pages * page);
 	ASSERT_EQ(finish(queue.copy(copy, memory.bytes(0, pages))).status, 0);

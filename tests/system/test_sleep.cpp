@@ -58,13 +58,13 @@ TEST_F(Sleep, TheDeviceWorksAfterwards)
 	isolated(
 		[] {
 			for (unsigned round = 1; round <= 2; round++) {
-				libsvm::device device;
+				svmirror::device device;
 				expect_working();
 				ASSERT_TRUE(nothing_held());
 				ASSERT_EQ(sleep_and_wake(), 0);
-				libsvm::vm vm(device);
+				svmirror::vm vm(device);
 				vm.bind_all();
-				libsvm::queue queue(vm);
+				svmirror::queue queue(vm);
 				mapping memory(2 * mib);
 				EXPECT_EQ(device_fill(queue, memory.bytes(), std::byte(round)), 0);
 				EXPECT_EQ(memory.at(511), std::byte(round));

@@ -30,8 +30,8 @@ bool split(const mapping &memory)
 {
 	char text[96];
 	std::snprintf(text, sizeof(text), "%d,0x%llx,0x%llx", getpid(),
-		      static_cast<unsigned long long>(libsvm::address(memory.data())),
-		      static_cast<unsigned long long>(libsvm::address(memory.data()) + memory.size()));
+		      static_cast<unsigned long long>(svmirror::address(memory.data())),
+		      static_cast<unsigned long long>(svmirror::address(memory.data()) + memory.size()));
 	return write_file("/sys/kernel/debug/split_huge_pages", text);
 }
 

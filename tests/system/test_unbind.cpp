@@ -57,7 +57,7 @@ private:
 };
 
 // What somebody gets who waits for the job: its status, or the errno of the call.
-int ended(const libsvm::job &job)
+int ended(const svmirror::job &job)
 {
 	try {
 		return finish(job).status;
@@ -75,12 +75,12 @@ SVM_TEST_WITHIN(Row24Unbind, UnderLoad, 120)
 	rebound afterwards(device);
 	{
 		gpu gpu;
-		libsvm::queue second(gpu.vm);
+		svmirror::queue second(gpu.vm);
 		mapping memory(4 * mib), added(page);
 		memory.no_huge_pages();
 		ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x5a}), 0);
 		auto &word = *reinterpret_cast<std::uint64_t *>(added.data());
-		std::vector<libsvm::job> jobs;
+		std::vector<svmirror::job> jobs;
 		jobs.push_back(gpu.queue.cas_add(word, 1ull << 40));
 		jobs.push_back(second.touch(memory.bytes(), page, true));
 		for (unsigned i = 0; i < 4; i++)
@@ -88,7 +88,7 @@ SVM_TEST_WITHIN(Row24Unbind, UnderLoad, 120)
 		ASSERT_TRUE(eventually([&] { return std::atomic_ref(word).load() > 0; }));
 
 		std::vector<std::future<int>> waiters;
-		for (const libsvm::job &job : jobs)
+		for (const svmirror::job &job : jobs)
 			waiters.push_back(std::async(std::launch::async, [&job] { return ended(job); }));
 		ASSERT_TRUE(write_file(std::string(driver) + "unbind", device));
 		std::uint64_t left = std::atomic_ref(word).load();
@@ -109,8 +109,8 @@ SVM_TEST_WITHIN(Row24Unbind, UnderLoad, 120)
 		EXPECT_EQ(memory.at(0), std::byte{0});
 		ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
 		std::uint32_t id;
-		EXPECT_EQ(libsvm_vm_create(gpu.device.fd(), nullptr, &id), -ENODEV);
-		EXPECT_EQ(libsvm_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -ENODEV);
+		EXPECT_EQ(svmirror_vm_create(gpu.device.fd(), nullptr, &id), -ENODEV);
+		EXPECT_EQ(svmirror_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -ENODEV);
 		EXPECT_TRUE(eventually([] { return uninterruptible().empty(); }))
 			<< uninterruptible().front() << " hangs";
 		// bound again while the old file is still open
@@ -120,7 +120,7 @@ SVM_TEST_WITHIN(Row24Unbind, UnderLoad, 120)
 			return testing::Test::HasFailure();
 		});
 		EXPECT_TRUE(user.succeeded());
-		EXPECT_EQ(libsvm_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -ENODEV) << "the old file has a device";
+		EXPECT_EQ(svmirror_queue_create(gpu.device.fd(), gpu.vm.id(), &id), -ENODEV) << "the old file has a device";
 	}
 	EXPECT_TRUE(nothing_held());
 }
@@ -138,7 +138,7 @@ SVM_TEST_WITHIN(Row24Unbind, WaitersGetNoDevice, 120)
 		memory.no_huge_pages();
 		auto &word = *reinterpret_cast<std::uint64_t *>(shared.data());
 		// somebody sleeps for this one while the driver goes
-		libsvm::job job = gpu.queue.cas_add(word, 1ull << 40);
+		svmirror::job job = gpu.queue.cas_add(word, 1ull << 40);
 		if (!eventually([&] { return std::atomic_ref(word).load() > 0; }))
 			return 1;
 		hammer busy(gpu.vm, memory.bytes(), true);

@@ -11,7 +11,7 @@ using namespace machine;
 SVM_TEST(Row01Munmap, WholeMappingFaultsAndOthersGoOn)
 {
 	gpu gpu;
-	libsvm::queue other(gpu.vm);
+	svmirror::queue other(gpu.vm);
 	mapping memory(4 * mib), neighbour(2 * mib);
 	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{0x5a}), 0);
 	ASSERT_EQ(device_fill(other, neighbour.bytes(), std::byte{0x33}), 0);
@@ -20,9 +20,9 @@ SVM_TEST(Row01Munmap, WholeMappingFaultsAndOthersGoOn)
 	hammer busy(gpu.vm, neighbour.bytes(), true);
 	busy.wait_for(2);
 	ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
-	libsvm::job_result result = finish(gpu.queue.fill(memory.bytes(5, 1), std::byte{1}));
+	svmirror::job_result result = finish(gpu.queue.fill(memory.bytes(5, 1), std::byte{1}));
 	EXPECT_EQ(result.status, -EFAULT);
-	EXPECT_EQ(result.va, libsvm::address(&memory.at(5)));
+	EXPECT_EQ(result.va, svmirror::address(&memory.at(5)));
 	EXPECT_EQ(result.access, std::uint32_t{DRM_SVM_ACCESS_WRITE});
 	EXPECT_EQ(device_read(gpu.queue, &memory.at(700)).error, EFAULT);
 
@@ -47,9 +47,9 @@ SVM_TEST(Row01Munmap, MiddleLeavesBothSides)
 	for (std::size_t i : {0, 499, 524, 1023})
 		EXPECT_DEVICE_READS(gpu.queue, &memory.at(i), 0x5a);
 	// a job that runs into the hole says where
-	libsvm::job_result result = finish(gpu.queue.touch(memory.bytes(), page, false));
+	svmirror::job_result result = finish(gpu.queue.touch(memory.bytes(), page, false));
 	EXPECT_EQ(result.status, -EFAULT);
-	EXPECT_EQ(result.va, libsvm::address(&memory.at(500)));
+	EXPECT_EQ(result.va, svmirror::address(&memory.at(500)));
 }
 
 SVM_TEST(Row01Munmap, HugePageLosesItsMiddle)
@@ -100,14 +100,14 @@ SVM_TEST(Row01Munmap, NothingIsWrittenAfterItReturned)
 	for (unsigned round = 0; round < 8; round++) {
 		mapping memory(page, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
 		std::uint64_t begun = watch();
-		libsvm::job endless = gpu.queue.cas_add(*reinterpret_cast<std::uint64_t *>(memory.data()), 1ull << 40);
+		svmirror::job endless = gpu.queue.cas_add(*reinterpret_cast<std::uint64_t *>(memory.data()), 1ull << 40);
 		ASSERT_TRUE(eventually([&] { return watch() > begun; }));
 		ASSERT_EQ(munmap(memory.data(), page), 0);
 		std::uint64_t at_return = watch();
-		libsvm::job_result result = finish(endless);
+		svmirror::job_result result = finish(endless);
 		EXPECT_EQ(watch(), at_return) << "munmap returned before the device had let go of the page";
 		EXPECT_EQ(result.status, -EFAULT);
-		EXPECT_EQ(result.va, libsvm::address(memory.data()));
+		EXPECT_EQ(result.va, svmirror::address(memory.data()));
 	}
 	close(fd);
 }

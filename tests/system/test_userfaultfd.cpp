@@ -55,17 +55,17 @@ SVM_TEST(Row12Userfaultfd, WhoWaitsHoldsUpNobodyElse)
 	memory.no_huge_pages();
 	// the table beside it, in the same interval
 	manager manager(memory.bytes(0, 512));
-	libsvm::job waits = gpu.queue.touch(memory.bytes(5, 1), page, false);
-	ASSERT_EQ(manager.asked(), libsvm::address(&memory.at(5)));
+	svmirror::job waits = gpu.queue.touch(memory.bytes(5, 1), page, false);
+	ASSERT_EQ(manager.asked(), svmirror::address(&memory.at(5)));
 	hammer busy(gpu.vm, memory.bytes(512, 256), true);
-	libsvm::queue other(gpu.vm);
+	svmirror::queue other(gpu.vm);
 	for (unsigned round = 1; round <= 4; round++) {
 		ASSERT_EQ(madvise(&memory.at(800), 16 * page, MADV_DONTNEED), 0);
 		ASSERT_EQ(device_fill(other, memory.bytes(800, 16), std::byte(round)), 0);
 		EXPECT_EQ(memory.at(807), std::byte(round));
 	}
 	EXPECT_FALSE(waits.done().wait(0ns)) << "nobody has filled the page";
-	ASSERT_TRUE(manager.fill(libsvm::address(&memory.at(5)), std::byte{0x31}));
+	ASSERT_TRUE(manager.fill(svmirror::address(&memory.at(5)), std::byte{0x31}));
 	EXPECT_EQ(finish(waits).status, 0);
 	EXPECT_DEVICE_READS(gpu.queue, &memory.at(5), 0x31);
 	hammer::report report = busy.stop();
@@ -79,20 +79,20 @@ SVM_TEST(Row12Userfaultfd, ManagerMayUseTheDeviceInTheSameTable)
 	mapping memory(2 * mib);
 	memory.no_huge_pages();
 	manager manager(memory.bytes(0, 8));
-	libsvm::queue second(gpu.vm), third(gpu.vm);
-	libsvm::job waits = gpu.queue.touch(memory.bytes(5, 1), page, false);
-	ASSERT_EQ(manager.asked(), libsvm::address(&memory.at(5)));
-	libsvm::job waits_too = second.touch(memory.bytes(6, 1), page, true);
+	svmirror::queue second(gpu.vm), third(gpu.vm);
+	svmirror::job waits = gpu.queue.touch(memory.bytes(5, 1), page, false);
+	ASSERT_EQ(manager.asked(), svmirror::address(&memory.at(5)));
+	svmirror::job waits_too = second.touch(memory.bytes(6, 1), page, true);
 	for (unsigned round = 1; round <= 4; round++) {
 		ASSERT_EQ(madvise(&memory.at(100), 16 * page, MADV_DONTNEED), 0);
 		ASSERT_EQ(device_fill(third, memory.bytes(100, 16), std::byte(round)), 0);
 		EXPECT_EQ(memory.at(107), std::byte(round));
 	}
 	EXPECT_FALSE(waits.done().wait(0ns)) << "nobody has filled the page";
-	ASSERT_EQ(manager.asked(), libsvm::address(&memory.at(6)));
-	ASSERT_TRUE(manager.fill(libsvm::address(&memory.at(6)), memory.at(107)));
+	ASSERT_EQ(manager.asked(), svmirror::address(&memory.at(6)));
+	ASSERT_TRUE(manager.fill(svmirror::address(&memory.at(6)), memory.at(107)));
 	EXPECT_EQ(finish(waits_too).status, 0);
-	ASSERT_TRUE(manager.fill(libsvm::address(&memory.at(5)), std::byte{0x31}));
+	ASSERT_TRUE(manager.fill(svmirror::address(&memory.at(5)), std::byte{0x31}));
 	EXPECT_EQ(finish(waits).status, 0);
 	EXPECT_DEVICE_READS(gpu.queue, &memory.at(5), 0x31);
 	EXPECT_EQ(gpu.vm.counters().failed, 0u);
@@ -104,11 +104,11 @@ SVM_TEST(Row12Userfaultfd, MemoryGoesWhileTheDeviceWaitsForIt)
 	gpu gpu;
 	mapping memory(2 * mib);
 	manager manager(memory.bytes());
-	libsvm::queue second(gpu.vm);
-	libsvm::job waits = gpu.queue.touch(memory.bytes(5, 1), page, false);
-	std::uint64_t gone = libsvm::address(&memory.at(5)), back = libsvm::address(&memory.at(300));
+	svmirror::queue second(gpu.vm);
+	svmirror::job waits = gpu.queue.touch(memory.bytes(5, 1), page, false);
+	std::uint64_t gone = svmirror::address(&memory.at(5)), back = svmirror::address(&memory.at(300));
 	ASSERT_EQ(manager.asked(), gone);
-	libsvm::job waits_too = second.touch(memory.bytes(300, 1), page, true);
+	svmirror::job waits_too = second.touch(memory.bytes(300, 1), page, true);
 	ASSERT_EQ(manager.asked(), back);
 	ASSERT_EQ(munmap(memory.data(), memory.size()), 0);
 	EXPECT_FALSE(manager.fill(gone, std::byte{0x31}));
@@ -123,18 +123,48 @@ SVM_TEST(Row12Userfaultfd, MemoryGoesWhileTheDeviceWaitsForIt)
 	EXPECT_EQ(finish(waits_too).status, 0);
 }
 
+// Memory that is there and that each access asks the manager for: the device loses what it had.
+SVM_TEST(Row12Userfaultfd, AccessIsAskedForWhereTheManagerTracksIt)
+{
+	if (!(manager::features() & UFFD_FEATURE_RWP))
+		GTEST_SKIP() << "this kernel's userfaultfd has no protection against reads (7.3 has)";
+	gpu gpu;
+	for (bool huge : {false, true}) {
+		SCOPED_TRACE(huge ? "a huge page" : "pages");
+		mapping memory(2 * mib);
+		if (!huge)
+			memory.no_huge_pages();
+		std::memset(memory.data(), 0x31, memory.size());
+		std::uint64_t tracked = svmirror::address(&memory.at(5));
+		manager manager(memory.bytes(), 0, UFFDIO_REGISTER_MODE_RWP);
+		svmirror::queue second(gpu.vm);
+		for (bool write : {false, true}) {
+			ASSERT_EQ(device_fill(gpu.queue, memory.bytes(5, 1), std::byte{0x32}), 0);
+			ASSERT_TRUE(manager.protect(tracked, true));
+			svmirror::job waits = gpu.queue.touch(memory.bytes(5, 1), page, write);
+			ASSERT_EQ(manager.asked(), tracked);
+			EXPECT_EQ(device_write(second, &memory.at(6), std::byte{0x33}), 0);
+			EXPECT_FALSE(waits.done().wait(100ms)) << "the manager has not let the page go";
+			ASSERT_TRUE(manager.protect(tracked, false));
+			EXPECT_EQ(finish(waits).status, 0);
+			EXPECT_DEVICE_READS(second, &memory.at(6), 0x33);
+			EXPECT_EQ(memory.at(6), std::byte{0x33});
+		}
+	}
+}
+
 SVM_TEST(Row12Userfaultfd, UnbindDoesNotWaitForTheManager)
 {
-	libsvm::device device;
-	libsvm::vm vm(device);
+	svmirror::device device;
+	svmirror::vm vm(device);
 	mapping memory(2 * mib);
 	vm.bind(memory.bytes());
-	libsvm::queue queue(vm);
+	svmirror::queue queue(vm);
 	manager manager(memory.bytes());
-	libsvm::job job = queue.touch(memory.bytes(5, 1), page, false);
+	svmirror::job job = queue.touch(memory.bytes(5, 1), page, false);
 	ASSERT_TRUE(manager.asked()) << "the device's fault never reached the manager";
 	auto began = std::chrono::steady_clock::now();
-	vm.unbind(libsvm::address(memory.data()), memory.size());
+	vm.unbind(svmirror::address(memory.data()), memory.size());
 	EXPECT_LT(std::chrono::steady_clock::now() - began, 20s);
 	manager.close();
 	EXPECT_EQ(finish(job).status, -EFAULT);
@@ -157,7 +187,7 @@ SVM_TEST(Row12Userfaultfd, KilledWhileTheManagerSleeps)
 		gpu gpu;
 		mapping memory(2 * mib);
 		manager manager(memory.bytes());
-		libsvm::job job = gpu.queue.touch(memory.bytes(5, 1), page, false);
+		svmirror::job job = gpu.queue.touch(memory.bytes(5, 1), page, false);
 		if (!manager.asked())
 			return 1;
 		waiting.send();

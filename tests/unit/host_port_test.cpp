@@ -148,23 +148,6 @@ TEST_F(host_port_test, removal_during_an_invalidation_waits_for_its_end)
 
 /* ---- domain ---- */
 
-TEST_F(host_port_test, index)
-{
-	int a = 0, b = 0;
-
-	EXPECT_EQ(port_index_get(domain, 5), nullptr);
-	EXPECT_EQ(port_index_put(domain, 5, &a), 0);
-	EXPECT_EQ(port_index_put(domain, 1ull << 40, &b), 0);
-	EXPECT_EQ(port_index_get(domain, 5), &a);
-	EXPECT_EQ(port_index_get(domain, 1ull << 40), &b);
-	EXPECT_EQ(port_index_get(domain, 6), nullptr);
-	inject.arm(1);
-	EXPECT_EQ(port_index_put(domain, 7, &a), -ENOMEM);
-	EXPECT_EQ(port_index_put(domain, 5, nullptr), 0);
-	EXPECT_EQ(port_index_put(domain, 1ull << 40, nullptr), 0);
-	EXPECT_EQ(port_index_get(domain, 5), nullptr);
-}
-
 TEST_F(host_port_test, parallel_runs_all_at_once)
 {
 	struct state {

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <libsvm.h>
+#include <svmirror.h>
 
 #include "mirror.h"
 
@@ -34,7 +34,7 @@ static struct {
 
 int check_open(void)
 {
-	int fd, err = libsvm_open(NULL, &fd);
+	int fd, err = svmirror_open(NULL, &fd);
 
 	if (!err)
 		gpu = hold(fd);
@@ -49,13 +49,13 @@ void check_close(void)
 int check_begin(void)
 {
 	/* one page a fault: its neighbours would become present, and the program could tell */
-	struct libsvm_vm_options options = {.granule_lg2 = 12};
-	int err = libsvm_vm_create(gpu.fd, &options, &vm);
+	struct svmirror_vm_options options = {.granule_lg2 = 12};
+	int err = svmirror_vm_create(gpu.fd, &options, &vm);
 
 	if (!err)
-		err = libsvm_bind_all(gpu.fd, vm);
+		err = svmirror_bind_all(gpu.fd, vm);
 	if (!err)
-		err = libsvm_queue_create(gpu.fd, vm, &queue);
+		err = svmirror_queue_create(gpu.fd, vm, &queue);
 	return err;
 }
 
@@ -73,15 +73,15 @@ static bool cpu_reads(struct piece spot, void *to)
 static int device_reads(struct piece spot, bool add)
 {
 	struct drm_svgpu_job_result result;
-	struct libsvm_job job = {.queue = queue,
-				 .kernel = add ? LIBSVM_SUM : LIBSVM_COPY};
+	struct svmirror_job job = {.queue = queue,
+				   .kernel = add ? SVMIRROR_SUM : SVMIRROR_COPY};
 	size_t bytes = spot.end - spot.start;
 	int err;
 
 	job.args[0] = add ? spot.start : (uintptr_t)own.seen;
 	job.args[1] = add ? bytes / sizeof(uint64_t) : spot.start;
 	job.args[2] = add ? (uintptr_t)&own.total : bytes;
-	err = libsvm_run(gpu.fd, &job, WAIT_NS, &result);
+	err = svmirror_run(gpu.fd, &job, WAIT_NS, &result);
 	return err ? err : result.status;
 }
 
@@ -184,8 +184,8 @@ int check_spot(struct piece spot, uint64_t random)
 void check_prefetch(struct piece span)
 {
 	if (held_fd(&gpu) >= 0 &&
-	    !libsvm_prefetch(gpu.fd, vm, span.start, span.end - span.start, 0,
-			     NULL))
+	    !svmirror_prefetch(gpu.fd, vm, span.start, span.end - span.start, 0,
+			       NULL))
 		report_count("prefetched",
 			     (span.end - span.start) / MIRROR_PAGE);
 }

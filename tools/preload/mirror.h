@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libsvm_mirror.so: a program that has it in LD_PRELOAD is mirrored as a whole,
+ * libsvmirror_preload.so: a program that has it in LD_PRELOAD is mirrored as a whole,
  * and a thread of the library's compares what the device reads at random spots
  * with what the CPU finds there. A difference that stays is a mismatch: it is
  * told on stderr and in the file named by SVM_MIRROR_REPORT, and makes the exit

@@ -56,7 +56,7 @@ void report_mismatch(const char *format, ...)
 		close(comm);
 	name[got > 0 ? strcspn(name, "\n") : 1] = 0;
 	used = snprintf(line, sizeof(line),
-			"mismatch 1 svm_mirror: pid %d (%s): ", getpid(), name);
+			"mismatch 1 svmirror_preload: pid %d (%s): ", getpid(), name);
 	va_start(arguments, format);
 	used += vsnprintf(line + used, sizeof(line) - (size_t)used - 1, format,
 			  arguments);

@@ -62,20 +62,20 @@ public:
 	trap(const trap &) = delete;
 	trap &operator=(const trap &) = delete;
 	~trap() { munmap(at_, page_size); }
-	std::uint64_t address() const { return libsvm::address(at_); }
+	std::uint64_t address() const { return svmirror::address(at_); }
 
 private:
 	void *at_;
 };
 
-json provoke(libsvm::vm &space, const std::string &what, std::uint64_t address, bool write, std::optional<int> expected)
+json provoke(svmirror::vm &space, const std::string &what, std::uint64_t address, bool write, std::optional<int> expected)
 {
-	libsvm::queue queue(space);
-	libsvm::job_result result =
-		queue.submit(LIBSVM_TOUCH, {address, 1, 1, std::uint64_t{write}}).result(job_limit);
+	svmirror::queue queue(space);
+	svmirror::job_result result =
+		queue.submit(SVMIRROR_TOUCH, {address, 1, 1, std::uint64_t{write}}).result(job_limit);
 	json out = {{"access", what}, {"queue", queue.id()}, {"job", to_json(result)}, {"log", json::array()}};
 	bool logged = !result.status;
-	for (const libsvm::fault_record &record : space.fault_log()) {
+	for (const svmirror::fault_record &record : space.fault_log()) {
 		out["log"].push_back(to_json(record));
 		logged = logged || (record.va == address && record.error == result.status &&
 				    record.queue_id == queue.id());
@@ -86,20 +86,20 @@ json provoke(libsvm::vm &space, const std::string &what, std::uint64_t address, 
 
 } // namespace
 
-json info(const libsvm::device &gpu)
+json info(const svmirror::device &gpu)
 {
 	json out = to_json(gpu.info(), gpu.gpu());
 	out["ok"] = true;
 	return out;
 }
 
-json run(const libsvm::device &gpu, const run_options &options)
+json run(const svmirror::device &gpu, const run_options &options)
 {
 	source from(options);
 	workload work = make(options, from);
-	libsvm::vm space(gpu, {.interval_lg2 = 0, .granule_lg2 = options.granule_lg2});
+	svmirror::vm space(gpu, {.interval_lg2 = 0, .granule_lg2 = options.granule_lg2});
 	space.bind_all();
-	std::vector<libsvm::queue> queues;
+	std::vector<svmirror::queue> queues;
 	for (unsigned i = 0; i < options.queues; i++)
 		queues.emplace_back(space);
 	auto begin = std::chrono::steady_clock::now();
@@ -114,21 +114,21 @@ json run(const libsvm::device &gpu, const run_options &options)
 	};
 }
 
-json stat(const libsvm::device &gpu, const run_options &options)
+json stat(const svmirror::device &gpu, const run_options &options)
 {
 	source from(options);
 	workload work = make(options, from);
-	libsvm::vm space(gpu, {.interval_lg2 = 0, .granule_lg2 = options.granule_lg2});
+	svmirror::vm space(gpu, {.interval_lg2 = 0, .granule_lg2 = options.granule_lg2});
 	space.bind_all();
-	libsvm::queue queue(space);
-	std::span<libsvm::queue> one(&queue, 1);
+	svmirror::queue queue(space);
+	std::span<svmirror::queue> one(&queue, 1);
 	reservation own(huge_size);
 	std::span<std::byte> memory = own.memory();
 	json phases = json::array();
-	libsvm::counters last{};
+	svmirror::counters last{};
 	auto phase = [&](const char *name, auto action) {
 		action();
-		libsvm::counters now = space.counters();
+		svmirror::counters now = space.counters();
 		phases.push_back({{"phase", name}, {"counters", to_json(now - last)}});
 		last = now;
 	};
@@ -150,9 +150,9 @@ json stat(const libsvm::device &gpu, const run_options &options)
 	return report;
 }
 
-json faults(const libsvm::device &gpu, const faults_options &options)
+json faults(const svmirror::device &gpu, const faults_options &options)
 {
-	libsvm::vm space(gpu);
+	svmirror::vm space(gpu);
 	space.bind_all();
 	json report = {{"accesses", json::array()}};
 	auto add = [&](json one) { report["accesses"].push_back(std::move(one)); };

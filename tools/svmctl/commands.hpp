@@ -25,13 +25,13 @@ struct faults_options {
 	bool write = false;
 };
 
-json info(const libsvm::device &gpu);
+json info(const svmirror::device &gpu);
 // Passes of one kernel, checked by the CPU.
-json run(const libsvm::device &gpu, const run_options &options);
+json run(const svmirror::device &gpu, const run_options &options);
 // What the counters do: first touch, touch again, after the CPU took a page away.
-json stat(const libsvm::device &gpu, const run_options &options);
+json stat(const svmirror::device &gpu, const run_options &options);
 // Jobs with bad pointers, and what the vm's log says of them.
-json faults(const libsvm::device &gpu, const faults_options &options);
+json faults(const svmirror::device &gpu, const faults_options &options);
 
 void print_run(const json &report);
 void print_stat(const json &report);

@@ -36,17 +36,17 @@ constexpr std::size_t most_copied = 8 << 20;
 struct outcome {
 	unsigned passes = 0;
 	std::string error;
-	libsvm::counters counters{};
+	svmirror::counters counters{};
 	double seconds = 0;
 };
 
 // What runs on one thread: a vm, two queues, passes over one workload.
-void run_job(const libsvm::device &gpu, const workload &work, const churn &noise, outcome &out)
+void run_job(const svmirror::device &gpu, const workload &work, const churn &noise, outcome &out)
 try {
 	auto begin = clock::now();
-	libsvm::vm space(gpu);
+	svmirror::vm space(gpu);
 	space.bind_all();
-	std::array<libsvm::queue, 2> queues{libsvm::queue(space), libsvm::queue(space)};
+	std::array<svmirror::queue, 2> queues{svmirror::queue(space), svmirror::queue(space)};
 	std::uint64_t from = noise.rounds();
 	do {
 		work.pass(queues);
@@ -74,7 +74,7 @@ std::vector<workload> make_jobs(const mapped_file &file, const huge_buffer &buff
 	return jobs;
 }
 
-std::vector<outcome> run_all(const libsvm::device &gpu, const std::vector<workload> &jobs, const churn &noise)
+std::vector<outcome> run_all(const svmirror::device &gpu, const std::vector<workload> &jobs, const churn &noise)
 {
 	std::vector<outcome> outcomes(jobs.size());
 	std::vector<std::jthread> threads;
@@ -104,7 +104,7 @@ json job_json(const workload &work, const outcome &out)
 json run_demo(const demo_options &options, const std::function<void(const std::string &)> &say)
 {
 	auto begin = clock::now();
-	libsvm::device gpu(options.device.empty() ? nullptr : options.device.c_str());
+	svmirror::device gpu(options.device.empty() ? nullptr : options.device.c_str());
 	neighbourhood near;
 	mapped_file file(options.input, near);
 	huge_buffer buffer(std::min(file.contents().size(), most_copied), near);
@@ -119,7 +119,7 @@ json run_demo(const demo_options &options, const std::function<void(const std::s
 
 	json report = {{"format", format_name(gpu.info())}, {"input", options.input},
 		       {"input_bytes", file.contents().size()}};
-	libsvm::counters total{};
+	svmirror::counters total{};
 	bool ok = moved.error.empty();
 	report["jobs"] = json::array();
 	for (std::size_t i = 0; i < jobs.size(); i++) {

@@ -91,7 +91,7 @@ reservation::reservation(std::size_t size)
 	if (at == MAP_FAILED)
 		fail("mmap");
 	raw_ = {static_cast<std::byte *>(at), length};
-	std::size_t skip = round_up(libsvm::address(at), huge_size) - libsvm::address(at);
+	std::size_t skip = round_up(svmirror::address(at), huge_size) - svmirror::address(at);
 	memory_ = raw_.subspan(skip, round_up(size, huge_size));
 }
 

@@ -94,9 +94,9 @@ int failed(bool as_json, const std::string &message, int error)
 	return 1;
 }
 
-libsvm::device open_device(const settings &set)
+svmirror::device open_device(const settings &set)
 {
-	return libsvm::device(set.device.empty() ? nullptr : set.device.c_str());
+	return svmirror::device(set.device.empty() ? nullptr : set.device.c_str());
 }
 
 // What a command line asks for, and how its document is shown to people.
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
 	app.require_subcommand(1);
 	app.fallthrough();
 	app.add_flag("--json", set.as_json, "one JSON document on stdout");
-	app.add_option("--device", set.device, "render node (default: the first one of driver " LIBSVM_DRIVER ")");
+	app.add_option("--device", set.device, "render node (default: the first one of driver " SVMIRROR_DRIVER ")");
 	for (auto declare : {declare_info, declare_demo, declare_kernels, declare_faults})
 		declare(app, set, todo);
 	try {

@@ -14,36 +14,36 @@ namespace {
 
 struct field {
 	const char *name;
-	__u64 libsvm::counters::*value;
+	__u64 svmirror::counters::*value;
 };
 
 constexpr auto fields = std::to_array<field>({
-	{"faults", &libsvm::counters::faults},
-	{"duplicates", &libsvm::counters::duplicates},
-	{"retries", &libsvm::counters::retries},
-	{"failed", &libsvm::counters::failed},
-	{"ptes_written", &libsvm::counters::ptes_written},
-	{"huge_leaves", &libsvm::counters::huge_leaves},
-	{"invalidations", &libsvm::counters::invalidations},
-	{"ptes_zapped", &libsvm::counters::ptes_zapped},
-	{"huge_zapped", &libsvm::counters::huge_zapped},
-	{"flushes", &libsvm::counters::flushes},
-	{"dirtied", &libsvm::counters::dirtied},
-	{"tables", &libsvm::counters::tables},
-	{"tables_made", &libsvm::counters::tables_made},
-	{"tables_freed", &libsvm::counters::tables_freed},
-	{"directories", &libsvm::counters::directories},
-	{"intervals", &libsvm::counters::intervals},
-	{"prefetched", &libsvm::counters::prefetched},
-	{"host_bytes", &libsvm::counters::host_bytes},
-	{"device_bytes", &libsvm::counters::device_bytes},
-	{"present", &libsvm::counters::present},
+	{"faults", &svmirror::counters::faults},
+	{"duplicates", &svmirror::counters::duplicates},
+	{"retries", &svmirror::counters::retries},
+	{"failed", &svmirror::counters::failed},
+	{"ptes_written", &svmirror::counters::ptes_written},
+	{"huge_leaves", &svmirror::counters::huge_leaves},
+	{"invalidations", &svmirror::counters::invalidations},
+	{"ptes_zapped", &svmirror::counters::ptes_zapped},
+	{"huge_zapped", &svmirror::counters::huge_zapped},
+	{"flushes", &svmirror::counters::flushes},
+	{"dirtied", &svmirror::counters::dirtied},
+	{"tables", &svmirror::counters::tables},
+	{"tables_made", &svmirror::counters::tables_made},
+	{"tables_freed", &svmirror::counters::tables_freed},
+	{"directories", &svmirror::counters::directories},
+	{"intervals", &svmirror::counters::intervals},
+	{"prefetched", &svmirror::counters::prefetched},
+	{"host_bytes", &svmirror::counters::host_bytes},
+	{"device_bytes", &svmirror::counters::device_bytes},
+	{"present", &svmirror::counters::present},
 });
-static_assert(fields.size() * sizeof(__u64) == sizeof(libsvm::counters), "a counter has no name");
+static_assert(fields.size() * sizeof(__u64) == sizeof(svmirror::counters), "a counter has no name");
 
 } // namespace
 
-json to_json(const libsvm::counters &counters)
+json to_json(const svmirror::counters &counters)
 {
 	json out = json::object();
 	for (const field &f : fields)
@@ -51,21 +51,21 @@ json to_json(const libsvm::counters &counters)
 	return out;
 }
 
-libsvm::counters operator+(libsvm::counters a, const libsvm::counters &b)
+svmirror::counters operator+(svmirror::counters a, const svmirror::counters &b)
 {
 	for (const field &f : fields)
 		a.*f.value += b.*f.value;
 	return a;
 }
 
-libsvm::counters operator-(libsvm::counters a, const libsvm::counters &b)
+svmirror::counters operator-(svmirror::counters a, const svmirror::counters &b)
 {
 	for (const field &f : fields)
 		a.*f.value -= b.*f.value;
 	return a;
 }
 
-json to_json(const libsvm::device_info &info, const libsvm::gpu_info &gpu)
+json to_json(const svmirror::device_info &info, const svmirror::gpu_info &gpu)
 {
 	json leaves = json::array();
 	for (unsigned bit = 0; bit < 64; bit++)
@@ -87,7 +87,7 @@ json to_json(const libsvm::device_info &info, const libsvm::gpu_info &gpu)
 	};
 }
 
-json to_json(const libsvm::job_result &result)
+json to_json(const svmirror::job_result &result)
 {
 	json out = {
 		{"status", result.status ? errno_name(-result.status) : "ok"},
@@ -102,7 +102,7 @@ json to_json(const libsvm::job_result &result)
 	return out;
 }
 
-json to_json(const libsvm::fault_record &record)
+json to_json(const svmirror::fault_record &record)
 {
 	return {
 		{"address", fmt::format("{:#x}", record.va)},
@@ -114,7 +114,7 @@ json to_json(const libsvm::fault_record &record)
 	};
 }
 
-std::string format_name(const libsvm::device_info &info)
+std::string format_name(const svmirror::device_info &info)
 {
 	return {info.format, strnlen(info.format, sizeof(info.format))};
 }

@@ -6,22 +6,22 @@
 #include <string>
 #include <vector>
 
-#include <libsvm.hpp>
+#include <svmirror.hpp>
 #include <nlohmann/json.hpp>
 
 namespace svmctl {
 
 using json = nlohmann::ordered_json;
 
-json to_json(const libsvm::counters &counters);
-json to_json(const libsvm::device_info &info, const libsvm::gpu_info &gpu);
-json to_json(const libsvm::job_result &result);
-json to_json(const libsvm::fault_record &record);
+json to_json(const svmirror::counters &counters);
+json to_json(const svmirror::device_info &info, const svmirror::gpu_info &gpu);
+json to_json(const svmirror::job_result &result);
+json to_json(const svmirror::fault_record &record);
 
-libsvm::counters operator+(libsvm::counters a, const libsvm::counters &b);
-libsvm::counters operator-(libsvm::counters a, const libsvm::counters &b);
+svmirror::counters operator+(svmirror::counters a, const svmirror::counters &b);
+svmirror::counters operator-(svmirror::counters a, const svmirror::counters &b);
 
-std::string format_name(const libsvm::device_info &info);
+std::string format_name(const svmirror::device_info &info);
 const char *access_name(std::uint32_t access);
 // "EFAULT" and the like; the number where there is no name.
 std::string errno_name(int error);

@@ -35,18 +35,18 @@ piece cut(std::size_t size, std::size_t index, std::size_t count, std::size_t al
 
 // Starts one job per queue and waits for all of them, also where one fails.
 template <typename Start>
-void on_each(std::span<libsvm::queue> queues, std::size_t size, std::size_t align, Start start)
+void on_each(std::span<svmirror::queue> queues, std::size_t size, std::size_t align, Start start)
 {
-	std::vector<libsvm::job> jobs;
+	std::vector<svmirror::job> jobs;
 	for (std::size_t i = 0; i < queues.size(); i++) {
 		piece part = cut(size, i, queues.size(), align);
 		if (part.begin < part.end)
 			jobs.push_back(start(queues[i], part, i));
 	}
-	std::vector<libsvm::job_result> results;
-	for (const libsvm::job &job : jobs)
+	std::vector<svmirror::job_result> results;
+	for (const svmirror::job &job : jobs)
 		results.push_back(job.result(job_limit));
-	for (const libsvm::job_result &result : results)
+	for (const svmirror::job_result &result : results)
 		if (result.status)
 			throw std::system_error(-result.status, std::generic_category(),
 						fmt::format("job failed at {:#x}", result.va));
@@ -64,9 +64,9 @@ workload make_fill(std::span<std::byte> to)
 	auto pass = std::make_shared<unsigned>(0);
 	return {
 		"fill", to.size(),
-		[to, pass](std::span<libsvm::queue> queues) {
+		[to, pass](std::span<svmirror::queue> queues) {
 			std::byte value = fill_value(++*pass);
-			on_each(queues, to.size(), 64, [&](libsvm::queue &queue, piece part, std::size_t) {
+			on_each(queues, to.size(), 64, [&](svmirror::queue &queue, piece part, std::size_t) {
 				return queue.fill(to.subspan(part.begin, part.end - part.begin), value);
 			});
 		},
@@ -87,11 +87,11 @@ workload make_copy(std::span<std::byte> to, bytes from)
 	from = from.first(to.size());
 	return {
 		"copy", to.size(),
-		[to, from](std::span<libsvm::queue> queues) {
-			on_each(queues, to.size(), 64, [&](libsvm::queue &queue, piece part, std::size_t) {
+		[to, from](std::span<svmirror::queue> queues) {
+			on_each(queues, to.size(), 64, [&](svmirror::queue &queue, piece part, std::size_t) {
 				return queue.fill(to.subspan(part.begin, part.end - part.begin), std::byte{0xee});
 			});
-			on_each(queues, to.size(), 64, [&](libsvm::queue &queue, piece part, std::size_t) {
+			on_each(queues, to.size(), 64, [&](svmirror::queue &queue, piece part, std::size_t) {
 				std::size_t length = part.end - part.begin;
 				return queue.copy(to.subspan(part.begin, length), from.subspan(part.begin, length));
 			});
@@ -111,10 +111,10 @@ workload make_histogram(bytes of)
 	auto per_queue = std::make_shared<std::vector<std::unique_ptr<bins>>>();
 	return {
 		"histogram", of.size(),
-		[of, per_queue](std::span<libsvm::queue> queues) {
+		[of, per_queue](std::span<svmirror::queue> queues) {
 			while (per_queue->size() < queues.size())
 				per_queue->push_back(std::make_unique<bins>());
-			on_each(queues, of.size(), 64, [&](libsvm::queue &queue, piece part, std::size_t i) {
+			on_each(queues, of.size(), 64, [&](svmirror::queue &queue, piece part, std::size_t i) {
 				return queue.histogram(of.subspan(part.begin, part.end - part.begin), *(*per_queue)[i]);
 			});
 		},
@@ -147,11 +147,11 @@ workload make_sum(bytes seed)
 	std::memcpy(own->numbers.data(), seed.data(), own->numbers.size() * sizeof(std::uint64_t));
 	return {
 		"sum", own->numbers.size() * sizeof(std::uint64_t),
-		[own](std::span<libsvm::queue> queues) {
+		[own](std::span<svmirror::queue> queues) {
 			own->results.clear();
 			while (own->results.size() < queues.size())
 				own->results.push_back(std::make_unique<std::uint64_t>(0));
-			on_each(queues, own->numbers.size(), 8, [&](libsvm::queue &queue, piece part, std::size_t i) {
+			on_each(queues, own->numbers.size(), 8, [&](svmirror::queue &queue, piece part, std::size_t i) {
 				std::span<const std::uint64_t> all(own->numbers);
 				return queue.sum(all.subspan(part.begin, part.end - part.begin), *own->results[i]);
 			});
@@ -186,8 +186,8 @@ workload make_saxpy(bytes seed, std::size_t count)
 	own->first = own->y;
 	return {
 		"saxpy", 2 * count * sizeof(float),
-		[own](std::span<libsvm::queue> queues) {
-			on_each(queues, own->y.size(), 16, [&](libsvm::queue &queue, piece part, std::size_t) {
+		[own](std::span<svmirror::queue> queues) {
+			on_each(queues, own->y.size(), 16, [&](svmirror::queue &queue, piece part, std::size_t) {
 				std::size_t length = part.end - part.begin;
 				return queue.saxpy(a, std::span(own->x).subspan(part.begin, length),
 						   std::span(own->y).subspan(part.begin, length));
@@ -218,16 +218,16 @@ workload make_counter(std::uint64_t times)
 	auto added = std::make_shared<std::uint64_t>(0);
 	return {
 		"cas", sizeof(std::uint64_t),
-		[counter, added, times](std::span<libsvm::queue> queues) {
-			std::vector<libsvm::job> jobs;
-			for (libsvm::queue &queue : queues)
+		[counter, added, times](std::span<svmirror::queue> queues) {
+			std::vector<svmirror::job> jobs;
+			for (svmirror::queue &queue : queues)
 				jobs.push_back(queue.cas_add(counter->value, times));
 			std::atomic_ref<std::uint64_t> value(counter->value);
 			// relaxed: only the sum matters, and result() orders it before check
 			for (std::uint64_t i = 0; i < times; i++)
 				value.fetch_add(1, std::memory_order_relaxed);
 			*added += times * (queues.size() + 1);
-			for (const libsvm::job &job : jobs)
+			for (const svmirror::job &job : jobs)
 				job.wait(job_limit);
 		},
 		[counter, added](unsigned) -> verdict {

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include <libsvm.hpp>
+#include <svmirror.hpp>
 
 namespace svmctl {
 
@@ -29,7 +29,7 @@ struct workload {
 	std::string name;
 	std::uint64_t size; // bytes of data
 	// One pass, split over the queues where it can be. Throws if a job fails.
-	std::function<void(std::span<libsvm::queue>)> pass;
+	std::function<void(std::span<svmirror::queue>)> pass;
 	// Against the CPU's own result after that many passes.
 	std::function<verdict(unsigned passes)> check;
 };

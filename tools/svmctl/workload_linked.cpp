@@ -116,7 +116,7 @@ verdict check_list(const list &own, unsigned passes)
 }
 
 struct graph {
-	std::vector<malloced<libsvm::bfs_node>> nodes;
+	std::vector<malloced<svmirror::bfs_node>> nodes;
 	std::vector<malloced<std::uint64_t>> edges;
 	std::vector<std::vector<std::uint32_t>> neighbours; // the same by index, for the CPU
 	std::vector<std::uint64_t> scratch;
@@ -128,7 +128,7 @@ std::shared_ptr<graph> build_graph(bytes seed, std::size_t count, const between 
 	auto own = std::make_shared<graph>();
 	stream random(seed);
 	for (std::size_t i = 0; i < count; i++) {
-		own->nodes.push_back(allocate<libsvm::bfs_node>(sizeof(libsvm::bfs_node)));
+		own->nodes.push_back(allocate<svmirror::bfs_node>(sizeof(svmirror::bfs_node)));
 		// 0 too: some nodes are dead ends, but not the root
 		std::size_t degree = i ? random.next() % 6 : 5;
 		own->edges.push_back(allocate<std::uint64_t>((degree + 1) * sizeof(std::uint64_t)));
@@ -140,10 +140,10 @@ std::shared_ptr<graph> build_graph(bytes seed, std::size_t count, const between 
 	}
 	for (std::size_t i = 0; i < count; i++) {
 		const auto &out = own->neighbours[i];
-		*own->nodes[i] = {libsvm::address(own->edges[i].get()), static_cast<std::uint32_t>(out.size()),
-				  LIBSVM_UNVISITED};
+		*own->nodes[i] = {svmirror::address(own->edges[i].get()), static_cast<std::uint32_t>(out.size()),
+				  SVMIRROR_UNVISITED};
 		for (std::size_t j = 0; j < out.size(); j++)
-			own->edges[i].get()[j] = libsvm::address(own->nodes[out[j]].get());
+			own->edges[i].get()[j] = svmirror::address(own->nodes[out[j]].get());
 	}
 	own->scratch.resize(count);
 	return own;
@@ -151,12 +151,12 @@ std::shared_ptr<graph> build_graph(bytes seed, std::size_t count, const between 
 
 std::vector<std::uint32_t> levels_by_cpu(const graph &own)
 {
-	std::vector<std::uint32_t> level(own.nodes.size(), LIBSVM_UNVISITED);
+	std::vector<std::uint32_t> level(own.nodes.size(), SVMIRROR_UNVISITED);
 	std::vector<std::uint32_t> queue{0};
 	level[0] = 0;
 	for (std::size_t head = 0; head < queue.size(); head++)
 		for (std::uint32_t to : own.neighbours[queue[head]])
-			if (level[to] == LIBSVM_UNVISITED) {
+			if (level[to] == SVMIRROR_UNVISITED) {
 				level[to] = level[queue[head]] + 1;
 				queue.push_back(to);
 			}
@@ -170,7 +170,7 @@ verdict check_graph(const graph &own)
 	for (std::size_t i = 0; i < want.size(); i++) {
 		if (own.nodes[i]->level != want[i])
 			return {false, fmt::format("node {}: level {}, not {}", i, own.nodes[i]->level, want[i])};
-		reached += want[i] != LIBSVM_UNVISITED;
+		reached += want[i] != SVMIRROR_UNVISITED;
 	}
 	if (own.visited != reached)
 		return {false, fmt::format("{} nodes visited, not {}", own.visited, reached)};
@@ -184,7 +184,7 @@ workload make_list(bytes seed, std::size_t nodes, const between &hook)
 	auto own = build_list(seed, nodes, hook);
 	return {
 		"list", nodes * sizeof(list_node),
-		[own](std::span<libsvm::queue> queues) {
+		[own](std::span<svmirror::queue> queues) {
 			// a list is walked from its head: one queue, and one more node than there is as the limit
 			queues[0]
 				.list_walk(own->nodes[own->order[0]].get(), offsetof(list_node, next),
@@ -198,15 +198,15 @@ workload make_list(bytes seed, std::size_t nodes, const between &hook)
 workload make_graph(bytes seed, std::size_t nodes, const between &hook)
 {
 	auto own = build_graph(seed, nodes, hook);
-	std::size_t size = nodes * sizeof(libsvm::bfs_node);
+	std::size_t size = nodes * sizeof(svmirror::bfs_node);
 	for (const auto &out : own->neighbours)
 		size += out.size() * sizeof(std::uint64_t);
 	return {
 		"bfs", size,
-		[own](std::span<libsvm::queue> queues) {
+		[own](std::span<svmirror::queue> queues) {
 			// the CPU resets what the GPU wrote in the pass before
 			for (const auto &node : own->nodes)
-				node->level = LIBSVM_UNVISITED;
+				node->level = SVMIRROR_UNVISITED;
 			own->visited = 0;
 			queues.back().bfs(*own->nodes[0], own->visited, own->scratch).wait(job_limit);
 		},

@@ -97,8 +97,7 @@ struct drm_svm_vm_destroy {
  * @reserved: 0
  *
  * The window must lie in the device's address space and its CPU side in the
- * user's: -EINVAL. One that shares a table with another window: -EEXIST. A vm has
- * 4096 windows at most: -ENOMEM.
+ * user's: -EINVAL. One that shares a table with another window: -EEXIST.
  */
 struct drm_svm_bind {
 	__u32 vm_id;
@@ -211,7 +210,7 @@ struct drm_svm_device_info {
  * @intervals: interval notifiers that exist now (a gauge)
  * @prefetched: pages of 4 KiB that the device could reach when a prefetch of them ended
  * @host_bytes: bytes of kernel memory held now for tables, directories and intervals (a gauge);
- *	the notifiers themselves and the index of intervals come on top
+ *	the notifiers themselves and the maps of windows and intervals come on top
  * @device_bytes: bytes of device-visible page tables held now (a gauge)
  * @present: pages of 4 KiB that the device can reach now (a gauge)
  */

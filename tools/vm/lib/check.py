@@ -158,7 +158,7 @@ class Check:
 			return
 		try:
 			guest.build_host(with_tests=bool(suites & {"system", guest.TABLES_SYSTEM}),
-				more=[target for suite, target in (("chaos", "svm_chaos"), ("preload", "svm_mirror")) if suite in suites])
+				more=[target for suite, target in (("chaos", "svm_chaos"), ("preload", "svmirror_preload")) if suite in suites])
 			self.programs_ready = True
 		except Failed as error:
 			self.record(self.broken("release", "host", error))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The suite `preload`: unmodified programs under libsvm_mirror.so, which compares what the device reads of
+"""The suite `preload`: unmodified programs under libsvmirror_preload.so, which compares what the device reads of
 their memory with what the CPU reads.
 
 Each program is a test: it must end as it does without the mirror, some spots must have been compared, and
@@ -17,7 +17,7 @@ from .results import Suite
 from .rootfs import GUEST
 from .say import Failed
 
-LIBRARY = BUILD / "release" / "tools" / "preload" / "libsvm_mirror.so"
+LIBRARY = BUILD / "release" / "tools" / "preload" / "libsvmirror_preload.so"
 SECONDS = 300                       # for one program; far more than any needs
 KSFT_SKIP = 4                       # exit status of the kernel's selftests
 
@@ -138,7 +138,7 @@ def preload(kernel, modules, kernel_source):
 	_selftests(load, kernel_source, folder)
 	(folder / "list").write_text("".join(f"{line}\n" for line in load.lines))
 	load.files += [(folder / "list", "/etc/preload"), (GUEST / "preload-tests", "/bin/preload-tests")]
-	load.files += [(LIBRARY, "/lib/libsvm_mirror.so")]
+	load.files += [(LIBRARY, "/lib/libsvmirror_preload.so")]
 	# the tool is there for its libraries, libdrm among them
 	outcome = vm.run(vm.Job(kernel=kernel, name="preload", modules=modules, command=["preload-tests"],
 		programs=(*load.programs, guest.SVMCTL), files=tuple(load.files), timeout=1800))

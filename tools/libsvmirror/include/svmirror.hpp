@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * libsvm for C++20: owners that move and do not copy, spans instead of pointer
+ * libsvmirror for C++20: owners that move and do not copy, spans instead of pointer
  * and length, std::system_error instead of a code.
  *
- *	libsvm::device gpu;
- *	libsvm::vm vm(gpu);
+ *	svmirror::device gpu;
+ *	svmirror::vm vm(gpu);
  *	vm.bind_all();
- *	libsvm::queue queue(vm);
+ *	svmirror::queue queue(vm);
  *	queue.saxpy(2.0f, x, y).wait();		// x, y: std::vector<float>
  *
  * What a job reads and writes must outlive it, as with any thread. An owner
  * holds a pointer to nothing but the device, which must outlive it; a queue must
  * end before its vm, or the vm stays until the device is closed.
  */
-#ifndef LIBSVM_HPP
-#define LIBSVM_HPP
+#ifndef SVMIRROR_HPP
+#define SVMIRROR_HPP
 
 #include <algorithm>
 #include <array>
@@ -29,16 +29,16 @@
 #include <utility>
 #include <vector>
 
-#include <libsvm.h>
+#include <svmirror.h>
 
-namespace libsvm {
+namespace svmirror {
 
 using counters = drm_svm_counters;
 using device_info = drm_svm_device_info;
 using fault_record = drm_svm_fault_record;
 using gpu_info = drm_svgpu_device;
 using job_result = drm_svgpu_job_result;
-using bfs_node = libsvm_bfs_node;
+using bfs_node = svmirror_bfs_node;
 
 // A negative errno becomes an exception that says what was tried.
 inline void check(int rc, const char *what)
@@ -57,7 +57,7 @@ public:
 	device() : device(nullptr) {}
 	explicit device(const char *path)
 	{
-		check(libsvm_open(path, &fd_), path ? path : "no render node of driver " LIBSVM_DRIVER);
+		check(svmirror_open(path, &fd_), path ? path : "no render node of driver " SVMIRROR_DRIVER);
 	}
 	device(device &&other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
 	device &operator=(device &&other) noexcept
@@ -68,20 +68,20 @@ public:
 	~device()
 	{
 		if (fd_ >= 0)
-			libsvm_close(fd_);
+			svmirror_close(fd_);
 	}
 
 	int fd() const { return fd_; }
 	device_info info() const
 	{
 		device_info info;
-		check(libsvm_device_info(fd_, &info), "query device");
+		check(svmirror_device_info(fd_, &info), "query device");
 		return info;
 	}
 	gpu_info gpu() const
 	{
 		gpu_info info;
-		check(libsvm_gpu_info(fd_, &info), "query GPU");
+		check(svmirror_gpu_info(fd_, &info), "query GPU");
 		return info;
 	}
 
@@ -116,10 +116,10 @@ private:
 
 class vm {
 public:
-	explicit vm(const device &dev, libsvm_vm_options options = {})
+	explicit vm(const device &dev, svmirror_vm_options options = {})
 	{
 		std::uint32_t id = 0;
-		check(libsvm_vm_create(dev.fd(), &options, &id), "create vm");
+		check(svmirror_vm_create(dev.fd(), &options, &id), "create vm");
 		handle_ = {dev.fd(), id};
 	}
 
@@ -127,29 +127,29 @@ public:
 	std::uint32_t id() const { return handle_.id(); }
 	int destroy() { return handle_.reset(); }
 
-	void bind_all() { check(libsvm_bind_all(fd(), id()), "bind all"); }
+	void bind_all() { check(svmirror_bind_all(fd(), id()), "bind all"); }
 	void bind(std::uint64_t start, std::uint64_t length, std::int64_t offset = 0)
 	{
-		check(libsvm_bind(fd(), id(), start, length, offset), "bind");
+		check(svmirror_bind(fd(), id(), start, length, offset), "bind");
 	}
 	void bind(std::span<const std::byte> memory) { bind(address(memory.data()), memory.size()); }
 	void unbind(std::uint64_t start, std::uint64_t length)
 	{
-		check(libsvm_unbind(fd(), id(), start, length), "unbind");
+		check(svmirror_unbind(fd(), id(), start, length), "unbind");
 	}
 	// Returns how many pages of the span the device can reach.
 	std::uint64_t prefetch(std::span<const std::byte> memory, bool write)
 	{
 		std::uint64_t pages = 0;
-		check(libsvm_prefetch(fd(), id(), address(memory.data()), memory.size(),
-				      write ? DRM_SVM_PREFETCH_WRITE : 0, &pages),
+		check(svmirror_prefetch(fd(), id(), address(memory.data()), memory.size(),
+					write ? DRM_SVM_PREFETCH_WRITE : 0, &pages),
 		      "prefetch");
 		return pages;
 	}
-	libsvm::counters counters() const
+	svmirror::counters counters() const
 	{
-		libsvm::counters out;
-		check(libsvm_counters(fd(), id(), &out), "query counters");
+		svmirror::counters out;
+		check(svmirror_counters(fd(), id(), &out), "query counters");
 		return out;
 	}
 	// Takes out what the log holds.
@@ -159,14 +159,14 @@ public:
 		std::array<fault_record, 64> some;
 		std::size_t count;
 		do {
-			check(libsvm_fault_log(fd(), id(), some.data(), some.size(), &count), "query fault log");
+			check(svmirror_fault_log(fd(), id(), some.data(), some.size(), &count), "query fault log");
 			all.insert(all.end(), some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count));
 		} while (count == some.size());
 		return all;
 	}
 
 private:
-	handle<libsvm_vm_destroy> handle_;
+	handle<svmirror_vm_destroy> handle_;
 };
 
 class syncobj {
@@ -174,7 +174,7 @@ public:
 	explicit syncobj(int fd)
 	{
 		std::uint32_t id = 0;
-		check(libsvm_syncobj_create(fd, &id), "create syncobj");
+		check(svmirror_syncobj_create(fd, &id), "create syncobj");
 		handle_ = {fd, id};
 	}
 
@@ -182,14 +182,14 @@ public:
 	// False if the time is up.
 	bool wait(std::chrono::nanoseconds timeout) const
 	{
-		int rc = libsvm_wait(handle_.fd(), handle_.id(), timeout.count());
+		int rc = svmirror_wait(handle_.fd(), handle_.id(), timeout.count());
 		if (rc != -ETIME)
 			check(rc, "wait for syncobj");
 		return rc == 0;
 	}
 
 private:
-	handle<libsvm_syncobj_destroy> handle_;
+	handle<svmirror_syncobj_destroy> handle_;
 };
 
 // A job that was submitted. Dropping it does not end the job.
@@ -207,7 +207,7 @@ public:
 		if (!done_.wait(timeout))
 			throw std::system_error(ETIME, std::generic_category(), "wait for job");
 		job_result out;
-		check(libsvm_job_result(fd_, queue_, token_, &out), "query job");
+		check(svmirror_job_result(fd_, queue_, token_, &out), "query job");
 		return out;
 	}
 	// As result(), and a job that failed throws what it failed with.
@@ -232,7 +232,7 @@ public:
 	explicit queue(const vm &space)
 	{
 		std::uint32_t id = 0;
-		check(libsvm_queue_create(space.fd(), space.id(), &id), "create queue");
+		check(svmirror_queue_create(space.fd(), space.id(), &id), "create queue");
 		handle_ = {space.fd(), id};
 	}
 
@@ -241,11 +241,11 @@ public:
 	int destroy() { return handle_.reset(); }
 
 	// Any kernel, with device addresses; it starts after those in @after have ended.
-	job submit(libsvm_kernel kernel, const arguments &args, std::span<const std::uint32_t> after = {})
+	job submit(svmirror_kernel kernel, const arguments &args, std::span<const std::uint32_t> after = {})
 	{
 		static constinit std::atomic<std::uint64_t> last_token{0};
 		syncobj done(fd());
-		libsvm_job what{};
+		svmirror_job what{};
 		what.queue = id();
 		what.kernel = kernel;
 		what.in_syncobjs = after.data();
@@ -253,60 +253,60 @@ public:
 		what.out_syncobj = done.id();
 		std::copy(args.begin(), args.end(), what.args);
 		what.token = last_token.fetch_add(1, std::memory_order_relaxed) + 1;
-		check(libsvm_submit(fd(), &what), "submit");
+		check(svmirror_submit(fd(), &what), "submit");
 		return {fd(), id(), what.token, std::move(done)};
 	}
 
 	job fill(std::span<std::byte> to, std::byte value)
 	{
-		return submit(LIBSVM_FILL, {address(to.data()), to.size(), std::to_integer<std::uint64_t>(value)});
+		return submit(SVMIRROR_FILL, {address(to.data()), to.size(), std::to_integer<std::uint64_t>(value)});
 	}
 	// As many bytes as the shorter has.
 	job copy(std::span<std::byte> to, std::span<const std::byte> from)
 	{
-		return submit(LIBSVM_COPY,
+		return submit(SVMIRROR_COPY,
 			      {address(to.data()), address(from.data()), std::min(to.size(), from.size())});
 	}
 	// Adds to the bins.
 	job histogram(std::span<const std::byte> of, std::span<std::uint64_t, 256> bins)
 	{
-		return submit(LIBSVM_HISTOGRAM, {address(of.data()), of.size(), address(bins.data())});
+		return submit(SVMIRROR_HISTOGRAM, {address(of.data()), of.size(), address(bins.data())});
 	}
 	job sum(std::span<const std::uint64_t> of, std::uint64_t &result)
 	{
-		return submit(LIBSVM_SUM, {address(of.data()), of.size(), address(&result)});
+		return submit(SVMIRROR_SUM, {address(of.data()), of.size(), address(&result)});
 	}
 	// y = a * x + y, over as many elements as the shorter has.
 	job saxpy(float a, std::span<const float> x, std::span<float> y)
 	{
-		return submit(LIBSVM_SAXPY, {address(x.data()), address(y.data()), std::min(x.size(), y.size()),
-					     std::bit_cast<std::uint32_t>(a)});
+		return submit(SVMIRROR_SAXPY, {address(x.data()), address(y.data()), std::min(x.size(), y.size()),
+					       std::bit_cast<std::uint32_t>(a)});
 	}
 	// Adds to the value of each node; result: nodes met, sum of the new values.
 	job list_walk(void *head, std::size_t next_offset, std::size_t value_offset, std::uint64_t addend,
 		      std::uint64_t limit, std::span<std::uint64_t, 2> result)
 	{
-		return submit(LIBSVM_LIST_WALK, {address(head), next_offset, value_offset, addend, limit,
-						 address(result.data())});
+		return submit(SVMIRROR_LIST_WALK, {address(head), next_offset, value_offset, addend, limit,
+						   address(result.data())});
 	}
 	job bfs(bfs_node &root, std::uint64_t &visited, std::span<std::uint64_t> scratch)
 	{
-		return submit(LIBSVM_BFS,
+		return submit(SVMIRROR_BFS,
 			      {address(&root), address(&visited), address(scratch.data()), scratch.size()});
 	}
 	job cas_add(std::uint64_t &counter, std::uint64_t times)
 	{
-		return submit(LIBSVM_CAS_ADD, {address(&counter), times});
+		return submit(SVMIRROR_CAS_ADD, {address(&counter), times});
 	}
 	job touch(std::span<const std::byte> memory, std::size_t stride, bool write)
 	{
-		return submit(LIBSVM_TOUCH, {address(memory.data()), memory.size(), stride, write});
+		return submit(SVMIRROR_TOUCH, {address(memory.data()), memory.size(), stride, write});
 	}
 
 private:
-	handle<libsvm_queue_destroy> handle_;
+	handle<svmirror_queue_destroy> handle_;
 };
 
-} // namespace libsvm
+} // namespace svmirror
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: libsvm, the C interface
+ * DOC: libsvmirror, the C interface
  *
  * A thin, stateless layer above the ioctls: everything is named by the file
  * descriptor of a render node and the ids that the kernel gave out. Functions
@@ -13,23 +13,23 @@
  *	int fd;
  *	__u32 vm, queue;
  *	struct drm_svgpu_job_result result;
- *	struct libsvm_job job = { .kernel = LIBSVM_SUM };
+ *	struct svmirror_job job = { .kernel = SVMIRROR_SUM };
  *
- *	libsvm_open(NULL, &fd);
- *	libsvm_vm_create(fd, NULL, &vm);
- *	libsvm_bind_all(fd, vm);
- *	libsvm_queue_create(fd, vm, &queue);
+ *	svmirror_open(NULL, &fd);
+ *	svmirror_vm_create(fd, NULL, &vm);
+ *	svmirror_bind_all(fd, vm);
+ *	svmirror_queue_create(fd, vm, &queue);
  *	job.queue = queue;
  *	job.args[0] = (uintptr_t)numbers;	// any pointer of this process
  *	job.args[1] = count;
  *	job.args[2] = (uintptr_t)&sum;
- *	libsvm_run(fd, &job, 1000000000, &result);
+ *	svmirror_run(fd, &job, 1000000000, &result);
  *
  * Memory that a running job uses must stay as long as the job runs; what is
  * unmapped earlier makes the job fail with -EFAULT, and nothing else.
  */
-#ifndef LIBSVM_H
-#define LIBSVM_H
+#ifndef SVMIRROR_H
+#define SVMIRROR_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,63 +37,66 @@
 #include <drm/svgpu_drm.h>
 #include <drm/svm_drm.h>
 
-#include <libsvm_kernels.h>
+#include <svmirror_kernels.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/** LIBSVM_DRIVER - name by which the render node is found */
-#define LIBSVM_DRIVER "svgpu"
+/* The library exports these functions and no others. */
+#pragma GCC visibility push(default)
 
-/** LIBSVM_FOREVER - timeout that never ends */
-#define LIBSVM_FOREVER INT64_MAX
+/** SVMIRROR_DRIVER - name by which the render node is found */
+#define SVMIRROR_DRIVER "svgpu"
+
+/** SVMIRROR_FOREVER - timeout that never ends */
+#define SVMIRROR_FOREVER INT64_MAX
 
 /**
- * libsvm_open() - open a render node
- * @path: of the node, or NULL: the first one whose driver is LIBSVM_DRIVER
+ * svmirror_open() - open a render node
+ * @path: of the node, or NULL: the first one whose driver is SVMIRROR_DRIVER
  * @fd: out: closed on exec
  *
  * Return: 0; -ENODEV: no such node, or the one at @path has another driver; what open(2) gives.
  */
-int libsvm_open(const char *path, int *fd);
+int svmirror_open(const char *path, int *fd);
 
 /**
- * libsvm_close() - close it; ends everything made through it
+ * svmirror_close() - close it; ends everything made through it
  * @fd: render node
  */
-void libsvm_close(int fd);
+void svmirror_close(int fd);
 
 /**
- * struct libsvm_vm_options - how a vm is made
+ * struct svmirror_vm_options - how a vm is made
  * @interval_lg2: log2 of the bytes per MMU interval notifier; 0: the kernel's choice
  * @granule_lg2: log2 of the bytes that one fault makes present; 0: the kernel's choice
  */
-struct libsvm_vm_options {
+struct svmirror_vm_options {
 	uint32_t interval_lg2;
 	uint32_t granule_lg2;
 };
 
 /**
- * libsvm_vm_create() - make a device address space
+ * svmirror_vm_create() - make a device address space
  * @fd: render node
  * @options: NULL: the kernel's choice
  * @vm: out: its id
  * Return: 0; -EINVAL: sizes; -ENOSPC: the process or its user has its share of contexts (svm_drm.h);
  * -ENOMEM; -EIO: the device is wedged.
  */
-int libsvm_vm_create(int fd, const struct libsvm_vm_options *options, uint32_t *vm);
+int svmirror_vm_create(int fd, const struct svmirror_vm_options *options, uint32_t *vm);
 
 /**
- * libsvm_vm_destroy() - end a device address space
+ * svmirror_vm_destroy() - end a device address space
  * @fd: render node
  * @vm: its queues must be gone
  * Return: 0; -ENOENT; -EBUSY: it has queues; -EPERM: it is another process's.
  */
-int libsvm_vm_destroy(int fd, uint32_t vm);
+int svmirror_vm_destroy(int fd, uint32_t vm);
 
 /**
- * libsvm_bind() - mirror a piece of this process's memory
+ * svmirror_bind() - mirror a piece of this process's memory
  * @fd: render node
  * @vm: id
  * @start: first device address
@@ -102,28 +105,28 @@ int libsvm_vm_destroy(int fd, uint32_t vm);
  * Return: 0; -EINVAL: span, offset or address space; -EEXIST: shares a table with another window; -ENOENT; -EPERM;
  * -ENOMEM; -EIO: the device is wedged.
  */
-int libsvm_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t offset);
+int svmirror_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t offset);
 
 /**
- * libsvm_bind_all() - mirror all of this process's memory at the same addresses
+ * svmirror_bind_all() - mirror all of this process's memory at the same addresses
  * @fd: render node
  * @vm: id
- * Return: as libsvm_bind().
+ * Return: as svmirror_bind().
  */
-int libsvm_bind_all(int fd, uint32_t vm);
+int svmirror_bind_all(int fd, uint32_t vm);
 
 /**
- * libsvm_unbind() - take a window out
+ * svmirror_unbind() - take a window out
  * @fd: render node
  * @vm: id
- * @start: as bound (0 after libsvm_bind_all())
- * @length: as bound (0 after libsvm_bind_all())
+ * @start: as bound (0 after svmirror_bind_all())
+ * @length: as bound (0 after svmirror_bind_all())
  * Return: 0; -ENOENT: no such vm or window; -EINVAL; -EPERM.
  */
-int libsvm_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length);
+int svmirror_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length);
 
 /**
- * libsvm_prefetch() - make a span present before the device asks
+ * svmirror_prefetch() - make a span present before the device asks
  * @fd: render node
  * @vm: id
  * @start: first device address
@@ -132,35 +135,35 @@ int libsvm_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length);
  * @pages: out: pages of 4 KiB that the device can reach now; may be NULL
  * Return: 0; -EINVAL: span, or outside the windows; -ENOENT; -EPERM; -ENOMEM; -EIO: the device is wedged.
  */
-int libsvm_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages);
+int svmirror_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages);
 
 /**
- * libsvm_device_info() - geometry of the device's address spaces
+ * svmirror_device_info() - geometry of the device's address spaces
  * @fd: render node
  * @info: out
  * Return: 0.
  */
-int libsvm_device_info(int fd, struct drm_svm_device_info *info);
+int svmirror_device_info(int fd, struct drm_svm_device_info *info);
 
 /**
- * libsvm_gpu_info() - the virtual GPU
+ * svmirror_gpu_info() - the virtual GPU
  * @fd: render node
  * @info: out
  * Return: 0.
  */
-int libsvm_gpu_info(int fd, struct drm_svgpu_device *info);
+int svmirror_gpu_info(int fd, struct drm_svgpu_device *info);
 
 /**
- * libsvm_counters() - what a vm did since it was made
+ * svmirror_counters() - what a vm did since it was made
  * @fd: render node
  * @vm: id
  * @counters: out; those that this kernel does not have are 0
  * Return: 0; -ENOENT; -EPERM.
  */
-int libsvm_counters(int fd, uint32_t vm, struct drm_svm_counters *counters);
+int svmirror_counters(int fd, uint32_t vm, struct drm_svm_counters *counters);
 
 /**
- * libsvm_fault_log() - take faults that could not be served out of a vm's log
+ * svmirror_fault_log() - take faults that could not be served out of a vm's log
  * @fd: render node
  * @vm: id
  * @records: out: oldest first
@@ -168,53 +171,53 @@ int libsvm_counters(int fd, uint32_t vm, struct drm_svm_counters *counters);
  * @count: out: how many came
  * Return: 0; -EINVAL: @capacity is 0; -ENOENT; -EPERM; -ENOMEM.
  */
-int libsvm_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, size_t capacity, size_t *count);
+int svmirror_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, size_t capacity, size_t *count);
 
 /**
- * libsvm_queue_create() - make a queue
+ * svmirror_queue_create() - make a queue
  * @fd: render node
  * @vm: address space of its jobs
  * @queue: out: its id
  * Return: 0; -ENOENT; -EPERM; -ENOSPC: the process or its user has its share of queues; -ENOMEM;
  * -EIO: the device is wedged.
  */
-int libsvm_queue_create(int fd, uint32_t vm, uint32_t *queue);
+int svmirror_queue_create(int fd, uint32_t vm, uint32_t *queue);
 
 /**
- * libsvm_queue_destroy() - end a queue; its jobs end with -ECANCELED
+ * svmirror_queue_destroy() - end a queue; its jobs end with -ECANCELED
  * @fd: render node
  * @queue: id
  * Return: 0; -ENOENT; -EPERM.
  */
-int libsvm_queue_destroy(int fd, uint32_t queue);
+int svmirror_queue_destroy(int fd, uint32_t queue);
 
 /**
- * libsvm_syncobj_create() - make a sync object
+ * svmirror_syncobj_create() - make a sync object
  * @fd: render node
  * @handle: out
  * Return: 0; -ENOMEM.
  */
-int libsvm_syncobj_create(int fd, uint32_t *handle);
+int svmirror_syncobj_create(int fd, uint32_t *handle);
 
 /**
- * libsvm_syncobj_destroy() - drop a sync object
+ * svmirror_syncobj_destroy() - drop a sync object
  * @fd: render node
  * @handle: of it
  * Return: 0; -EINVAL: there is none of this handle.
  */
-int libsvm_syncobj_destroy(int fd, uint32_t handle);
+int svmirror_syncobj_destroy(int fd, uint32_t handle);
 
 /**
- * struct libsvm_job - one job
+ * struct svmirror_job - one job
  * @queue: id
- * @kernel: enum libsvm_kernel
+ * @kernel: enum svmirror_kernel
  * @in_syncobjs: handles that must have signalled before it starts; may be NULL
  * @in_count: how many
  * @out_syncobj: handle to signal at its end; 0: none
- * @args: as enum libsvm_kernel says; pointers are device addresses
- * @token: under which libsvm_job_result() finds the result; 0: none is kept
+ * @args: as enum svmirror_kernel says; pointers are device addresses
+ * @token: under which svmirror_job_result() finds the result; 0: none is kept
  */
-struct libsvm_job {
+struct svmirror_job {
 	uint32_t queue;
 	uint32_t kernel;
 	const uint32_t *in_syncobjs;
@@ -225,45 +228,47 @@ struct libsvm_job {
 };
 
 /**
- * libsvm_submit() - put a job on its queue
+ * svmirror_submit() - put a job on its queue
  * @fd: render node
  * @job: copied
  * Return: 0; -EINVAL: no such kernel, or more than 64 in-syncobjs; -ENOENT: no such queue or sync object; -EBUSY: the
  * queue is full; -EPERM: another process's queue; -EFAULT: handles that cannot be read; -ECANCELED: the queue has just
  * ended; -ENOMEM; -EIO: the device is wedged.
  */
-int libsvm_submit(int fd, const struct libsvm_job *job);
+int svmirror_submit(int fd, const struct svmirror_job *job);
 
 /**
- * libsvm_wait() - wait until a sync object has signalled; its job need not have been submitted yet
+ * svmirror_wait() - wait until a sync object has signalled; its job need not have been submitted yet
  * @fd: render node
  * @syncobj: handle
- * @timeout_ns: from now; LIBSVM_FOREVER
- * Return: 0 (also when the job failed: see libsvm_job_result()); -ETIME; -ENOENT.
+ * @timeout_ns: from now; SVMIRROR_FOREVER
+ * Return: 0 (also when the job failed: see svmirror_job_result()); -ETIME; -ENOENT.
  */
-int libsvm_wait(int fd, uint32_t syncobj, int64_t timeout_ns);
+int svmirror_wait(int fd, uint32_t syncobj, int64_t timeout_ns);
 
 /**
- * libsvm_job_result() - take out what became of a job
+ * svmirror_job_result() - take out what became of a job
  * @fd: render node
  * @queue: of the job
  * @token: of the job
  * @result: out
  * Return: 0; -ENOENT: no such job, not ended, or taken already; -EPERM.
  */
-int libsvm_job_result(int fd, uint32_t queue, uint64_t token, struct drm_svgpu_job_result *result);
+int svmirror_job_result(int fd, uint32_t queue, uint64_t token, struct drm_svgpu_job_result *result);
 
 /**
- * libsvm_run() - submit a job, wait for it, take its result
+ * svmirror_run() - submit a job, wait for it, take its result
  * @fd: render node
  * @job: its out_syncobj and token are not used
- * @timeout_ns: from now; LIBSVM_FOREVER
+ * @timeout_ns: from now; SVMIRROR_FOREVER
  * @result: out; its status says how the job ended
  *
  * After -ETIME the job may still run: destroy its queue before its memory goes.
- * Return: 0; -ETIME; what libsvm_submit() gives.
+ * Return: 0; -ETIME; what svmirror_submit() gives.
  */
-int libsvm_run(int fd, const struct libsvm_job *job, int64_t timeout_ns, struct drm_svgpu_job_result *result);
+int svmirror_run(int fd, const struct svmirror_job *job, int64_t timeout_ns, struct drm_svgpu_job_result *result);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* libsvm's C++ interface: owners end what they own, errors are exceptions that say what was tried, jobs have arguments. */
+/* libsvmirror's C++ interface: owners end what they own, errors are exceptions that say what was tried, jobs have arguments. */
 #include "fake_drm.hpp"
 
 #include <cerrno>
 #include <gtest/gtest.h>
-#include <libsvm.hpp>
+#include <svmirror.hpp>
 #include <set>
 
 class cpp_test : public ::testing::Test
@@ -72,13 +72,13 @@ protected:
 
 TEST_F(cpp_test, owners_end_what_they_own)
 {
-	libsvm::device gpu;
-	libsvm::vm a(gpu), b(gpu);
+	svmirror::device gpu;
+	svmirror::vm a(gpu), b(gpu);
 	{
-		libsvm::queue q(a), moved(std::move(q));
+		svmirror::queue q(a), moved(std::move(q));
 
 		EXPECT_EQ(queues.size(), 1u);
-		moved = libsvm::queue(a);
+		moved = svmirror::queue(a);
 		EXPECT_EQ(queues.size(), 1u);
 	}
 	EXPECT_TRUE(queues.empty());
@@ -89,7 +89,7 @@ TEST_F(cpp_test, owners_end_what_they_own)
 
 TEST_F(cpp_test, devices_move)
 {
-	libsvm::device a, b(std::move(a));
+	svmirror::device a, b(std::move(a));
 
 	EXPECT_EQ(fake::open_count(), 1u);
 	a = std::move(b);
@@ -98,16 +98,16 @@ TEST_F(cpp_test, devices_move)
 
 TEST_F(cpp_test, errors_say_what_was_tried)
 {
-	EXPECT_EQ(thrown([] { libsvm::device none("/dev/dri/renderD7"); }, "/dev/dri/renderD7"), ENOENT);
+	EXPECT_EQ(thrown([] { svmirror::device none("/dev/dri/renderD7"); }, "/dev/dri/renderD7"), ENOENT);
 
-	libsvm::device gpu;
+	svmirror::device gpu;
 
 	fake::nodes() = {};
-	EXPECT_EQ(thrown([] { libsvm::device none; }, "no render node of driver svgpu"), ENODEV);
+	EXPECT_EQ(thrown([] { svmirror::device none; }, "no render node of driver svgpu"), ENODEV);
 	EXPECT_EQ(thrown([&] { gpu.info(); }, "query device"), ENOTTY);
 	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &) { return EEXIST; });
 
-	libsvm::vm space(gpu);
+	svmirror::vm space(gpu);
 
 	EXPECT_EQ(thrown([&] { space.bind_all(); }, "bind all"), EEXIST);
 	EXPECT_EQ(thrown([&] { space.unbind(0, 0); }, "unbind"), ENOTTY);
@@ -115,22 +115,22 @@ TEST_F(cpp_test, errors_say_what_was_tried)
 	EXPECT_EQ(thrown([&] { space.fault_log(); }, "query fault log"), ENOTTY);
 	EXPECT_EQ(thrown([&] { space.prefetch({}, true); }, "prefetch"), ENOTTY);
 	fake::on<drm_svm_vm_create>(DRM_IOCTL_SVM_VM_CREATE, [](auto &) { return ENOSPC; });
-	EXPECT_EQ(thrown([&] { libsvm::vm more(gpu); }, "create vm"), ENOSPC);
+	EXPECT_EQ(thrown([&] { svmirror::vm more(gpu); }, "create vm"), ENOSPC);
 	fake::on<drm_svgpu_queue_create>(DRM_IOCTL_SVGPU_QUEUE_CREATE, [](auto &) { return EIO; });
-	EXPECT_EQ(thrown([&] { libsvm::queue more(space); }, "create queue"), EIO);
+	EXPECT_EQ(thrown([&] { svmirror::queue more(space); }, "create queue"), EIO);
 }
 
 TEST_F(cpp_test, jobs_end_or_fail)
 {
-	libsvm::device gpu;
-	libsvm::vm space(gpu);
-	libsvm::queue q(space);
+	svmirror::device gpu;
+	svmirror::vm space(gpu);
+	svmirror::queue q(space);
 	uint64_t counter = 0;
 
 	EXPECT_EQ(q.cas_add(counter, 5).wait().status, 0);
 	EXPECT_EQ(last.queue_id, q.id());
-	EXPECT_EQ(last.kernel, unsigned(LIBSVM_CAS_ADD));
-	EXPECT_EQ(last.args[0], libsvm::address(&counter));
+	EXPECT_EQ(last.kernel, unsigned(SVMIRROR_CAS_ADD));
+	EXPECT_EQ(last.args[0], svmirror::address(&counter));
 	EXPECT_EQ(last.args[1], 5u);
 	status = -EFAULT;
 	EXPECT_EQ(q.cas_add(counter, 5).result().status, -EFAULT);
@@ -144,37 +144,37 @@ TEST_F(cpp_test, jobs_end_or_fail)
 	EXPECT_EQ(thrown([&] { q.cas_add(counter, 5); }, "submit"), EBUSY);
 }
 
-/* Each kernel's arguments, as libsvm_kernels.h says them. */
+/* Each kernel's arguments, as svmirror_kernels.h says them. */
 TEST_F(cpp_test, arguments)
 {
-	libsvm::device gpu;
-	libsvm::vm space(gpu);
-	libsvm::queue q(space);
+	svmirror::device gpu;
+	svmirror::vm space(gpu);
+	svmirror::queue q(space);
 	std::vector<std::byte> from(100), to(60);
 	std::vector<float> x(8), y(6);
 	std::array<uint64_t, 256> bins{};
 	uint32_t after[] = {21, 22};
 
 	q.copy(to, from);
-	EXPECT_EQ(last.kernel, unsigned(LIBSVM_COPY));
-	EXPECT_EQ(last.args[0], libsvm::address(to.data()));
-	EXPECT_EQ(last.args[1], libsvm::address(from.data()));
+	EXPECT_EQ(last.kernel, unsigned(SVMIRROR_COPY));
+	EXPECT_EQ(last.args[0], svmirror::address(to.data()));
+	EXPECT_EQ(last.args[1], svmirror::address(from.data()));
 	EXPECT_EQ(last.args[2], 60u);
 	q.fill(to, std::byte{0xab});
-	EXPECT_EQ(last.kernel, unsigned(LIBSVM_FILL));
+	EXPECT_EQ(last.kernel, unsigned(SVMIRROR_FILL));
 	EXPECT_EQ(last.args[2], 0xabu);
 	q.histogram(from, bins);
-	EXPECT_EQ(last.kernel, unsigned(LIBSVM_HISTOGRAM));
+	EXPECT_EQ(last.kernel, unsigned(SVMIRROR_HISTOGRAM));
 	EXPECT_EQ(last.args[1], 100u);
-	EXPECT_EQ(last.args[2], libsvm::address(bins.data()));
+	EXPECT_EQ(last.args[2], svmirror::address(bins.data()));
 	q.saxpy(2.0f, x, y);
-	EXPECT_EQ(last.kernel, unsigned(LIBSVM_SAXPY));
+	EXPECT_EQ(last.kernel, unsigned(SVMIRROR_SAXPY));
 	EXPECT_EQ(last.args[2], 6u);
 	EXPECT_EQ(last.args[3], 0x40000000u);
 	q.touch(from, 4096, true);
-	EXPECT_EQ(last.kernel, unsigned(LIBSVM_TOUCH));
+	EXPECT_EQ(last.kernel, unsigned(SVMIRROR_TOUCH));
 	EXPECT_EQ(last.args[3], 1u);
-	q.submit(LIBSVM_SUM, {1, 2, 3}, after);
+	q.submit(SVMIRROR_SUM, {1, 2, 3}, after);
 	EXPECT_EQ(last.in_count, 2u);
 	EXPECT_EQ(reinterpret_cast<uint32_t *>(last.in_syncobjs), after);
 	EXPECT_EQ(last.args[3], 0u);
@@ -183,18 +183,18 @@ TEST_F(cpp_test, arguments)
 /* The log is asked until it has no more than fits at once. */
 TEST_F(cpp_test, fault_log_comes_whole)
 {
-	libsvm::device gpu;
-	libsvm::vm space(gpu);
+	svmirror::device gpu;
+	svmirror::vm space(gpu);
 	uint64_t left = 150, taken = 0;
 
 	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [&](auto &a) {
-		uint64_t n = std::min<uint64_t>(left, a.size / sizeof(libsvm::fault_record));
-		auto *out = reinterpret_cast<libsvm::fault_record *>(a.data);
+		uint64_t n = std::min<uint64_t>(left, a.size / sizeof(svmirror::fault_record));
+		auto *out = reinterpret_cast<svmirror::fault_record *>(a.data);
 
 		for (uint64_t i = 0; i < n; i++)
 			out[i].va = taken++;
 		left -= n;
-		a.size = n * sizeof(libsvm::fault_record);
+		a.size = n * sizeof(svmirror::fault_record);
 		return 0;
 	});
 

@@ -11,7 +11,7 @@
 #include <xf86drm.h>
 
 #include "ioctl.h"
-#include "libsvm.h"
+#include "svmirror.h"
 
 static bool driver_is(int fd, const char *name)
 {
@@ -32,7 +32,7 @@ static int open_node(const char *path, int *out)
 
 	if (fd < 0)
 		return -errno;
-	if (!driver_is(fd, LIBSVM_DRIVER)) {
+	if (!driver_is(fd, SVMIRROR_DRIVER)) {
 		close(fd);
 		return -ENODEV;
 	}
@@ -64,22 +64,22 @@ static int open_first(int *out)
 	return err;
 }
 
-int libsvm_open(const char *path, int *fd)
+int svmirror_open(const char *path, int *fd)
 {
 	return path ? open_node(path, fd) : open_first(fd);
 }
 
-void libsvm_close(int fd)
+void svmirror_close(int fd)
 {
 	close(fd);
 }
 
-int libsvm_device_info(int fd, struct drm_svm_device_info *info)
+int svmirror_device_info(int fd, struct drm_svm_device_info *info)
 {
-	return libsvm_query(fd, 0, DRM_SVM_QUERY_DEVICE, info, sizeof(*info));
+	return svmirror_query(fd, 0, DRM_SVM_QUERY_DEVICE, info, sizeof(*info));
 }
 
-int libsvm_gpu_info(int fd, struct drm_svgpu_device *info)
+int svmirror_gpu_info(int fd, struct drm_svgpu_device *info)
 {
 	struct drm_svgpu_info ask = {
 		.info = DRM_SVGPU_INFO_DEVICE,
@@ -88,5 +88,5 @@ int libsvm_gpu_info(int fd, struct drm_svgpu_device *info)
 	};
 
 	memset(info, 0, sizeof(*info));
-	return libsvm_ioctl(fd, DRM_IOCTL_SVGPU_INFO, &ask);
+	return svmirror_ioctl(fd, DRM_IOCTL_SVGPU_INFO, &ask);
 }

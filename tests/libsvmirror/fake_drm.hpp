@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A render node that is not there. This program's own open(), ioctl(), close() and so on come before libc's, so that libsvm and
+ * A render node that is not there. This program's own open(), ioctl(), close() and so on come before libc's, so that libsvmirror and
  * libdrm, which are linked as they are, talk to a driver made of functions: one handler for each ioctl, which a test replaces.
  *
  * The nodes are paths below /dev/dri that nodes() names, each with its driver; their descriptors are copies of
  * stderr's. Everything else goes on to libc.
  */
-#ifndef SVM_TESTS_LIBSVM_FAKE_DRM_HPP
-#define SVM_TESTS_LIBSVM_FAKE_DRM_HPP
+#ifndef SVM_TESTS_LIBSVMIRROR_FAKE_DRM_HPP
+#define SVM_TESTS_LIBSVMIRROR_FAKE_DRM_HPP
 
 #include <functional>
 #include <map>

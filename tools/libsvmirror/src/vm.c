@@ -3,9 +3,9 @@
 #include <errno.h>
 
 #include "ioctl.h"
-#include "libsvm.h"
+#include "svmirror.h"
 
-int libsvm_vm_create(int fd, const struct libsvm_vm_options *options, uint32_t *vm)
+int svmirror_vm_create(int fd, const struct svmirror_vm_options *options, uint32_t *vm)
 {
 	struct drm_svm_vm_create args = { 0 };
 	int err;
@@ -14,20 +14,20 @@ int libsvm_vm_create(int fd, const struct libsvm_vm_options *options, uint32_t *
 		args.interval_lg2 = options->interval_lg2;
 		args.granule_lg2 = options->granule_lg2;
 	}
-	err = libsvm_ioctl(fd, DRM_IOCTL_SVM_VM_CREATE, &args);
+	err = svmirror_ioctl(fd, DRM_IOCTL_SVM_VM_CREATE, &args);
 	if (!err)
 		*vm = args.vm_id;
 	return err;
 }
 
-int libsvm_vm_destroy(int fd, uint32_t vm)
+int svmirror_vm_destroy(int fd, uint32_t vm)
 {
 	struct drm_svm_vm_destroy args = { .vm_id = vm };
 
-	return libsvm_ioctl(fd, DRM_IOCTL_SVM_VM_DESTROY, &args);
+	return svmirror_ioctl(fd, DRM_IOCTL_SVM_VM_DESTROY, &args);
 }
 
-int libsvm_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t offset)
+int svmirror_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t offset)
 {
 	struct drm_svm_bind args = {
 		.vm_id = vm,
@@ -36,22 +36,22 @@ int libsvm_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t of
 		.offset = offset,
 	};
 
-	return libsvm_ioctl(fd, DRM_IOCTL_SVM_BIND, &args);
+	return svmirror_ioctl(fd, DRM_IOCTL_SVM_BIND, &args);
 }
 
-int libsvm_bind_all(int fd, uint32_t vm)
+int svmirror_bind_all(int fd, uint32_t vm)
 {
-	return libsvm_bind(fd, vm, 0, 0, 0);
+	return svmirror_bind(fd, vm, 0, 0, 0);
 }
 
-int libsvm_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length)
+int svmirror_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length)
 {
 	struct drm_svm_unbind args = { .vm_id = vm, .start = start, .length = length };
 
-	return libsvm_ioctl(fd, DRM_IOCTL_SVM_UNBIND, &args);
+	return svmirror_ioctl(fd, DRM_IOCTL_SVM_UNBIND, &args);
 }
 
-int libsvm_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages)
+int svmirror_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages)
 {
 	struct drm_svm_prefetch args = {
 		.vm_id = vm,
@@ -59,19 +59,19 @@ int libsvm_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32
 		.start = start,
 		.length = length,
 	};
-	int err = libsvm_ioctl(fd, DRM_IOCTL_SVM_PREFETCH, &args);
+	int err = svmirror_ioctl(fd, DRM_IOCTL_SVM_PREFETCH, &args);
 
 	if (!err && pages)
 		*pages = args.pages;
 	return err;
 }
 
-int libsvm_counters(int fd, uint32_t vm, struct drm_svm_counters *counters)
+int svmirror_counters(int fd, uint32_t vm, struct drm_svm_counters *counters)
 {
-	return libsvm_query(fd, vm, DRM_SVM_QUERY_COUNTERS, counters, sizeof(*counters));
+	return svmirror_query(fd, vm, DRM_SVM_QUERY_COUNTERS, counters, sizeof(*counters));
 }
 
-int libsvm_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, size_t capacity, size_t *count)
+int svmirror_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, size_t capacity, size_t *count)
 {
 	struct drm_svm_query ask = {
 		.vm_id = vm,
@@ -87,7 +87,7 @@ int libsvm_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, 
 	/* size 0 would ask how much there is */
 	if (!capacity)
 		return -EINVAL;
-	err = libsvm_ioctl(fd, DRM_IOCTL_SVM_QUERY, &ask);
+	err = svmirror_ioctl(fd, DRM_IOCTL_SVM_QUERY, &ask);
 	if (!err)
 		*count = ask.size / sizeof(*records);
 	return err;

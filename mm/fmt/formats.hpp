@@ -2,8 +2,8 @@
 // The formats that are compiled in. The build hands this file to the core, which knows none of them by name.
 #pragma once
 
-#include "drivers/mmu/xe2.hpp"
-#include "mm/pt/ops.hpp"
+#include "mm/fmt/xe2.hpp"
+#include "mm/pt/page_table.hpp"
 
 namespace svm {
 

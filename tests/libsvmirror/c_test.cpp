@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* libsvm's C interface: what reaches the kernel, what comes back, and every error as a negative errno. */
+/* libsvmirror's C interface: what reaches the kernel, what comes back, and every error as a negative errno. */
 #include "fake_drm.hpp"
 
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <gtest/gtest.h>
-#include <libsvm.h>
+#include <svmirror.h>
 
 class c_test : public ::testing::Test
 {
@@ -14,12 +14,12 @@ protected:
 	void SetUp() override
 	{
 		fake::reset();
-		ASSERT_EQ(libsvm_open(nullptr, &fd), 0);
+		ASSERT_EQ(svmirror_open(nullptr, &fd), 0);
 	}
 	void TearDown() override
 	{
 		if (fd >= 0)
-			libsvm_close(fd);
+			svmirror_close(fd);
 		EXPECT_EQ(fake::open_count(), 0u);
 	}
 
@@ -33,9 +33,9 @@ TEST_F(c_test, open_takes_the_first_node_of_the_driver)
 	int other = -1;
 
 	fake::nodes() = {{"renderD128", {.driver = "i915"}}, {"renderD129", {.driver = "svgpu"}}};
-	EXPECT_EQ(libsvm_open(nullptr, &other), 0);
+	EXPECT_EQ(svmirror_open(nullptr, &other), 0);
 	EXPECT_EQ(fake::open_count(), 2u); /* the other driver's is closed again */
-	libsvm_close(other);
+	svmirror_close(other);
 }
 
 TEST_F(c_test, open_of_a_path)
@@ -43,14 +43,14 @@ TEST_F(c_test, open_of_a_path)
 	int other = -1;
 
 	fake::nodes()["renderD129"] = {.driver = "i915"};
-	EXPECT_EQ(libsvm_open("/dev/dri/renderD128", &other), 0);
-	libsvm_close(other);
-	EXPECT_EQ(libsvm_open("/dev/dri/renderD129", &other), -ENODEV);
-	EXPECT_EQ(libsvm_open("/dev/dri/renderD130", &other), -ENOENT);
+	EXPECT_EQ(svmirror_open("/dev/dri/renderD128", &other), 0);
+	svmirror_close(other);
+	EXPECT_EQ(svmirror_open("/dev/dri/renderD129", &other), -ENODEV);
+	EXPECT_EQ(svmirror_open("/dev/dri/renderD130", &other), -ENOENT);
 	EXPECT_EQ(fake::open_count(), 1u);
 	/* A name that begins like the driver's is another driver. */
 	fake::nodes()["renderD129"].driver = "svgpu2";
-	EXPECT_EQ(libsvm_open("/dev/dri/renderD129", &other), -ENODEV);
+	EXPECT_EQ(svmirror_open("/dev/dri/renderD129", &other), -ENODEV);
 }
 
 TEST_F(c_test, open_where_there_is_none)
@@ -58,22 +58,22 @@ TEST_F(c_test, open_where_there_is_none)
 	int other = -1;
 
 	fake::nodes() = {};
-	EXPECT_EQ(libsvm_open(nullptr, &other), -ENODEV);
+	EXPECT_EQ(svmirror_open(nullptr, &other), -ENODEV);
 	fake::without_folder(true);
-	EXPECT_EQ(libsvm_open(nullptr, &other), -ENODEV);
+	EXPECT_EQ(svmirror_open(nullptr, &other), -ENODEV);
 	fake::without_folder(false);
 	fake::nodes() = {{"renderD128", {.driver = "svgpu", .open_error = EACCES}}, {"renderD129", {.driver = "i915"}}};
-	EXPECT_EQ(libsvm_open(nullptr, &other), -EACCES); /* it says more than -ENODEV */
+	EXPECT_EQ(svmirror_open(nullptr, &other), -EACCES); /* it says more than -ENODEV */
 	fake::nodes()["renderD130"] = {.driver = "svgpu"};
-	EXPECT_EQ(libsvm_open(nullptr, &other), 0); /* and one that can be had is better */
-	libsvm_close(other);
+	EXPECT_EQ(svmirror_open(nullptr, &other), 0); /* and one that can be had is better */
+	svmirror_close(other);
 }
 
 /* ---- vms ---- */
 
 TEST_F(c_test, vm_create)
 {
-	libsvm_vm_options options = {.interval_lg2 = 30, .granule_lg2 = 14};
+	svmirror_vm_options options = {.interval_lg2 = 30, .granule_lg2 = 14};
 	uint32_t vm = 0;
 
 	fake::on<drm_svm_vm_create>(DRM_IOCTL_SVM_VM_CREATE, [](auto &a) {
@@ -83,7 +83,7 @@ TEST_F(c_test, vm_create)
 		a.vm_id = 7;
 		return 0;
 	});
-	EXPECT_EQ(libsvm_vm_create(fd, &options, &vm), 0);
+	EXPECT_EQ(svmirror_vm_create(fd, &options, &vm), 0);
 	EXPECT_EQ(vm, 7u);
 	fake::on<drm_svm_vm_create>(DRM_IOCTL_SVM_VM_CREATE, [](auto &a) {
 		EXPECT_EQ(a.interval_lg2, 0u);
@@ -91,15 +91,15 @@ TEST_F(c_test, vm_create)
 		a.vm_id = 8;
 		return ENOSPC;
 	});
-	EXPECT_EQ(libsvm_vm_create(fd, nullptr, &vm), -ENOSPC);
+	EXPECT_EQ(svmirror_vm_create(fd, nullptr, &vm), -ENOSPC);
 	EXPECT_EQ(vm, 7u); /* untouched on an error */
 }
 
 TEST_F(c_test, vm_destroy)
 {
 	fake::on<drm_svm_vm_destroy>(DRM_IOCTL_SVM_VM_DESTROY, [](auto &a) { return a.vm_id == 7 && !a.pad ? 0 : EBUSY; });
-	EXPECT_EQ(libsvm_vm_destroy(fd, 7), 0);
-	EXPECT_EQ(libsvm_vm_destroy(fd, 8), -EBUSY);
+	EXPECT_EQ(svmirror_vm_destroy(fd, 7), 0);
+	EXPECT_EQ(svmirror_vm_destroy(fd, 8), -EBUSY);
 }
 
 TEST_F(c_test, windows)
@@ -112,14 +112,14 @@ TEST_F(c_test, windows)
 		EXPECT_EQ(a.offset, -0x200000);
 		return EEXIST;
 	});
-	EXPECT_EQ(libsvm_bind(fd, 7, 0x200000, 0x400000, -0x200000), -EEXIST);
+	EXPECT_EQ(svmirror_bind(fd, 7, 0x200000, 0x400000, -0x200000), -EEXIST);
 	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &a) { return a.start || a.length || a.offset ? EINVAL : 0; });
-	EXPECT_EQ(libsvm_bind_all(fd, 7), 0);
+	EXPECT_EQ(svmirror_bind_all(fd, 7), 0);
 	fake::on<drm_svm_unbind>(DRM_IOCTL_SVM_UNBIND, [](auto &a) {
 		return a.vm_id == 7 && !a.flags && a.start == 1 && a.length == 2 ? 0 : ENOENT;
 	});
-	EXPECT_EQ(libsvm_unbind(fd, 7, 1, 2), 0);
-	EXPECT_EQ(libsvm_unbind(fd, 8, 1, 2), -ENOENT);
+	EXPECT_EQ(svmirror_unbind(fd, 7, 1, 2), 0);
+	EXPECT_EQ(svmirror_unbind(fd, 8, 1, 2), -ENOENT);
 }
 
 TEST_F(c_test, prefetch)
@@ -132,11 +132,11 @@ TEST_F(c_test, prefetch)
 		a.pages = 3;
 		return a.flags == DRM_SVM_PREFETCH_WRITE ? 0 : EIO;
 	});
-	EXPECT_EQ(libsvm_prefetch(fd, 7, 0x1000, 0x3000, 0, &pages), -EIO);
+	EXPECT_EQ(svmirror_prefetch(fd, 7, 0x1000, 0x3000, 0, &pages), -EIO);
 	EXPECT_EQ(pages, 99u);
-	EXPECT_EQ(libsvm_prefetch(fd, 7, 0x1000, 0x3000, DRM_SVM_PREFETCH_WRITE, &pages), 0);
+	EXPECT_EQ(svmirror_prefetch(fd, 7, 0x1000, 0x3000, DRM_SVM_PREFETCH_WRITE, &pages), 0);
 	EXPECT_EQ(pages, 3u);
-	EXPECT_EQ(libsvm_prefetch(fd, 7, 0x1000, 0x3000, DRM_SVM_PREFETCH_WRITE, nullptr), 0);
+	EXPECT_EQ(svmirror_prefetch(fd, 7, 0x1000, 0x3000, DRM_SVM_PREFETCH_WRITE, nullptr), 0);
 }
 
 /* ---- questions ---- */
@@ -165,13 +165,13 @@ TEST_F(c_test, questions_begin_with_zeros)
 		reinterpret_cast<drm_svgpu_device *>(a.data)->engines = 4;
 		return 0;
 	});
-	EXPECT_EQ(libsvm_device_info(fd, &info), 0);
+	EXPECT_EQ(svmirror_device_info(fd, &info), 0);
 	EXPECT_EQ(info.capabilities, 5u);
 	EXPECT_EQ(info.va_bits, 0u);
-	EXPECT_EQ(libsvm_counters(fd, 7, &counters), 0);
+	EXPECT_EQ(svmirror_counters(fd, 7, &counters), 0);
 	EXPECT_EQ(counters.faults, 5u);
 	EXPECT_EQ(counters.present, 0u);
-	EXPECT_EQ(libsvm_gpu_info(fd, &gpu), 0);
+	EXPECT_EQ(svmirror_gpu_info(fd, &gpu), 0);
 	EXPECT_EQ(gpu.engines, 4u);
 	EXPECT_EQ(gpu.vram_bytes, 0u);
 }
@@ -191,14 +191,14 @@ TEST_F(c_test, fault_log)
 		a.size = 2 * sizeof(drm_svm_fault_record);
 		return 0;
 	});
-	EXPECT_EQ(libsvm_fault_log(fd, 7, records, 4, &count), 0);
+	EXPECT_EQ(svmirror_fault_log(fd, 7, records, 4, &count), 0);
 	EXPECT_EQ(count, 2u);
 	EXPECT_EQ(records[1].va, 0x2000u);
-	EXPECT_EQ(libsvm_fault_log(fd, 7, records, 0, &count), -EINVAL); /* the kernel is not asked */
+	EXPECT_EQ(svmirror_fault_log(fd, 7, records, 0, &count), -EINVAL); /* the kernel is not asked */
 	EXPECT_EQ(count, 0u);
 	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [](auto &) { return EPERM; });
 	count = 99;
-	EXPECT_EQ(libsvm_fault_log(fd, 7, records, 4, &count), -EPERM);
+	EXPECT_EQ(svmirror_fault_log(fd, 7, records, 4, &count), -EPERM);
 	EXPECT_EQ(count, 0u);
 }
 
@@ -212,23 +212,23 @@ TEST_F(c_test, queues)
 		a.queue_id = 3;
 		return a.vm_id == 7 ? 0 : ENOENT;
 	});
-	EXPECT_EQ(libsvm_queue_create(fd, 8, &queue), -ENOENT);
+	EXPECT_EQ(svmirror_queue_create(fd, 8, &queue), -ENOENT);
 	EXPECT_EQ(queue, 0u);
-	EXPECT_EQ(libsvm_queue_create(fd, 7, &queue), 0);
+	EXPECT_EQ(svmirror_queue_create(fd, 7, &queue), 0);
 	EXPECT_EQ(queue, 3u);
 	fake::on<drm_svgpu_queue_destroy>(DRM_IOCTL_SVGPU_QUEUE_DESTROY, [](auto &a) { return a.queue_id == 3 ? 0 : ENOENT; });
-	EXPECT_EQ(libsvm_queue_destroy(fd, 3), 0);
-	EXPECT_EQ(libsvm_queue_destroy(fd, 4), -ENOENT);
+	EXPECT_EQ(svmirror_queue_destroy(fd, 3), 0);
+	EXPECT_EQ(svmirror_queue_destroy(fd, 4), -ENOENT);
 }
 
 TEST_F(c_test, submit)
 {
 	const uint32_t after[] = {11, 12};
-	libsvm_job job = {};
+	svmirror_job job = {};
 	drm_svgpu_submit seen = {};
 
 	job.queue = 3;
-	job.kernel = LIBSVM_SUM;
+	job.kernel = SVMIRROR_SUM;
 	job.in_syncobjs = after;
 	job.in_count = 2;
 	job.out_syncobj = 13;
@@ -239,9 +239,9 @@ TEST_F(c_test, submit)
 		seen = a;
 		return 0;
 	});
-	EXPECT_EQ(libsvm_submit(fd, &job), 0);
+	EXPECT_EQ(svmirror_submit(fd, &job), 0);
 	EXPECT_EQ(seen.queue_id, 3u);
-	EXPECT_EQ(seen.kernel, unsigned(LIBSVM_SUM));
+	EXPECT_EQ(seen.kernel, unsigned(SVMIRROR_SUM));
 	EXPECT_EQ(seen.flags, 0u);
 	EXPECT_EQ(seen.in_count, 2u);
 	EXPECT_EQ(reinterpret_cast<const uint32_t *>(seen.in_syncobjs), after);
@@ -253,7 +253,7 @@ TEST_F(c_test, submit)
 /* An interrupted call goes on; an answer that is an error does not. */
 TEST_F(c_test, only_interruptions_are_tried_again)
 {
-	libsvm_job job = {};
+	svmirror_job job = {};
 
 	for (int error : {EAGAIN, EBUSY, EINVAL, EIO}) {
 		unsigned calls = 0;
@@ -263,7 +263,7 @@ TEST_F(c_test, only_interruptions_are_tried_again)
 			return error;
 		});
 		fake::interrupt(3);
-		EXPECT_EQ(libsvm_submit(fd, &job), -error);
+		EXPECT_EQ(svmirror_submit(fd, &job), -error);
 		EXPECT_EQ(calls, 1u);
 	}
 }
@@ -280,20 +280,20 @@ TEST_F(c_test, wait)
 		until = a.timeout_nsec;
 		return result;
 	});
-	EXPECT_EQ(libsvm_wait(fd, 13, LIBSVM_FOREVER), 0);
+	EXPECT_EQ(svmirror_wait(fd, 13, SVMIRROR_FOREVER), 0);
 	EXPECT_EQ(until, INT64_MAX);
-	EXPECT_EQ(libsvm_wait(fd, 13, INT64_MAX - 1), 0); /* it must not wrap */
+	EXPECT_EQ(svmirror_wait(fd, 13, INT64_MAX - 1), 0); /* it must not wrap */
 	EXPECT_EQ(until, INT64_MAX);
 
 	timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	result = ETIME;
-	EXPECT_EQ(libsvm_wait(fd, 13, 5'000'000'000), -ETIME);
+	EXPECT_EQ(svmirror_wait(fd, 13, 5'000'000'000), -ETIME);
 	EXPECT_GE(until, now.tv_sec * 1'000'000'000 + now.tv_nsec + 5'000'000'000);
 	EXPECT_LE(until, now.tv_sec * 1'000'000'000 + now.tv_nsec + 100'000'000'000);
 	result = EINVAL;
-	EXPECT_EQ(libsvm_wait(fd, 13, 0), -EINVAL);
+	EXPECT_EQ(svmirror_wait(fd, 13, 0), -EINVAL);
 }
 
 TEST_F(c_test, syncobjs)
@@ -304,16 +304,16 @@ TEST_F(c_test, syncobjs)
 		a.handle = 13;
 		return 0;
 	});
-	EXPECT_EQ(libsvm_syncobj_create(fd, &handle), 0);
+	EXPECT_EQ(svmirror_syncobj_create(fd, &handle), 0);
 	EXPECT_EQ(handle, 13u);
 	fake::on<drm_syncobj_create>(DRM_IOCTL_SYNCOBJ_CREATE, [](auto &) { return ENOMEM; });
-	EXPECT_EQ(libsvm_syncobj_create(fd, &handle), -ENOMEM);
+	EXPECT_EQ(svmirror_syncobj_create(fd, &handle), -ENOMEM);
 	fake::on<drm_syncobj_destroy>(DRM_IOCTL_SYNCOBJ_DESTROY, [](auto &a) { return a.handle == 13 ? 0 : EINVAL; });
-	EXPECT_EQ(libsvm_syncobj_destroy(fd, 13), 0);
-	EXPECT_EQ(libsvm_syncobj_destroy(fd, 14), -EINVAL);
+	EXPECT_EQ(svmirror_syncobj_destroy(fd, 13), 0);
+	EXPECT_EQ(svmirror_syncobj_destroy(fd, 14), -EINVAL);
 }
 
-/* ---- libsvm_run() ---- */
+/* ---- svmirror_run() ---- */
 
 class run_test : public c_test
 {
@@ -352,13 +352,13 @@ protected:
 
 TEST_F(run_test, runs)
 {
-	libsvm_job job = {};
+	svmirror_job job = {};
 	drm_svgpu_job_result result = {};
 
 	job.queue = 3;
-	EXPECT_EQ(libsvm_run(fd, &job, 1000, &result), 0);
+	EXPECT_EQ(svmirror_run(fd, &job, 1000, &result), 0);
 	EXPECT_EQ(result.bytes, 64u);
-	EXPECT_EQ(libsvm_run(fd, &job, 1000, &result), 0);
+	EXPECT_EQ(svmirror_run(fd, &job, 1000, &result), 0);
 	EXPECT_NE(tokens[0], tokens[1]);
 	EXPECT_GE(tokens[0], 1ull << 63); /* far from a caller's own */
 	EXPECT_EQ(syncobjs, 0);
@@ -366,18 +366,18 @@ TEST_F(run_test, runs)
 
 TEST_F(run_test, gives_the_syncobj_back_on_each_error)
 {
-	libsvm_job job = {};
+	svmirror_job job = {};
 	drm_svgpu_job_result result = {};
 
 	job.queue = 3;
 	submit_error = EBUSY;
-	EXPECT_EQ(libsvm_run(fd, &job, 1000, &result), -EBUSY);
+	EXPECT_EQ(svmirror_run(fd, &job, 1000, &result), -EBUSY);
 	submit_error = 0;
 	wait_error = ETIME;
-	EXPECT_EQ(libsvm_run(fd, &job, 1000, &result), -ETIME);
+	EXPECT_EQ(svmirror_run(fd, &job, 1000, &result), -ETIME);
 	EXPECT_EQ(syncobjs, 0);
 	EXPECT_EQ(result.bytes, 0u);
 	fake::on<drm_syncobj_create>(DRM_IOCTL_SYNCOBJ_CREATE, [](auto &) { return ENOMEM; });
-	EXPECT_EQ(libsvm_run(fd, &job, 1000, &result), -ENOMEM);
+	EXPECT_EQ(svmirror_run(fd, &job, 1000, &result), -ENOMEM);
 	EXPECT_EQ(tokens.size(), 2u);
 }

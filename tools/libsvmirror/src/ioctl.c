@@ -8,7 +8,7 @@
 
 #include <drm/svm_drm.h>
 
-int libsvm_ioctl(int fd, unsigned long request, void *arg)
+int svmirror_ioctl(int fd, unsigned long request, void *arg)
 {
 	int rc;
 
@@ -18,7 +18,7 @@ int libsvm_ioctl(int fd, unsigned long request, void *arg)
 	return rc < 0 ? -errno : 0;
 }
 
-int libsvm_query(int fd, uint32_t vm, uint32_t query, void *data, size_t size)
+int svmirror_query(int fd, uint32_t vm, uint32_t query, void *data, size_t size)
 {
 	struct drm_svm_query ask = {
 		.vm_id = vm,
@@ -29,5 +29,5 @@ int libsvm_query(int fd, uint32_t vm, uint32_t query, void *data, size_t size)
 
 	/* an older kernel writes the front of a struct only */
 	memset(data, 0, size);
-	return libsvm_ioctl(fd, DRM_IOCTL_SVM_QUERY, &ask);
+	return svmirror_ioctl(fd, DRM_IOCTL_SVM_QUERY, &ask);
 }

@@ -8,36 +8,36 @@
 #include <xf86drm.h>
 
 #include "ioctl.h"
-#include "libsvm.h"
+#include "svmirror.h"
 
-int libsvm_queue_create(int fd, uint32_t vm, uint32_t *queue)
+int svmirror_queue_create(int fd, uint32_t vm, uint32_t *queue)
 {
 	struct drm_svgpu_queue_create args = { .vm_id = vm };
-	int err = libsvm_ioctl(fd, DRM_IOCTL_SVGPU_QUEUE_CREATE, &args);
+	int err = svmirror_ioctl(fd, DRM_IOCTL_SVGPU_QUEUE_CREATE, &args);
 
 	if (!err)
 		*queue = args.queue_id;
 	return err;
 }
 
-int libsvm_queue_destroy(int fd, uint32_t queue)
+int svmirror_queue_destroy(int fd, uint32_t queue)
 {
 	struct drm_svgpu_queue_destroy args = { .queue_id = queue };
 
-	return libsvm_ioctl(fd, DRM_IOCTL_SVGPU_QUEUE_DESTROY, &args);
+	return svmirror_ioctl(fd, DRM_IOCTL_SVGPU_QUEUE_DESTROY, &args);
 }
 
-int libsvm_syncobj_create(int fd, uint32_t *handle)
+int svmirror_syncobj_create(int fd, uint32_t *handle)
 {
 	return drmSyncobjCreate(fd, 0, handle) ? -errno : 0;
 }
 
-int libsvm_syncobj_destroy(int fd, uint32_t handle)
+int svmirror_syncobj_destroy(int fd, uint32_t handle)
 {
 	return drmSyncobjDestroy(fd, handle) ? -errno : 0;
 }
 
-int libsvm_submit(int fd, const struct libsvm_job *job)
+int svmirror_submit(int fd, const struct svmirror_job *job)
 {
 	struct drm_svgpu_submit args = {
 		.queue_id = job->queue,
@@ -49,7 +49,7 @@ int libsvm_submit(int fd, const struct libsvm_job *job)
 	};
 
 	memcpy(args.args, job->args, sizeof(args.args));
-	return libsvm_ioctl(fd, DRM_IOCTL_SVGPU_SUBMIT, &args);
+	return svmirror_ioctl(fd, DRM_IOCTL_SVGPU_SUBMIT, &args);
 }
 
 /* The kernel wants a point in time; one beyond int64 is for ever. */
@@ -58,21 +58,21 @@ static int64_t deadline(int64_t timeout_ns)
 	struct timespec now;
 	int64_t ns;
 
-	if (timeout_ns == LIBSVM_FOREVER)
+	if (timeout_ns == SVMIRROR_FOREVER)
 		return INT64_MAX;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	return timeout_ns > INT64_MAX - ns ? INT64_MAX : ns + timeout_ns;
 }
 
-int libsvm_wait(int fd, uint32_t syncobj, int64_t timeout_ns)
+int svmirror_wait(int fd, uint32_t syncobj, int64_t timeout_ns)
 {
 	/* the fence appears only when the job has ended: wait for that as well */
 	return drmSyncobjWait(fd, &syncobj, 1, deadline(timeout_ns),
 			      DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT, NULL);
 }
 
-int libsvm_job_result(int fd, uint32_t queue, uint64_t token, struct drm_svgpu_job_result *result)
+int svmirror_job_result(int fd, uint32_t queue, uint64_t token, struct drm_svgpu_job_result *result)
 {
 	struct drm_svgpu_info ask = {
 		.info = DRM_SVGPU_INFO_JOB,
@@ -83,7 +83,7 @@ int libsvm_job_result(int fd, uint32_t queue, uint64_t token, struct drm_svgpu_j
 	};
 
 	memset(result, 0, sizeof(*result));
-	return libsvm_ioctl(fd, DRM_IOCTL_SVGPU_INFO, &ask);
+	return svmirror_ioctl(fd, DRM_IOCTL_SVGPU_INFO, &ask);
 }
 
 /* Far from small numbers, which callers choose for their own tokens. */
@@ -94,20 +94,20 @@ static uint64_t next_token(void)
 	return (1ull << 63) | (atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1);
 }
 
-int libsvm_run(int fd, const struct libsvm_job *job, int64_t timeout_ns, struct drm_svgpu_job_result *result)
+int svmirror_run(int fd, const struct svmirror_job *job, int64_t timeout_ns, struct drm_svgpu_job_result *result)
 {
-	struct libsvm_job own = *job;
+	struct svmirror_job own = *job;
 	int err;
 
-	err = libsvm_syncobj_create(fd, &own.out_syncobj);
+	err = svmirror_syncobj_create(fd, &own.out_syncobj);
 	if (err)
 		return err;
 	own.token = next_token();
-	err = libsvm_submit(fd, &own);
+	err = svmirror_submit(fd, &own);
 	if (!err)
-		err = libsvm_wait(fd, own.out_syncobj, timeout_ns);
+		err = svmirror_wait(fd, own.out_syncobj, timeout_ns);
 	if (!err)
-		err = libsvm_job_result(fd, own.queue, own.token, result);
-	libsvm_syncobj_destroy(fd, own.out_syncobj);
+		err = svmirror_job_result(fd, own.queue, own.token, result);
+	svmirror_syncobj_destroy(fd, own.out_syncobj);
 	return err;
 }

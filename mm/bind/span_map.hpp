@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A map from spans of device addresses to what is bound there, read without a lock.
+//
+// It is a treap whose published nodes never change. A change copies the nodes on its way, about log2(n) of them, and one
+// store of the root makes the new version visible. So a reader sees all of a change or nothing of it, however many spans
+// the change replaces, and a change that runs out of memory leaves no trace. That is why this is not a maple tree: of
+// several stores into one, readers see each by itself, and a later one may fail after an earlier one succeeded.
+//
+// Readers are inside a reader section. What a change replaced is freed after a grace period. Writers hold the window lock.
+// A node's rank is a hash of its start with a secret, so no process can choose spans that make the treap deep.
+#pragma once
+
+#include "mm/base/atomic.hpp"
+#include "mm/base/deferred.hpp"
+#include "mm/base/result.hpp"
+#include "mm/base/span.hpp"
+
+namespace svm {
+
+class span_map {
+	struct node;
+
+public:
+	struct piece {
+		va_span span{};
+		void *of = nullptr;
+
+		explicit operator bool() const { return of; }
+	};
+
+	span_map() : secret(port_secret()) {}
+	~span_map() { free_all(root.load_relaxed()); } // no reader is left
+	span_map(const span_map &) = delete;
+	span_map &operator=(const span_map &) = delete;
+
+	// The piece that holds va, if there is one.
+	piece at(u64 va) const
+	{
+		piece p = next(va);
+
+		return p.span.holds(va) ? p : piece{};
+	}
+
+	// The first piece that ends above va, if there is one.
+	piece next(u64 va) const;
+
+	// Frees a node that a change replaced.
+	static void free_deferred(deferred &d);
+
+	class change;
+
+private:
+	u64 rank(u64 start) const;
+	static void free_all(node *n);
+
+	u64 secret;
+	u64 version = 0;	     // of the last change; under the window lock
+	atomic<node *> root{ nullptr };
+};
+
+// Builds the next version. What is not committed is forgotten.
+class span_map::change {
+public:
+	explicit change(span_map &of) : map(of), top(of.root.load_relaxed()), version(++of.version) {}
+	~change();
+	change(const change &) = delete;
+	change &operator=(const change &) = delete;
+
+	// From now on `of` is bound to the span, and to nothing else there; null: nothing is. Pieces that it cuts keep what
+	// lies outside. err::nomem: the change is as it was before the call.
+	status replace(va_span span, void *of);
+
+	// Makes the new version visible to readers. The old one is freed after a grace period of the domain.
+	void commit(port_domain *domain);
+
+	piece next(u64 va) const { return next_in(top, va); } // of the version that is being built
+
+private:
+	friend class span_map;
+
+	static piece next_in(const node *n, u64 va);
+	unsigned depth(u64 va) const;
+	bool reserve(unsigned n);
+	node *take_spare(const piece &p);
+	node *own(node *n);
+	void split(node *n, u64 va, node *&below, node *&above);
+	node *merge(node *below, node *above);
+	void discard(node *n);
+	static void free_list(node *n);
+
+	span_map &map;
+	node *top;
+	u64 version;
+	node *spare = nullptr;	  // allocated, not in use
+	node *replaced = nullptr; // of older versions
+	node *made = nullptr;	  // in this version, or discarded by it again
+};
+
+// The same, for pieces that lead to a T.
+template <typename T>
+class span_map_of : public span_map {
+public:
+	T *at(u64 va) const { return static_cast<T *>(span_map::at(va).of); }
+};
+
+} // namespace svm
