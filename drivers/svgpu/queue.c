@@ -3,12 +3,17 @@
  * Queues: a hardware queue each, with the jobs that wait for it and the results
  * of those that ended.
  *
- * A queue ends in this order: it takes no more jobs (@error); its work item is
- * waited for; the device ends what runs; that is taken from the done ring;
- * what is left is ended here; nobody is ending one any more; and only then its
- * hardware id is free. Each step is bounded, by the device's timeout at worst.
- * Where many end, each step is taken for all of them before the next one, so that
- * the device is waited for once and not once for each.
+ * A queue ends in this order:
+ *
+ * 1. it takes no more jobs (@error), and its work item is waited for
+ * 2. the device ends the job that runs (QUEUE_CLEAR)
+ * 3. the done ring is emptied, so that jobs that the device has ended end as it says
+ * 4. the driver ends the other jobs, and waits until each job's end is over
+ * 5. the hardware id is free
+ *
+ * Each step is bounded, by the device's timeout at worst. When a file with many queues is
+ * closed, each step is taken for all of them before the next step, so that the driver waits
+ * for the device once and not once per queue.
  */
 #include <linux/slab.h>
 
@@ -139,9 +144,9 @@ static void queue_close(struct svgpu_queue *queue, int error)
 	if (!queue->error)
 		WRITE_ONCE(queue->error, error);
 	spin_unlock(&queue->lock);
-	/* After this no item runs that has not seen the error: nobody waits for anything anew. */
+	/* After this no item runs that has not seen the error: it waits for nothing new. */
 	cancel_work_sync(&queue->work);
-	/* After this no fence and no syncobj queues the item, and nobody else does: error. */
+	/* After this no fence and no syncobj queues it; all others look at the error first. */
 	svgpu_queue_forget(queue);
 	cancel_work_sync(&queue->work);
 }
@@ -246,7 +251,7 @@ void svgpu_queue_stop(struct svgpu_queue *queue, int error)
 	stop_finish(queue->dev, &ending, error);
 }
 
-/* For the end of a file, whose handles nobody uses any more: stops all of its queues together. */
+/* For the end of a file, when no ioctl uses its handles: stops all of its queues together. */
 void svgpu_queues_stop_file(struct svgpu_device *dev, struct svgpu_file *file,
 			    int error)
 {
@@ -346,7 +351,7 @@ void svgpu_queue_keep(struct svgpu_queue *queue, struct svgpu_kept *kept)
 	kfree(old);
 }
 
-/* Takes the result of @token out: for kfree(), or svgpu_queue_keep() if nobody got it; or NULL. */
+/* Takes the result of @token out; NULL: there is none. svgpu_queue_keep() puts it back. */
 struct svgpu_kept *svgpu_queue_take_kept(struct svgpu_queue *queue, u64 token)
 {
 	struct svgpu_kept *kept;

@@ -100,7 +100,7 @@ struct svgpu_fault_rec {
 	struct svgpu_vm *vm;	/* used and referenced; NULL: idle. Under the vm's fault lock */
 	struct svgpu_queue *queue; /* a reference; NULL: injected */
 	u32 queue_id;		/* handle, for the log */
-	bool cancelled;		/* nobody wants the answer */
+	bool cancelled;		/* it needs no answer */
 	bool more;		/* @next is to be served after @entry */
 	struct svgpu_fault entry;
 	struct svgpu_fault next; /* an honest device has none: its job stalls on one fault */

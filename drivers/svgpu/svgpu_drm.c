@@ -3,8 +3,8 @@
  * The DRM side: files, their ends, and the table of ioctls.
  *
  * Our ioctls run inside a drm_dev section, so that removal can wait for them.
- * None waits for a job. One that reads or fills its caller's memory waits for
- * whoever brings that memory; so does removal then.
+ * None waits for a job. An ioctl that reads or fills its caller's memory may fault and wait
+ * for that memory; removal waits with it.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -38,7 +38,7 @@ static bool may_wait(void)
 	return !(current->flags & (PF_EXITING | PF_KTHREAD));
 }
 
-/* The last use of the file: nobody else knows it. May come after removal, too. */
+/* The last use of the file: no other task has it. May come after removal, too. */
 static void svgpu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 {
 	struct svgpu_file *file = drm_file->driver_priv;

@@ -2,8 +2,8 @@
 /*
  * The module and the PCI driver: how the parts are put together and taken apart.
  *
- * After drm_dev_unplug() nobody makes a vm, a queue or a job any more (svgpu_drm.c),
- * and remove() ends all that there are, whether their files are open or not.
+ * After drm_dev_unplug() no vm, queue or job is made any more (svgpu_drm.c), and
+ * remove() ends all that there are, whether their files are open or not.
  * Open files keep the module and the struct of the device, but nothing of the
  * hardware.
  */
@@ -150,7 +150,7 @@ static void svgpu_teardown(struct svgpu_device *dev)
 	xa_destroy(&dev->queues);
 }
 
-/* From interrupts to a running device that nobody can open yet. */
+/* From interrupts to a running device that cannot be opened yet. */
 static int svgpu_bring_up(struct svgpu_device *dev)
 {
 	int ret;

@@ -232,7 +232,7 @@ void svgpu_vm_stop(struct svgpu_vm *vm)
 	stop_finish(&ending);
 }
 
-/* For the end of a file, whose handles nobody uses any more: stops all of its vms together. */
+/* For the end of a file, when no ioctl uses its handles: stops all of its vms together. */
 void svgpu_vms_stop_file(struct svgpu_file *file)
 {
 	struct svgpu_vm *vm;
@@ -326,6 +326,6 @@ void svgpu_vms_stop_all(struct svgpu_device *dev)
 		svgpu_vm_leave(vm);
 	}
 	stop_finish(&ending);
-	/* Their tables lie in our BAR, their pages are mapped for our DMA: wait we must. */
+	/* Removal must wait: tables lie in the BAR, and pages are mapped for the device's DMA. */
 	wait_event(dev->gone, !atomic_read(&dev->vm_total));
 }
