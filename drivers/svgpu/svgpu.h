@@ -15,8 +15,8 @@
  *   queue lock    (spin) a queue's jobs, results and error
  *   park lock     (spin) queues that wait for a syncobj without a fence
  *   fault lock    (spin) a vm's faults and their groups; sessions are cancelled under it
- *   push locks    one producer for the job ring, one for the reply ring
  *   share lock    (spin) what processes and users hold of the device's ids
+ *   push locks    one producer for the job ring, one for the reply ring
  *   VRAM lock     the allocator; never held over an allocation that reclaims
  *   log lock      a vm's fault log; nothing is taken under it
  *   TLB-queue lock (spin) the sync ring's tail and how far its statuses were read;
