@@ -59,7 +59,7 @@ int svgpu_ioctl_vm_create(struct drm_device *drm, void *data,
 		return -EINVAL;
 	if (svgpu_error(dev))
 		return svgpu_error(dev);
-	vm = svgpu_vm_create(dev, file, args->interval_lg2, args->granule_lg2);
+	vm = svgpu_vm_create(dev, args->interval_lg2, args->granule_lg2);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	ret = xa_alloc(&file->vms, &args->vm_id, vm, xa_limit_31b, GFP_KERNEL);

@@ -42,8 +42,8 @@ extern "C" {
  * @queue_id: out: its id, never 0
  * @pad: 0
  *
- * No hardware queue is free, or this open file has its share of them, a quarter of what the
- * device has and at least one: -ENOSPC.
+ * The process or its user has its share of the device's queues: -ENOSPC. The shares are those
+ * of contexts, see struct drm_svm_vm_create.
  */
 struct drm_svgpu_queue_create {
 	__u32 vm_id;

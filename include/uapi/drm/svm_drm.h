@@ -63,9 +63,11 @@ extern "C" {
  *	What is present already in the same table is mapped too, whatever this is.
  * @reserved: 0
  *
- * Sizes out of range: -EINVAL. The device has no context left, or this open file has its
- * share of them: -ENOSPC. The share is a quarter of what the device has, and at least one;
- * a vm counts until all that it held has been given back.
+ * Sizes out of range: -EINVAL. The process or its user has its share of the device's
+ * contexts: -ENOSPC. All processes of a user together may hold as many as they leave free,
+ * and a process may hold as many as it leaves to its user, whatever the number of its files:
+ * of a device that is free otherwise a half and a quarter, and at least one. A vm counts
+ * until all that it held has been given back.
  */
 struct drm_svm_vm_create {
 	__u32 flags;
