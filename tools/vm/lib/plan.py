@@ -9,6 +9,7 @@ import dataclasses
 
 SYSTEM, PRESSURE, LIFETIME, LIAR = PROGRAMS = (
 	"svm_system_tests", "svm_pressure_tests", "svm_lifetime_tests", "svm_liar_tests")
+BENCH = "bench"
 STOCK = "svm_stock_tests"       # FUSE, DAX, cpusets: only a prebuilt kernel has them
 
 
@@ -29,9 +30,11 @@ class Row:
 
 
 DEBUG, RACES, PREBUILT = "debug", "kcsan", "base"
+SMALL = "base"      # of a lane that we build
 # debug:     KASAN, lockdep, kmemleak and the rest: three times slower than a prebuilt kernel
 # kcsan:     data races, on the newest kernel, whose checker is the newest
-# base:      on lane stock the distribution's kernel as users have it, with NUMA, memcg, cpusets, FUSE and DAX
+# base:      on lane stock the distribution's kernel as users have it, with NUMA, memcg, cpusets, FUSE and DAX; on the
+#            others the same small kernel as debug without its checks, for what is counted
 TABLE = (
 	Row("kunit", ("debian-12", "debian-13", "current"), DEBUG, "the port in each kernel whose interfaces differ"),
 	Row("system", ("debian-12",), DEBUG, "all programs under all checks once", PROGRAMS),
@@ -47,6 +50,7 @@ TABLE = (
 	Row("system-tables-system", ("stock",), PREBUILT, "the same with page tables in system memory", (SYSTEM,)),
 	Row("demo", ("stock",), PREBUILT, "what `make demo` shows"),
 	Row("preload", ("stock",), PREBUILT, "unmodified programs, at the speed and with the options that they meet"),
+	Row(BENCH, ("current",), SMALL, "nothing has become dearer: instructions, counted on the kernel without checks whose source has the peer"),
 	# Combinations that differ from the above in one respect only, and more time.
 	Row("system", ("debian-13",), DEBUG, "page tables in VRAM there", PROGRAMS, soak=True),
 	Row("system-tables-system", ("debian-12", "current"), DEBUG, "page tables in system memory there", (SYSTEM,), soak=True),
