@@ -27,7 +27,8 @@ help: ## list these verbs
 	@echo
 	@echo "  LANE=NAME   debian-12, debian-13, current, stock (the distribution's prebuilt kernel), or all;"
 	@echo "              unset: the distribution's own kernel, for the demo prebuilt, else with our checks"
-	@echo "  KSRC=DIR    build that kernel source tree instead of the lane's"
+	@echo "  KSRC=DIR    build that kernel source tree instead of the lane's; or KSRC=linux-source-X.Y,"
+	@echo "              another package of the lane's suite"
 	@echo "  INPUT=FILE  the file that the demo works on"
 	@echo "  SEED=N      what chaos does; the same number does the same again"
 	@echo "  SECONDS=N   how long chaos or fuzz go on"

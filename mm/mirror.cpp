@@ -11,33 +11,43 @@ namespace {
 
 constexpr unsigned max_attempts = 64; // then the device is told to come again
 
-result<table *> table_at(svm_vm &vm, u64 va)
+void make_ready(table &tb, interval &in)
 {
-	if (table *there = vm.format->find(vm.tree, va))
-		return there;
-	window *w = window_at(vm, va);
-	if (!w)
-		return err::fault;
-	// A wild address makes no table: it could be any number of them.
-	if (!port_mapped(vm.domain(), w->to_cpu(va)))
-		return err::fault;
-	result<interval *> in = interval_at(vm, *w, va);
-	if (!in.ok())
-		return result<table *>::from(in.error());
-	trim(vm);
-	return vm.format->make_table(vm.tree, va, in.value());
-}
-
-void make_ready(table &tb)
-{
-	if (tb.state.load_acquire() != table_state::fresh) // with the release below and in invalidate_table()
-		return;
 	full_barrier(); // B2 of mirror.hpp, with B1 in svm_port_invalidate()
 	table_guard lock(tb.lock);
 	if (tb.state.load_relaxed() != table_state::fresh)
 		return;
-	tb.seq.store_relaxed(port_interval_seq(tb.interval->port));
-	tb.state.store_release(table_state::ready); // with the acquire above
+	tb.seq.store_relaxed(port_interval_seq(in.port));
+	tb.interval = &in;
+	tb.state.store_release(table_state::ready); // with the acquire in table_at()
+}
+
+// The table of va, made where there is none. It is not fresh.
+result<table *> table_at(svm_vm &vm, u64 va)
+{
+	table *tb = vm.pt.find(va);
+
+	// The acquire pairs with the releases in make_ready() and in invalidate_table().
+	if (tb && tb->state.load_acquire() != table_state::fresh)
+		return tb;
+	window *w = window_at(vm, va);
+	if (!w)
+		return err::fault;
+	// A wild address makes no table: it could be any number of them.
+	if (!tb && !port_mapped(vm.domain(), w->to_cpu(va)))
+		return err::fault;
+	result<interval *> in = interval_at(vm, *w, va); // before the table is published, and before it is ready
+	if (!in.ok())
+		return result<table *>::from(in.error());
+	if (!tb) {
+		trim(vm);
+		result<table *> made = vm.pt.make_table(va);
+		if (!made.ok())
+			return made;
+		tb = made.value();
+	}
+	make_ready(*tb, *in.value());
+	return tb;
 }
 
 bool moved(const table &tb, u64 seq) SVM_REQUIRES(tb.lock)
@@ -64,10 +74,10 @@ struct filling {
 	void prepare(u64 va, va_span want, svm_access access, unsigned attempt)
 	{
 		const window &w = *tb.interval->of;
-		va_span block = vm.table_span(va);
+		va_span block = vm.pt.table_span(va);
 		va_span reach = block.common(w.span);
 
-		if (room.capacity < vm.format->entries)
+		if (room.capacity < vm.pt.entries())
 			reach = reach.common(va_span::around(va, PORT_PAGE_LG2 + scratch::small_lg2));
 		if (attempt >= narrow_after)
 			reach = reach.common(attempt < page_after ? want : va_span::around(va, PORT_PAGE_LG2));
@@ -75,7 +85,7 @@ struct filling {
 		first = static_cast<unsigned>((reach.start - block.start) >> PORT_PAGE_LG2);
 		count = static_cast<unsigned>(reach.pages());
 		__builtin_memset(room.words, 0, count * sizeof(u64));
-		vm.format->present(tb, first, count, access, room.words);
+		vm.pt.present(tb, first, count, access, room.words);
 		u64 page = align_down(va, PORT_PAGE_LG2);
 		room.words[(page - reach.start) >> PORT_PAGE_LG2] = 0;
 
@@ -85,7 +95,7 @@ struct filling {
 		port.end = cpu.end;
 		port.want_start = wanted.start;
 		port.want_end = wanted.end;
-		port.block_lg2 = vm.format->huge ? vm.format->info.table_lg2 : 0;
+		port.block_lg2 = vm.pt.format->huge ? vm.pt.table_lg2() : 0;
 		port.block_start = around.start;
 		port.block_end = around.end;
 		port.write = access != SVM_READ;
@@ -101,45 +111,39 @@ struct filling {
 		return (word & PORT_PAGE_VALID) && (!port.write || (word & PORT_PAGE_WRITE));
 	}
 
+	// One word of the table's order, where one mapping is the whole answer.
+	void take_block()
+	{
+		first = 0;
+		count = vm.pt.entries();
+		room.words[0] |= u64(vm.pt.table_lg2() - PORT_PAGE_LG2) << PORT_PAGE_ORDER_SHIFT;
+	}
+
 	// Gives back the pages that no leaf took.
 	void undo()
 	{
-		unsigned n = port.block ? 1 : count;
-		u32 lg2 = port.block ? vm.format->info.table_lg2 : PORT_PAGE_LG2;
-
-		for (unsigned i = 0; i < n; i++) {
-			if ((room.words[i] & (PORT_PAGE_VALID | PORT_PAGE_SKIP)) == PORT_PAGE_VALID)
-				port_dma_release(vm.domain(), room.words[i] & ~PORT_PAGE_FLAGS, lg2, false);
-		}
+		mirrored_pages(room.words, first).rest(port.block ? 1 : count, [this](u64 dma, u32 lg2) {
+			port_dma_release(vm.domain(), dma, lg2, false);
+		});
 	}
 
-	status write_block()
-	{
-		bool write = room.words[0] & PORT_PAGE_WRITE;
-		table_guard lock(tb.lock);
-
-		if (moved(tb, port.seq))
-			return err::busy;
-		if (vm.format->map_block(vm.tree, tb, room.words[0] & ~PORT_PAGE_FLAGS, { write, write, SVM_SYSTEM }))
-			room.words[0] = 0;
-		return {};
-	}
-
-	status write_pages()
+	status write()
 	{
 		svm_table_mem fresh{};
+		status done;
 
-		if (!tb.entries.load_acquire() && // with the release in give_memory()
-		    vm.tree.ops->table_alloc(vm.tree.backend, vm.format->table_bytes, &fresh))
-			return err::room;
-		status done = write_pages_with(fresh);
+		if (!port.block && !tb.entries.load_acquire()) // with the release in give_memory()
+			done = vm.pt.get_memory(vm.pt.format->table_bytes, fresh);
+		if (!done.ok())
+			return done;
+		done = write_with(fresh);
 		if (fresh.cpu)
-			vm.tree.ops->table_free(vm.tree.backend, &fresh);
+			vm.pt.ops->table_free(vm.pt.backend, &fresh);
 		return done;
 	}
 
 	// Takes over fresh if the table needs it.
-	status write_pages_with(svm_table_mem &fresh)
+	status write_with(svm_table_mem &fresh)
 	{
 		mirrored_pages pages(room.words, first);
 		table_guard lock(tb.lock);
@@ -147,14 +151,14 @@ struct filling {
 		if (tb.state.load_relaxed() != table_state::ready) // written under the lock
 			return err::busy;
 		// Kept also where we go again: to allocate it may have reclaimed what we are about to map.
-		if (fresh.cpu && vm.format->give_memory(tb, fresh)) {
-			vm.tree.clock.fetch_add_relaxed(1);
-			vm.tree.stat.add(stat::device_bytes, fresh.bytes);
+		if (fresh.cpu && vm.pt.give_memory(tb, fresh)) {
+			vm.pt.clock.fetch_add_relaxed(1);
+			vm.pt.stat.add(stat::device_bytes, fresh.bytes);
 			fresh.cpu = nullptr;
 		}
 		if (moved(tb, port.seq))
 			return err::busy;
-		vm.format->map(vm.tree, tb, first, count, pages);
+		vm.pt.map(tb, first, count, pages);
 		return {};
 	}
 };
@@ -167,9 +171,11 @@ status populate(svm_vm &vm, table &tb, u64 va, va_span want, svm_access access, 
 	int failed = port_fault(vm.domain(), &f.port);
 	if (failed)
 		return status::from(failed);
-	status done = err::fault;
-	if (f.answered())
-		done = f.port.block ? f.write_block() : f.write_pages();
+	status done = f.answered() ? status() : status(err::fault);
+	if (f.port.block)
+		f.take_block();
+	if (done.ok())
+		done = f.write();
 	f.undo();
 	return done;
 }
@@ -183,19 +189,18 @@ status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
 		status done = status::from(found.error());
 		if (found.ok()) {
 			table &tb = *found.value();
+			table_state state = tb.state.load_acquire(); // with the releases in make_ready() and departure::take()
 			const window &w = *tb.interval->of;
 			if (!w.span.holds(va) || w.dying.load_acquire()) // with the release in condemn()
 				return err::fault;
-			tb.touch(vm.tree);
-			make_ready(tb);
-			table_state state = tb.state.load_acquire(); // with the release in departure::take()
+			tb.touch(vm.pt);
 			if (state == table_state::leaving)
 				return err::leaving;
 			done = state == table_state::ready ? populate(vm, tb, va, want, access, attempt) : status(err::busy);
 		}
 		if (!done.is(err::busy))
 			return done;
-		vm.tree.stat.add(stat::retries);
+		vm.pt.stat.add(stat::retries);
 		if (port_killed())
 			return err::intr;
 		port_relax();
@@ -206,6 +211,7 @@ status fault_in(svm_vm &vm, u64 va, va_span want, svm_access access)
 namespace {
 
 struct invalidating {
+	interval &in;
 	gather &batch;
 	u64 seq;
 	bool may_sleep;
@@ -222,8 +228,10 @@ bool invalidate_table(table &tb, va_span part, void *arg)
 	if (tb.state.load_relaxed() == table_state::dead)
 		return true;
 	tb.seq.store_relaxed(i->seq); // also where there is nothing to take: a fault may be on its way
-	if (tb.state.load_relaxed() == table_state::fresh) // one that is leaving stays so
-		tb.state.store_release(table_state::ready); // with the acquire in make_ready()
+	if (tb.state.load_relaxed() == table_state::fresh) { // one that is leaving stays so
+		tb.interval = &i->in;
+		tb.state.store_release(table_state::ready); // with the acquire in table_at()
+	}
 	i->batch.retire(tb, part);
 	return true;
 }
@@ -239,13 +247,13 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 	svm_vm &vm = *w.vm;
 	svm::cpu_span hit = svm::cpu_span{ start, end }.common(w.to_cpu(in.span)); // end may be ~0: cut before anything is added
 	svm::reader section(vm.domain());
-	svm::gather batch(vm.tree, *vm.format, may_sleep);
-	svm::invalidating i{ batch, seq, may_sleep };
+	svm::gather batch(vm.pt, may_sleep);
+	svm::invalidating i{ in, batch, seq, may_sleep };
 
-	vm.tree.stat.add(svm::stat::invalidations);
+	vm.pt.stat.add(svm::stat::invalidations);
 	svm::full_barrier(); // B1 of mirror.hpp, with B2 in make_ready()
 	if (!hit.empty())
-		vm.format->visit(vm.tree, { w.to_va(hit.start), w.to_va(hit.end) }, svm::invalidate_table, &i);
+		vm.pt.visit({ w.to_va(hit.start), w.to_va(hit.end) }, svm::invalidate_table, &i);
 	batch.finish();
 }
 
@@ -260,9 +268,9 @@ constexpr unsigned max_waits = 64; // for a manager in userspace or for storage,
 bool allowed(svm_vm &vm, u64 va, svm_access access)
 {
 	reader section(vm.domain());
-	table *tb = vm.format->find(vm.tree, va);
+	table *tb = vm.pt.find(va);
 
-	return tb && vm.format->allows(*tb, va, access);
+	return tb && vm.pt.allows(*tb, va, access);
 }
 
 // One try, in a reader section of its own. err::wait: for cpu.
@@ -300,19 +308,19 @@ status fault(svm_vm &vm, u64 va, svm_access access)
 
 extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access, svm_fault_info *out)
 {
-	svm::va_span block = vm->table_span(va);
+	svm::va_span block = vm->pt.table_span(va);
 	svm_fault_info info{ block.start, block.end, false };
 	svm::status done = svm::err::fault;
 
-	vm->tree.stat.add(svm::stat::faults);
-	if (vm->all().holds(va)) {
+	vm->pt.stat.add(svm::stat::faults);
+	if (vm->pt.all().holds(va)) {
 		info.duplicate = svm::allowed(*vm, va, access);
 		done = info.duplicate ? svm::status() : svm::fault(*vm, va, access);
 	}
 	if (info.duplicate)
-		vm->tree.stat.add(svm::stat::duplicates);
+		vm->pt.stat.add(svm::stat::duplicates);
 	if (!done.ok())
-		vm->tree.stat.add(svm::stat::failed);
+		vm->pt.stat.add(svm::stat::failed);
 	if (out)
 		*out = info;
 	return done.error();

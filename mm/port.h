@@ -102,12 +102,15 @@ u64 port_user_end(struct port_domain *d);
 /*
  * page[]: one word a page of [start, end), in and out.
  *   in:  0, or PORT_PAGE_SKIP: the table has it already; do not map it for DMA.
- *   out: DMA address | PORT_PAGE_VALID [| PORT_PAGE_WRITE], or anything without VALID. The core
+ *   out: DMA address | order | PORT_PAGE_VALID [| PORT_PAGE_WRITE], or 0, or SKIP as it was. The core
  *        takes over those that it writes into a table, and gives back the others by port_dma_release.
  */
 #define PORT_PAGE_VALID	1ull
 #define PORT_PAGE_WRITE	2ull	/* the CPU's entry allows writing */
 #define PORT_PAGE_SKIP	4ull
+/* log2 of the pages that were mapped for DMA as one: the words of the others are 0. */
+#define PORT_PAGE_ORDER_SHIFT	4
+#define PORT_PAGE_ORDER(word)	((u32)((word) >> PORT_PAGE_ORDER_SHIFT) & 31)
 #define PORT_PAGE_FLAGS	0xfffull
 
 struct port_fault {

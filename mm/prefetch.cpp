@@ -55,7 +55,7 @@ va_span take(prefetching &p)
 		const window *w = window_at(p.vm, at);
 		va_span m = w ? next_mapping(p, *w, at) : va_span{};
 		u64 from = m.empty() ? (w ? w->span.end : p.span.end) : (m.start > at ? m.start : at);
-		va_span part = p.vm.table_span(from).common(p.span);
+		va_span part = p.vm.pt.table_span(from).common(p.span);
 		u64 to = m.empty() ? from : part.end;
 
 		if (!p.next.exchange_if(at, to)) // `at` is now where the others are
@@ -69,9 +69,9 @@ va_span take(prefetching &p)
 
 bool present(const prefetching &p, u64 va)
 {
-	table *tb = p.vm.format->find(p.vm.tree, va);
+	table *tb = p.vm.pt.find(va);
 
-	return tb && p.vm.format->allows(*tb, va, p.access);
+	return tb && p.vm.pt.allows(*tb, va, p.access);
 }
 
 // A page that the thread has to wait for, outside of the reader section.
@@ -131,12 +131,12 @@ status fill_and_wait(prefetching &p, va_span part)
 void count(prefetching &p, va_span part)
 {
 	reader section(p.vm.domain());
-	table *tb = p.vm.format->find(p.vm.tree, part.start);
+	table *tb = p.vm.pt.find(part.start);
 
 	if (!tb)
 		return;
-	u64 base = p.vm.table_span(part.start).start;
-	p.pages.fetch_add_relaxed(p.vm.format->present(*tb, static_cast<unsigned>((part.start - base) >> PORT_PAGE_LG2),
+	u64 base = p.vm.pt.table_span(part.start).start;
+	p.pages.fetch_add_relaxed(p.vm.pt.present(*tb, static_cast<unsigned>((part.start - base) >> PORT_PAGE_LG2),
 						       static_cast<unsigned>(part.pages()), p.access, nullptr));
 }
 
@@ -188,9 +188,9 @@ extern "C" int svm_prefetch(svm_vm *vm, u64 start, u64 end, svm_access access, u
 	svm::session process(vm->domain());
 	if (!process.held().ok())
 		return process.held().error();
-	u64 tables = (span.widened(vm->format->info.table_lg2).size()) >> vm->format->info.table_lg2;
+	u64 tables = (span.widened(vm->pt.table_lg2()).size()) >> vm->pt.table_lg2();
 	port_parallel(vm->domain(), tables < svm::threads ? static_cast<u32>(tables) : svm::threads, svm::work, &p);
 	*pages = p.pages.load_relaxed();
-	vm->tree.stat.add(svm::stat::prefetched, *pages);
+	vm->pt.stat.add(svm::stat::prefetched, *pages);
 	return p.error.load_relaxed();
 }

@@ -8,7 +8,7 @@ namespace svm {
 
 namespace {
 
-// The last step: nothing leads to the node any more, and tree::pending counts it.
+// The last step: nothing leads to the node any more, and page_table::pending counts it.
 void free_later(svm_vm &vm, node &n)
 {
 	port_defer(vm.domain(), &n.link, &n);
@@ -29,7 +29,7 @@ bool strip(table &tb, va_span part, void *arg)
 	if (tb.state.load_relaxed() == table_state::dead) // written under the lock
 		return true;
 	s->batch.retire(tb, part);
-	s->vm.format->unlink(s->vm.tree, tb);
+	s->vm.pt.unlink(tb);
 	s->batch.owe(part, part); // for the pointer to the table, also where no leaf was valid
 	return true;
 }
@@ -42,9 +42,9 @@ bool take_out(table &tb, va_span, void *arg)
 
 		if (tb.state.load_relaxed() == table_state::dead)
 			return true;
-		s->vm.format->unpublish(s->vm.tree, tb);
+		s->vm.pt.unpublish(tb);
 	}
-	s->vm.tree.pending.fetch_add_relaxed(1);
+	s->vm.pt.pending.fetch_add_relaxed(1);
 	free_later(s->vm, tb);
 	return true;
 }
@@ -54,12 +54,12 @@ bool take_out(table &tb, va_span, void *arg)
 void sweep(svm_vm &vm, va_span tables)
 {
 	reader section(vm.domain());
-	gather batch(vm.tree, *vm.format, true);
+	gather batch(vm.pt, true);
 	sweeping s{ vm, batch };
 
-	vm.format->visit(vm.tree, tables, strip, &s);
+	vm.pt.visit(tables, strip, &s);
 	batch.finish();
-	vm.format->visit(vm.tree, tables, take_out, &s);
+	vm.pt.visit(tables, take_out, &s);
 }
 
 void departure::add(node &n, va_span all, bool leaving)
@@ -68,7 +68,7 @@ void departure::add(node &n, va_span all, bool leaving)
 	on_their_way[count++] = &n;
 	owed = owed.empty() ? all : owed.joined(all);
 	taken++;
-	vm.tree.pending.fetch_add_relaxed(1); // from here on its memory is on its way
+	vm.pt.pending.fetch_add_relaxed(1); // from here on its memory is on its way
 }
 
 bool departure::take_idle(table &tb, va_span all)
@@ -77,10 +77,10 @@ bool departure::take_idle(table &tb, va_span all)
 		finish();
 	table_guard lock(tb.lock);
 
-	if (tb.state.load_relaxed() != table_state::ready || !vm.format->idle(tb))
+	if (tb.state.load_relaxed() != table_state::ready || !vm.pt.is_idle(tb))
 		return false;
-	vm.format->unlink(vm.tree, tb);
-	vm.format->unpublish(vm.tree, tb);
+	vm.pt.unlink(tb);
+	vm.pt.unpublish(tb);
 	add(tb, all, false);
 	return true;
 }
@@ -93,8 +93,8 @@ bool departure::take(table &tb, va_span all)
 
 	if (tb.state.load_relaxed() != table_state::ready)
 		return false;
-	vm.format->retire(vm.tree, tb, 0, vm.format->entries);
-	vm.format->unlink(vm.tree, tb);
+	vm.pt.retire(tb, all);
+	vm.pt.unlink(tb);
 	tb.state.store_release(table_state::leaving); // with the acquire in fault_in()
 	add(tb, all, true);
 	return true;
@@ -104,7 +104,7 @@ bool departure::take_empty(directory &d, va_span all)
 {
 	if (count == size)
 		finish();
-	if (!vm.format->take_out_empty(vm.tree, d))
+	if (!vm.pt.take_out_empty(d))
 		return false;
 	add(d, all, false);
 	return true;
@@ -117,11 +117,11 @@ void departure::see_out(table &tb)
 		table_guard lock(tb.lock);
 
 		if (tb.state.load_relaxed() != table_state::leaving) {
-			vm.tree.pending.fetch_add_relaxed(~0ull); // a sweep has taken it out, counts it and frees it
+			vm.pt.pending.fetch_add_relaxed(~0ull); // a sweep has taken it out, counts it and frees it
 			return;
 		}
-		vm.format->finish(vm.tree, tb, 0, vm.format->entries);
-		vm.format->unpublish(vm.tree, tb);
+		vm.pt.finish(tb, vm.pt.span_of(tb));
+		vm.pt.unpublish(tb);
 	}
 	free_later(vm, tb);
 }
@@ -130,8 +130,7 @@ void departure::finish()
 {
 	if (!count)
 		return;
-	vm.tree.stat.add(stat::flushes);
-	vm.tree.ops->flush_wait(vm.tree.backend, vm.tree.ops->flush_begin(vm.tree.backend, owed.start, owed.end), true);
+	vm.pt.flush(owed, true);
 	for (u32 i = 0; i < count; i++) {
 		if (is_leaving & 1u << i)
 			see_out(static_cast<table &>(*on_their_way[i]));
@@ -176,7 +175,7 @@ bool shrink_table(table &tb, va_span part, void *arg)
 	bool idle;
 	{
 		table_guard lock(tb.lock);
-		idle = s->vm.format->idle(tb);
+		idle = s->vm.pt.is_idle(tb);
 	}
 	if (!idle)
 		return ++s->in_use % in_use_per_look || s->looked_at_one();
@@ -203,11 +202,11 @@ u64 shrink(svm_vm &vm, u64 n, u64 &looked)
 	shrinking s{ vm, n };
 	u64 from = vm.shrink_at.load_relaxed();
 
-	vm.format->visit(vm.tree, { from, vm.all().end }, shrink_table, &s);
+	vm.pt.visit({ from, vm.pt.all().end }, shrink_table, &s);
 	if (s.looked < n) // on from the start, once
-		vm.format->visit(vm.tree, { 0, from }, shrink_table, &s);
+		vm.pt.visit({ 0, from }, shrink_table, &s);
 	if (s.looked < n)
-		vm.format->visit_directories(*vm.tree.root, shrink_directory, &s);
+		vm.pt.visit_directories(shrink_directory, &s);
 	s.out.finish();
 	looked = s.looked;
 	return s.out.taken;
@@ -218,7 +217,7 @@ u64 shrink(svm_vm &vm, u64 n, u64 &looked)
 extern "C" void svm_port_deferred(void *deferred)
 {
 	auto *n = static_cast<svm::node *>(deferred);
-	svm::tree &t = *n->owner;
+	svm::page_table &t = *n->owner;
 
 	if (n->is_directory) {
 		svm::drop_directory(*static_cast<svm::directory *>(n));
@@ -243,7 +242,7 @@ extern "C" void svm_port_deferred(void *deferred)
 
 extern "C" u64 svm_port_count(void *domain_owner)
 {
-	return static_cast<svm_vm *>(domain_owner)->tree.freeable();
+	return static_cast<svm_vm *>(domain_owner)->pt.freeable();
 }
 
 extern "C" u64 svm_port_shrink(void *domain_owner, u64 n, u64 *looked)
@@ -252,7 +251,7 @@ extern "C" u64 svm_port_shrink(void *domain_owner, u64 n, u64 *looked)
 
 	*looked = 0;
 	// A vm that is still being made has no table, and no domain either.
-	if (!n || !vm.tree.freeable())
+	if (!n || !vm.pt.freeable())
 		return 0;
 	svm::reader section(vm.domain());
 	return svm::shrink(vm, n, *looked);

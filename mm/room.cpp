@@ -27,7 +27,7 @@ struct device_share {
 // A vm that is still being made has no node, and no domain either.
 u64 nodes_of(const svm_vm &vm)
 {
-	u64 n = vm.tree.nodes.load_acquire(); // with the releases in walk::make_table()
+	u64 n = vm.pt.nodes.load_acquire(); // with the releases in walk::make_table()
 
 	return n > ~0ull / 2 ? 0 : n; // one was taken out before its maker had counted it
 }
@@ -41,8 +41,8 @@ void add_up(void *owner, void *arg)
 	all->vms += nodes != 0;
 	all->nodes += nodes;
 	// Hints, with no partner: a stale sum costs a turn.
-	all->in_use += vm.tree.in_use.load_relaxed();
-	all->pending += vm.tree.pending.load_relaxed();
+	all->in_use += vm.pt.in_use.load_relaxed();
+	all->pending += vm.pt.pending.load_relaxed();
 }
 
 // ---- idle ones ----
@@ -58,7 +58,7 @@ bool give_up_table(table &tb, va_span all, void *arg)
 	auto *g = static_cast<giving_up *>(arg);
 
 	port_relax();
-	if (tb.age(g->vm.tree) >= g->young)
+	if (tb.age(g->vm.pt) >= g->young)
 		g->out.take_idle(tb, all);
 	return g->out.taken < max_batch;
 }
@@ -67,7 +67,7 @@ bool give_up_directory(directory &d, va_span all, void *arg)
 {
 	auto *g = static_cast<giving_up *>(arg);
 
-	if (d.age(g->vm.tree) >= g->young)
+	if (d.age(g->vm.pt) >= g->young)
 		g->out.take_empty(d, all);
 	return g->out.taken < max_batch;
 }
@@ -77,12 +77,12 @@ void give_up_idle(void *owner, void *arg)
 	auto &vm = *static_cast<svm_vm *>(owner);
 	auto *all = static_cast<device_share *>(arg);
 
-	if (!nodes_of(vm) || !vm.tree.freeable())
+	if (!nodes_of(vm) || !vm.pt.freeable())
 		return;
 	reader section(vm.domain());
 	giving_up g{ vm, all->young };
-	vm.format->visit(vm.tree, vm.all(), give_up_table, &g);
-	vm.format->visit_directories(*vm.tree.root, give_up_directory, &g);
+	vm.pt.visit(vm.pt.all(), give_up_table, &g);
+	vm.pt.visit_directories(give_up_directory, &g);
 	g.out.finish();
 	all->taken += g.out.taken;
 }
@@ -116,7 +116,7 @@ bool count_age(table &tb, va_span, void *arg)
 	auto *a = static_cast<ages *>(arg);
 
 	port_relax();
-	if (u32 age = tb.age(a->vm.tree); age >= a->young)
+	if (u32 age = tb.age(a->vm.pt); age >= a->young)
 		a->count[a->index(age)]++;
 	return true;
 }
@@ -133,7 +133,7 @@ bool evict_table(table &tb, va_span all, void *arg)
 	auto *e = static_cast<evicting *>(arg);
 
 	port_relax();
-	if (tb.age(e->vm.tree) >= e->from_age)
+	if (tb.age(e->vm.pt) >= e->from_age)
 		e->out.take(tb, all);
 	return e->out.taken < e->n;
 }
@@ -149,17 +149,17 @@ void evict(void *owner, void *arg)
 	reader section(vm.domain());
 	u64 n = nodes / 8 < 1 ? 1 : nodes / 8 > max_batch ? max_batch : nodes / 8;
 	ages a{ vm, all->young, static_cast<u32>(nodes / 16 + 1) };
-	vm.format->visit(vm.tree, vm.all(), count_age, &a);
+	vm.pt.visit(vm.pt.all(), count_age, &a);
 	u32 from = a.from(n);
 	evicting e{ vm, n, from > all->young ? from : all->young };
-	vm.format->visit(vm.tree, vm.all(), evict_table, &e);
+	vm.pt.visit(vm.pt.all(), evict_table, &e);
 	e.out.finish();
 	all->taken += e.out.taken;
 }
 
 void grow_older(void *owner, void *)
 {
-	static_cast<svm_vm *>(owner)->tree.clock.fetch_add_relaxed(1);
+	static_cast<svm_vm *>(owner)->pt.clock.fetch_add_relaxed(1);
 }
 
 } // namespace
@@ -209,7 +209,7 @@ void trim(svm_vm &vm)
 	constexpr u64 idle_is_fine = 1024, at_a_time = 16;
 	u64 looked;
 
-	if (vm.tree.freeable() > idle_is_fine)
+	if (vm.pt.freeable() > idle_is_fine)
 		shrink(vm, at_a_time, looked);
 }
 

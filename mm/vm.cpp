@@ -11,7 +11,7 @@ static constexpr u32 default_granule_lg2 = 16;	// 64 KiB: what every vendor's TL
 
 static status check_sizes(const svm_vm &vm)
 {
-	const svm_format_info &g = vm.format->info;
+	const svm_format_info &g = vm.pt.format->info;
 
 	if (vm.interval_lg2 < g.table_lg2 || vm.interval_lg2 > g.va_bits)
 		return err::inval;
@@ -23,10 +23,9 @@ static status check_sizes(const svm_vm &vm)
 // Whatever was made so far. Windows are gone.
 static void discard(svm_vm *vm)
 {
-	if (vm->tree.domain)
-		port_domain_destroy(vm->tree.domain); // waits for tables that are being freed: they stand on directories
-	if (vm->tree.root)
-		vm->format->free_directory(vm->tree, vm->tree.root);
+	if (vm->pt.domain)
+		port_domain_destroy(vm->pt.domain); // waits for tables that are being freed: they stand on directories
+	vm->pt.free_directories();
 	vm->scratch.drop();
 	destroy(vm);
 }
@@ -36,18 +35,14 @@ static status furnish(svm_vm &vm, const svm_vm_params &p)
 	status sizes = check_sizes(vm);
 	if (!sizes.ok())
 		return sizes;
-	if (!vm.scratch.fill(vm.format->entries))
+	if (!vm.scratch.fill(vm.pt.entries()))
 		return err::nomem;
-	status rooted = with_room(vm, [&vm] {
-		result<directory *> root = vm.format->make_root(vm.tree);
-		vm.tree.root = root.ok() ? root.value() : nullptr;
-		return status::from(root.error());
-	});
+	status rooted = with_room(vm, [&vm] { return vm.pt.make_root(); });
 	if (!rooted.ok())
 		return rooted;
 	// Last, since from here on the shrinker may look in.
-	vm.tree.domain = port_domain_create(&vm, p.mm, p.dma_device);
-	return vm.tree.domain ? status() : status(err::nomem);
+	vm.pt.domain = port_domain_create(&vm, p.mm, p.dma_device);
+	return vm.pt.domain ? status() : status(err::nomem);
 }
 
 } // namespace svm
@@ -59,9 +54,9 @@ extern "C" int svm_vm_create(const svm_vm_params *p, svm_vm **out)
 	svm::owner<svm_vm> vm = svm::make<svm_vm>();
 	if (!vm)
 		return static_cast<int>(svm::err::nomem);
-	vm->tree.ops = p->ops;
-	vm->tree.backend = p->backend;
-	vm->format = p->format;
+	vm->pt.ops = p->ops;
+	vm->pt.backend = p->backend;
+	vm->pt.format = p->format;
 	vm->mm = p->mm;
 	vm->dma = p->dma_device;
 	vm->interval_lg2 = p->interval_lg2 ? p->interval_lg2 : svm::default_interval_lg2;
@@ -84,7 +79,7 @@ extern "C" void svm_vm_destroy(svm_vm *vm)
 
 extern "C" const svm_table_mem *svm_vm_root(const svm_vm *vm)
 {
-	return &vm->tree.root->mem;
+	return &vm->pt.root->mem;
 }
 
 extern "C" mm_struct *svm_vm_mm(const svm_vm *vm)
@@ -94,5 +89,5 @@ extern "C" mm_struct *svm_vm_mm(const svm_vm *vm)
 
 extern "C" void svm_vm_counters(const svm_vm *vm, svm_counters *out)
 {
-	vm->tree.stat.read(*out);
+	vm->pt.stat.read(*out);
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// One device address space: a tree of page tables, and the windows that fill it.
+// One device address space: a page table, and the windows that fill it.
 #pragma once
 
-#include "mm/pt/ops.hpp"
+#include "mm/pt/page_table.hpp"
 #include "mm/scratch.hpp"
 #include "mm/window.hpp"
 
 struct svm_vm {
-	svm::tree tree;
-	const svm_format *format = nullptr;
+	svm::page_table pt;
 	mm_struct *mm = nullptr;
 	device *dma = nullptr;
 	u32 interval_lg2 = 0;
@@ -18,7 +17,5 @@ struct svm_vm {
 	svm::atomic<u64> shrink_at{ 0 };       // where the shrinker goes on
 	svm::scratch_pool scratch;
 
-	port_domain *domain() const { return tree.domain; }
-	svm::va_span all() const { return { 0, 1ull << format->info.va_bits }; }
-	svm::va_span table_span(u64 va) const { return svm::va_span::around(va, format->info.table_lg2); }
+	port_domain *domain() const { return pt.domain; }
 };

@@ -51,8 +51,8 @@ result<interval *> interval_at(svm_vm &vm, window &w, u64 va)
 	}
 	made->next = w.intervals;
 	w.intervals = made.get();
-	vm.tree.stat.add(stat::intervals);
-	vm.tree.stat.add(stat::host_bytes, sizeof(interval));
+	vm.pt.stat.add(stat::intervals);
+	vm.pt.stat.add(stat::host_bytes, sizeof(interval));
 	return made.release();
 }
 
@@ -61,7 +61,7 @@ void dismantle(svm_vm &vm, window &w)
 	// Faults that saw the window alive have left after this; none maps through it any more.
 	port_synchronize(vm.domain());
 	// The notifiers stay until nothing is mapped: a page may be freed at any time before that.
-	sweep(vm, w.span.widened(vm.format->info.table_lg2));
+	sweep(vm, w.span.widened(vm.pt.table_lg2()));
 	for (interval *i = w.intervals; i; i = i->next)
 		port_interval_destroy(i->port);
 	{
@@ -73,8 +73,8 @@ void dismantle(svm_vm &vm, window &w)
 	port_synchronize(vm.domain()); // for readers that still stand on the window, an interval or a table of it
 	for (interval *i = w.intervals, *next; i; i = next) {
 		next = i->next;
-		vm.tree.stat.sub(stat::intervals);
-		vm.tree.stat.sub(stat::host_bytes, sizeof(interval));
+		vm.pt.stat.sub(stat::intervals);
+		vm.pt.stat.sub(stat::host_bytes, sizeof(interval));
 		destroy(i);
 	}
 	destroy(&w);
@@ -82,10 +82,10 @@ void dismantle(svm_vm &vm, window &w)
 
 static bool overlaps(const svm_vm &vm, va_span span)
 {
-	va_span tables = span.widened(vm.format->info.table_lg2);
+	va_span tables = span.widened(vm.pt.table_lg2());
 
 	for (window *w = vm.windows.first(); w; w = vm.windows.after(*w)) {
-		if (w->span.widened(vm.format->info.table_lg2).meets(tables))
+		if (w->span.widened(vm.pt.table_lg2()).meets(tables))
 			return true;
 	}
 	return false;
@@ -107,9 +107,9 @@ static status bind(svm_vm &vm, va_span span, u64 offset)
 	cpu_span cpu{ span.start - offset, span.end - offset };
 	cpu_span user{ 0, port_user_end(vm.domain()) };
 
-	if (span.empty() || !span.page_aligned() || !aligned(offset, vm.format->info.table_lg2))
+	if (span.empty() || !span.page_aligned() || !aligned(offset, vm.pt.table_lg2()))
 		return err::inval;
-	if (!vm.all().holds(span) || cpu.empty() || !user.holds(cpu))
+	if (!vm.pt.all().holds(span) || cpu.empty() || !user.holds(cpu))
 		return err::inval;
 
 	window_guard lock(vm.domain());
@@ -161,7 +161,7 @@ extern "C" int svm_bind(svm_vm *vm, u64 start, u64 end, s64 offset)
 extern "C" int svm_bind_all(svm_vm *vm)
 {
 	u64 user = port_user_end(vm->domain());
-	u64 device = vm->all().end;
+	u64 device = vm->pt.all().end;
 
 	return svm::bind(*vm, { 0, user < device ? user : device }, 0).error();
 }

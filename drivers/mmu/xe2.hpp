@@ -47,20 +47,24 @@ struct xe2 {
 	}
 
 	static u64 load(const void *entry) { return __atomic_load_n(static_cast<const u64 *>(entry), __ATOMIC_RELAXED); }
-	static void store(void *entry, unsigned, u64 word) { __atomic_store_n(static_cast<u64 *>(entry), word, __ATOMIC_RELAXED); }
+	static void store(void *entry, unsigned, u64 w) { __atomic_store_n(static_cast<u64 *>(entry), w, __ATOMIC_RELAXED); }
 
 	// Entries that lead on carry PAT0 and PAT1 only. DM there tells in which memory the table below lies.
 	static void link(void *entry, unsigned, u64 addr, svm_aperture where)
 	{
-		u64 word = addr | present | rw | pat(pat_coherent & 3, false) | (where == SVM_VRAM ? dm : 0);
+		u64 w = addr | present | rw | pat(pat_coherent & 3, false) | (where == SVM_VRAM ? dm : 0);
 
 		// Release: whoever walks through this entry finds the table below it filled. Its partner is the
 		// device's walk, which follows the pointer that it read.
-		__atomic_store_n(static_cast<u64 *>(entry), word, __ATOMIC_RELEASE);
+		__atomic_store_n(static_cast<u64 *>(entry), w, __ATOMIC_RELEASE);
 	}
 
-	// Of a word above the last level.
-	static constexpr bool is_link(u64 word) { return (word & present) && !(word & ps); }
+	static constexpr entry_state classify(u64 w, unsigned lv)
+	{
+		if (w & present)
+			return lv + 1 < depth && !(w & ps) ? entry_state::link : entry_state::valid;
+		return w ? entry_state::retired : entry_state::empty;
+	}
 
 	static constexpr u64 leaf(unsigned lv, u64 addr, leaf_attrs a)
 	{
@@ -70,23 +74,21 @@ struct xe2 {
 		       (a.aperture == SVM_VRAM ? dm : 0) | pat(pat_coherent, large);
 	}
 
-	static constexpr bool valid(u64 word) { return word & present; }
-	static constexpr bool writable(u64 word) { return word & rw; }
+	static constexpr bool writable(u64 w) { return w & rw; }
 
-	static constexpr bool allows(u64 word, svm_access access)
+	static constexpr bool allows(u64 w, svm_access access)
 	{
 		u64 need = present | (access == SVM_READ ? 0 : rw) | (access == SVM_ATOMIC ? ae : 0);
 
-		return (word & need) == need;
+		return (w & need) == need;
 	}
 
-	static constexpr u64 address(u64 word, unsigned lv) { return word & address_mask & ~(bit(levels[lv].shift) - 1); }
-	static constexpr u64 retire(u64 word) { return word & ~(present | ps64); }
-	static constexpr bool retired(u64 word) { return word && !(word & present); }
-	static constexpr u64 grant_write(u64 word) { return word | rw | ae; }
-	static constexpr u64 with_hint(u64 word) { return word | ps64; }
-	static constexpr u64 without_hint(u64 word) { return word & ~ps64; }
-	static constexpr bool hinted(u64 word) { return word & ps64; }
+	static constexpr u64 address(u64 w, unsigned lv) { return w & address_mask & ~(bit(levels[lv].shift) - 1); }
+	static constexpr u64 retire(u64 w) { return w & ~(present | ps64); }
+	static constexpr u64 grant_write(u64 w) { return w | rw | ae; }
+	static constexpr u64 with_hint(u64 w) { return w | ps64; }
+	static constexpr u64 without_hint(u64 w) { return w & ~ps64; }
+	static constexpr bool hinted(u64 w) { return w & ps64; }
 };
 
 static_assert(format<xe2>);

@@ -82,6 +82,7 @@ static int vram_try(struct svgpu_device *dev, struct vram_block *block,
 	return ret;
 }
 
+/* Return: 0; -ENOSPC: VRAM is full, which tables of other vms can change; -ENOMEM */
 static int vram_alloc(struct svgpu_device *dev, u32 bytes,
 		      struct svm_table_mem *mem)
 {
@@ -101,7 +102,7 @@ static int vram_alloc(struct svgpu_device *dev, u32 bytes,
 	}
 	if (ret) {
 		kfree(block);
-		return -ENOMEM;
+		return ret;
 	}
 	cpu = dev->bar + SVGPU_VRAM_OFFSET + block->node.start;
 	memset_io(cpu, 0, bytes);
@@ -133,6 +134,10 @@ static void vram_free(struct svgpu_device *dev, struct vram_block *block)
 	mutex_unlock(&dev->vram.lock);
 }
 
+/*
+ * Never -ENOSPC: where the host's memory is short, the kernel has asked the shrinker for
+ * idle tables already, and a limit of a memory cgroup concerns its own processes only.
+ */
 static int system_alloc(struct svgpu_device *dev, u32 bytes,
 			struct svm_table_mem *mem)
 {

@@ -44,7 +44,11 @@ struct svm_backend_ops {
 	/**
 	 * @table_alloc: get memory for one table of @bytes, all zero.
 	 * Context: process; may sleep and reclaim; no lock of svmirror's is held.
-	 * Return: 0 or -ENOMEM.
+	 * Return: 0; -ENOSPC: the memory that the vms of the device share for their
+	 * tables is used up. svmirror then takes tables from these vms and calls again.
+	 * -ENOMEM: anything else, such as a limit of the caller's memory cgroup or
+	 * no memory for the backend's own record. No vm loses a table, and the
+	 * fault, prefetch or svm_vm_create() fails with -ENOMEM.
 	 */
 	int (*table_alloc)(void *backend, u32 bytes, struct svm_table_mem *mem);
 

@@ -15,7 +15,7 @@ enum class err : int {
 	busy = -16,
 	exist = -17,
 	inval = -22,
-	room = -28,  // ENOSPC: no memory for a table, between the tree and with_room() only
+	room = -28,  // ENOSPC: the backend's memory for tables is used up, between table_alloc() and with_room() only
 	leaving = -116, // ESTALE: the table is being evicted, between fault_in() and with_room() only
 	wait = -115, // EINPROGRESS, between port_fault() and port_wait() only
 };

@@ -11,7 +11,9 @@
 //	valid    the device may use it
 //	retired  the device may not, but may still have it in its TLB: address and write permission are kept in
 //	         the word until the flush was acknowledged and the page given back. No list of zapped pages is needed,
-//	         and whoever meets a retired leaf knows that a flush is owed.
+//	         and a retired leaf says that a flush is owed.
+// classify() tells them apart, and from a link. laws() is what the core takes for granted of the words; it is checked when a
+// format is compiled.
 #pragma once
 
 #include <concepts>
@@ -39,6 +41,9 @@ struct leaf_attrs {
 	svm_aperture aperture;
 };
 
+// What the leaf word of an entry is.
+enum class entry_state : u8 { empty, link, valid, retired };
+
 template <typename F>
 concept format = requires(u64 leaf, u64 addr, leaf_attrs attrs, void *entry, const void *centry, unsigned lv,
 			  svm_access access, svm_aperture where) {
@@ -56,15 +61,13 @@ concept format = requires(u64 leaf, u64 addr, leaf_attrs attrs, void *entry, con
 	{ F::store(entry, lv, leaf) };			// the entry of level lv holds this leaf word and no link; the device
 							// sees old or new, never a mixture that maps
 	{ F::link(entry, lv, addr, where) };		// entry of level lv leads to the table at addr
-	{ F::is_link(leaf) } -> std::same_as<bool>;	// of the leaf word of an entry above the tables
 
 	{ F::leaf(lv, addr, attrs) } -> std::same_as<u64>;
-	{ F::valid(leaf) } -> std::same_as<bool>;	// of a leaf's word, not a link's
+	{ F::classify(leaf, lv) } -> std::same_as<entry_state>; // of an entry of level lv; link: above the tables only
 	{ F::writable(leaf) } -> std::same_as<bool>;	// of a valid or retired leaf
 	{ F::allows(leaf, access) } -> std::same_as<bool>;
 	{ F::address(leaf, lv) } -> std::same_as<u64>;	// of a valid or retired leaf
 	{ F::retire(leaf) } -> std::same_as<u64>;
-	{ F::retired(leaf) } -> std::same_as<bool>;
 	{ F::grant_write(leaf) } -> std::same_as<u64>;
 	{ F::with_hint(leaf) } -> std::same_as<u64>;
 	{ F::without_hint(leaf) } -> std::same_as<u64>;
@@ -98,5 +101,59 @@ struct geometry {
 	}
 	static_assert(sound(), "levels must tile the address space, and a table's entries are pages");
 };
+
+// The laws of one leaf of level lv at addr: what it says, and that it says so still when it is retired.
+template <format F>
+constexpr bool laws_of_leaf(unsigned lv, u64 addr, leaf_attrs a)
+{
+	u64 leaf = F::leaf(lv, addr, a), gone = F::retire(leaf), more = F::grant_write(leaf);
+	bool atomic = a.write && a.atomic;
+
+	if (F::classify(leaf, lv) != entry_state::valid || F::address(leaf, lv) != addr || F::writable(leaf) != a.write)
+		return false;
+	if (!F::allows(leaf, SVM_READ) || F::allows(leaf, SVM_WRITE) != a.write || F::allows(leaf, SVM_ATOMIC) != atomic)
+		return false;
+	if (F::classify(more, lv) != entry_state::valid || F::address(more, lv) != addr || !F::allows(more, SVM_ATOMIC))
+		return false;
+	// Also at address 0, where a format that keeps no other bit could not tell the word from an empty one.
+	if (F::classify(gone, lv) != entry_state::retired || F::address(gone, lv) != addr || F::writable(gone) != a.write)
+		return false;
+	return !F::allows(gone, SVM_READ) && !F::allows(gone, SVM_WRITE) && !F::allows(gone, SVM_ATOMIC);
+}
+
+// A hint comes and goes without a trace, and does not outlive its leaf.
+template <format F>
+constexpr bool laws_of_hint(unsigned lv, u64 addr, leaf_attrs a)
+{
+	u64 leaf = F::leaf(lv, addr, a), hint = F::with_hint(leaf);
+
+	if (!F::hint_lg2)
+		return hint == leaf;
+	return F::hinted(hint) && !F::hinted(leaf) && F::without_hint(hint) == leaf && !F::hinted(F::retire(hint)) &&
+	       F::classify(hint, lv) == entry_state::valid && F::address(hint, lv) == addr && F::writable(hint) == a.write;
+}
+
+template <format F>
+constexpr bool laws()
+{
+	constexpr u64 addresses[] = { 0, bit(30), bit(39) | bit(31), bit(45) - bit(30) };
+	constexpr svm_aperture apertures[] = { SVM_SYSTEM, SVM_VRAM };
+
+	for (unsigned lv = 0; lv < F::depth; lv++) {
+		if (F::classify(F::empty, lv) != entry_state::empty || F::allows(F::empty, SVM_READ))
+			return false;
+		for (unsigned n = 0; F::levels[lv].leaf && n < 64; n++) {
+			leaf_attrs a{ bool(n & 1), bool(n & 2), apertures[n >> 2 & 1] };
+			u64 addr = addresses[n >> 3 & 3];
+
+			// The lowest address bit that a leaf of this level has, too.
+			if (n & 32)
+				addr |= bit(F::levels[lv].shift);
+			if (!laws_of_leaf<F>(lv, addr, a) || (lv + 1 == F::depth && !laws_of_hint<F>(lv, addr, a)))
+				return false;
+		}
+	}
+	return true;
+}
 
 } // namespace svm

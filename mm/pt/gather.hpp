@@ -7,13 +7,13 @@
 #pragma once
 
 #include "mm/base/assert.hpp"
-#include "mm/pt/ops.hpp"
+#include "mm/pt/page_table.hpp"
 
 namespace svm {
 
 class gather {
 public:
-	gather(tree &of, const svm_format &by, bool sleep) : t(of), f(by), may_sleep(sleep) {}
+	gather(page_table &of, bool sleep) : pt(of), may_sleep(sleep) {}
 	~gather() { SVM_ASSERT(owed.empty()); }
 	gather(const gather &) = delete;
 	gather &operator=(const gather &) = delete;
@@ -21,7 +21,7 @@ public:
 	// Retires the part of the table; its lock is held.
 	void retire(table &tb, va_span part) SVM_REQUIRES(tb.lock)
 	{
-		va_span flush = f.retire(t, tb, index(tb, part.start), index(tb, part.end));
+		va_span flush = pt.retire(tb, part);
 
 		if (!flush.empty())
 			owe(flush, part);
@@ -40,9 +40,8 @@ public:
 	{
 		if (owed.empty())
 			return;
-		t.stat.add(stat::flushes);
-		t.ops->flush_wait(t.backend, t.ops->flush_begin(t.backend, owed.start, owed.end), may_sleep);
-		f.visit(t, walked, finish_table, this);
+		pt.flush(owed, may_sleep);
+		pt.visit(walked, finish_table, this);
 		owed = walked = {};
 	}
 
@@ -55,14 +54,11 @@ private:
 			port_relax();
 		table_guard lock(tb.lock);
 
-		g->f.finish(g->t, tb, g->index(tb, part.start), g->index(tb, part.end));
+		g->pt.finish(tb, part);
 		return true;
 	}
 
-	unsigned index(const table &tb, u64 va) const { return static_cast<unsigned>((va - f.start_of(tb)) >> PORT_PAGE_LG2); }
-
-	tree &t;
-	const svm_format &f;
+	page_table &pt;
 	va_span owed{};	  // what the device is to forget
 	va_span walked{}; // what was retired in it: parts of one contiguous span, so their hull is too
 	bool may_sleep;

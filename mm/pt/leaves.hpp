@@ -28,9 +28,7 @@ public:
 	// case the device faults again.
 	static bool allows(const table &tb, u64 va, svm_access access)
 	{
-		u64 top = F::load(walk<F>::top_entry(tb));
-
-		if (!F::is_link(top) && F::allows(top, access))
+		if (huge_allows(tb, access))
 			return true;
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
 		return e && F::allows(F::load(e + offset(G::index(G::table_level, va))), access);
@@ -39,8 +37,7 @@ public:
 	// How many of [first, first + count) allow the access; their words in page[] (if any) become PORT_PAGE_SKIP.
 	static u32 present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *page)
 	{
-		u64 top = F::load(walk<F>::top_entry(tb));
-		bool huge = !F::is_link(top) && F::allows(top, access);
+		bool huge = huge_allows(tb, access);
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
 		u32 found = 0;
 
@@ -67,68 +64,48 @@ public:
 		return true;
 	}
 
-	// Makes leaves of what the source has for [first, first + count). The table has memory.
-	template <page_source S>
-	static void map(tree &t, table &tb, unsigned first, unsigned count, S &src) SVM_REQUIRES(tb.lock)
+	// Makes leaves of what the source has for [first, first + count): one for all of the table where one run covers it, else
+	// one for each page, for which the table has memory.
+	template <source S>
+	static void map(page_table &t, table &tb, unsigned first, unsigned count, S &src) SVM_REQUIRES(tb.lock)
 	{
+		if (first == 0 && count == G::entries && F::levels[huge_level].leaf) {
+			run all = src.run_at(0, G::entries);
+
+			if (all.there && all.pages == G::entries && all.leaf_pages >= G::entries && aligned(all.address, G::table_lg2)) {
+				if (map_huge(t, tb, all))
+					src.take(0, G::entries);
+				settle(t, tb);
+				walk<F>::publish(t);
+				return;
+			}
+		}
 		if (!lead_to_memory(t, tb))
 			return; // a huge leaf that allows everything is there
 		bool blank = tb.live == 0 && tb.retired == 0;
 		bool granted = false;
 		u32 before = tb.live;
 
-		for (unsigned i = first; i < first + count;) {
-			bool whole = group > 1 && i % group == 0 && i + group <= first + count &&
-				     one_block(src, i, F::hint_lg2) && (blank || group_empty(tb, i));
-			unsigned stop = whole ? i + group : i + 1;
+		for (unsigned i = first, end = first + count; i < end;) {
+			run r = src.run_at(i, end - i);
 
-			for (; i < stop; i++) {
-				if (src.has(i))
-					granted |= map_one(t, tb, i, src, whole, blank);
-			}
+			if (r.there && blank)
+				map_blank(tb, i, r, src);
+			else if (r.there)
+				granted |= map_over(t, tb, i, r, src);
+			i += r.pages;
 		}
 		t.stat.add(stat::ptes_written, tb.live - before);
 		t.stat.add(stat::present, tb.live - before);
 		if (granted)
-			flush(t, widened(part(tb, first, first + count)));
+			t.flush(widened(part(tb, first, first + count)), false);
 		settle(t, tb);
 		walk<F>::publish(t);
-	}
-
-	// One huge leaf for all of the table, at addr. False: one is there already, the address stays the caller's.
-	static bool map_block(tree &t, table &tb, u64 addr, leaf_attrs attrs) SVM_REQUIRES(tb.lock)
-	{
-		void *top = walk<F>::top_entry(tb);
-		u64 old = F::load(top);
-
-		SVM_ASSERT(tb.top != table_top::huge_retired); // the sequence keeps faults out until it is finished
-		if (tb.top == table_top::huge) {
-			if (attrs.write && !F::writable(old)) {
-				F::store(top, huge_level, F::grant_write(old));
-				flush(t, whole(tb));
-				walk<F>::publish(t);
-			}
-			return false;
-		}
-		if (tb.top == table_top::linked)
-			retire(t, tb, 0, G::entries);
-		bool was_linked = tb.top == table_top::linked;
-		F::store(top, huge_level, F::leaf(huge_level, addr, attrs));
-		tb.top = table_top::huge;
-		if (was_linked) { // the device may still walk by the old pointer
-			flush(t, whole(tb));
-			finish_small(t, tb, 0, G::entries);
-		}
-		t.stat.add(stat::huge_leaves);
-		t.stat.add(stat::present, huge_pages);
-		settle(t, tb);
-		walk<F>::publish(t);
-		return true;
 	}
 
 	// Takes [first, last) away from the device; a huge leaf goes whole. Returns the span whose flush is owed, by
 	// this call or by one before it, and finish() after that; empty where nothing is.
-	static va_span retire(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	static va_span retire(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
 		if (lost(t)) {
 			forget(t, tb);
@@ -150,7 +127,7 @@ public:
 			for (unsigned i = first; i < last && tb.live; i++) {
 				u64 leaf = F::load(entry(tb, i));
 
-				if (!F::valid(leaf))
+				if (F::classify(leaf, G::table_level) != entry_state::valid)
 					continue;
 				F::store(entry(tb, i), G::table_level, F::retire(leaf));
 				tb.live--;
@@ -166,7 +143,7 @@ public:
 	}
 
 	// The device finds no way to the table's memory any more, once it was flushed.
-	static void unlink(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	static void unlink(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		if (tb.top != table_top::linked)
 			return;
@@ -176,7 +153,7 @@ public:
 	}
 
 	// After the flush: gives the pages of retired leaves back and forgets them.
-	static void finish(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	static void finish(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
 		if (tb.top == table_top::huge_retired) {
 			void *top = walk<F>::top_entry(tb);
@@ -214,14 +191,8 @@ private:
 	// The TLB may hold a hinted group as one: a flush takes all of it.
 	static va_span widened(va_span span) { return span.widened(G::page_lg2 + F::hint_lg2); }
 
-	static void flush(tree &t, va_span span)
-	{
-		t.stat.add(stat::flushes);
-		t.ops->flush_wait(t.backend, t.ops->flush_begin(t.backend, span.start, span.end), false);
-	}
-
 	// Keeps the counts of idle tables and of those in use.
-	static void settle(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	static void settle(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		bool now = idle(tb);
 
@@ -232,11 +203,18 @@ private:
 		tb.counted_idle = now;
 	}
 
-	static bool lost(const tree &t) { return t.ops->lost && t.ops->lost(t.backend); }
+	static bool huge_allows(const table &tb, svm_access access)
+	{
+		u64 top = F::load(walk<F>::top_entry(tb));
+
+		return F::classify(top, huge_level) == entry_state::valid && F::allows(top, access);
+	}
+
+	static bool lost(const page_table &t) { return t.ops->lost && t.ops->lost(t.backend); }
 
 	// The device took its tables with it, and itself away from memory: nothing is mapped any more, and what was is
 	// not to be read from what lies there now.
-	static void forget(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	static void forget(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		bool huge = tb.top == table_top::huge, huge_gone = tb.top == table_top::huge_retired;
 
@@ -248,7 +226,7 @@ private:
 	}
 
 	// The entry above leads to the table's memory. False where a huge leaf serves as well.
-	static bool lead_to_memory(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	static bool lead_to_memory(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		void *top = walk<F>::top_entry(tb);
 
@@ -260,7 +238,7 @@ private:
 			if (F::writable(F::load(top)))
 				return false;
 			retire(t, tb, 0, G::entries);
-			flush(t, whole(tb));
+			t.flush(whole(tb), false);
 			finish(t, tb, 0, G::entries);
 		}
 		F::link(top, huge_level, tb.mem.addr, static_cast<svm_aperture>(tb.mem.aperture));
@@ -268,30 +246,101 @@ private:
 		return true;
 	}
 
-	// True: a valid leaf was granted more, which the TLB does not know.
-	template <page_source S>
-	static bool map_one(tree &t, table &tb, unsigned i, S &src, bool hint, bool blank) SVM_REQUIRES(tb.lock)
+	// One huge leaf for all of the table. False: one is there already, and the run stays the source's.
+	static bool map_huge(page_table &t, table &tb, const run &r) SVM_REQUIRES(tb.lock)
 	{
-		char *e = entry(tb, i);
-		u64 old = blank ? F::empty : F::load(e);
+		void *top = walk<F>::top_entry(tb);
+		u64 old = F::load(top);
 
-		if (!blank && F::valid(old)) {
-			// Same page, since any other would have been invalidated in between; keep its DMA mapping.
-			if (!src.attrs(i).write || F::writable(old))
-				return false;
-			drop_group(tb, i);
-			F::store(e, G::table_level, F::grant_write(F::without_hint(old)));
-			return true;
-		}
-		if (!blank && F::retired(old)) {
-			SVM_ASSERT(lost(t)); // else the sequence keeps faults out until it is finished
+		SVM_ASSERT(tb.top != table_top::huge_retired); // the sequence keeps faults out until it is finished
+		if (tb.top == table_top::huge) {
+			if (r.attrs.write && !F::writable(old)) {
+				F::store(top, huge_level, F::grant_write(old));
+				t.flush(whole(tb), false);
+			}
 			return false;
 		}
-		u64 leaf = F::leaf(G::table_level, src.address(i), src.attrs(i));
-		F::store(e, G::table_level, hint ? F::with_hint(leaf) : leaf);
-		tb.live++;
-		src.take(i);
-		return false;
+		if (tb.top == table_top::linked)
+			retire(t, tb, 0, G::entries);
+		bool was_linked = tb.top == table_top::linked;
+		F::store(top, huge_level, F::leaf(huge_level, r.address, r.attrs));
+		tb.top = table_top::huge;
+		if (was_linked) { // the device may still walk by the old pointer
+			t.flush(whole(tb), false);
+			finish_small(t, tb, 0, G::entries);
+		}
+		t.stat.add(stat::huge_leaves);
+		t.stat.add(stat::present, huge_pages);
+		return true;
+	}
+
+	// Do entries [i, i + left) begin with a whole group that the run can fill as one?
+	static bool starts_group(unsigned i, unsigned left, u64 addr)
+	{
+		return group > 1 && i % group == 0 && left >= group && aligned(addr, G::page_lg2 + F::hint_lg2);
+	}
+
+	static void write(const table &tb, unsigned i, unsigned n, u64 addr, leaf_attrs attrs, bool hint) SVM_REQUIRES(tb.lock)
+	{
+		for (char *e = entry(tb, i), *end = entry(tb, i + n); e < end; e += offset(1), addr += PORT_PAGE_SIZE) {
+			u64 leaf = F::leaf(G::table_level, addr, attrs);
+
+			F::store(e, G::table_level, hint ? F::with_hint(leaf) : leaf);
+		}
+	}
+
+	// A run into a table that maps nothing and owes nothing: what it has of whole groups carries the hint.
+	template <source S>
+	static void map_blank(table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
+	{
+		bool lines_up = group > 1 && !(((r.address >> G::page_lg2) - first) % group);
+		unsigned end = first + r.pages;
+		unsigned from = (first + group - 1) / group * group, to = end / group * group;
+
+		if (!lines_up || from >= to)
+			from = to = end;
+		write(tb, first, from - first, r.address, r.attrs, false);
+		write(tb, from, to - from, r.address + (from - first) * PORT_PAGE_SIZE, r.attrs, true);
+		write(tb, to, end - to, r.address + (to - first) * PORT_PAGE_SIZE, r.attrs, false);
+		tb.live += r.pages;
+		src.take(first, r.pages);
+	}
+
+	// A run over what may be there. True: a valid leaf was granted more, which the TLB does not know.
+	template <source S>
+	static bool map_over(page_table &t, table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
+	{
+		unsigned end = first + r.pages;
+		u64 addr = r.address;
+		bool granted = false;
+
+		for (unsigned i = first; i < end;) {
+			bool hint = starts_group(i, end - i, addr) && group_empty(tb, i);
+
+			for (unsigned stop = hint ? i + group : i + 1; i < stop; i++, addr += PORT_PAGE_SIZE) {
+				char *e = entry(tb, i);
+				u64 old = F::load(e);
+
+				switch (F::classify(old, G::table_level)) {
+				case entry_state::valid:
+					// Same page, since any other would have been invalidated in between; its DMA mapping stays.
+					if (!r.attrs.write || F::writable(old))
+						break;
+					drop_group(tb, i);
+					F::store(e, G::table_level, F::grant_write(F::without_hint(old)));
+					granted = true;
+					break;
+				case entry_state::retired:
+					SVM_ASSERT(lost(t)); // else the sequence keeps faults out until it is finished
+					break;
+				default:
+					write(tb, i, 1, addr, r.attrs, hint);
+					tb.live++;
+					src.take(i, 1);
+				}
+			}
+		}
+		return granted;
 	}
 
 	static bool group_empty(const table &tb, unsigned first) SVM_REQUIRES(tb.lock)
@@ -311,7 +360,7 @@ private:
 		for (unsigned k = first; group > 1 && k < first + group; k++) {
 			u64 leaf = F::load(entry(tb, k));
 
-			if (F::valid(leaf) && F::hinted(leaf))
+			if (F::classify(leaf, G::table_level) == entry_state::valid && F::hinted(leaf))
 				F::store(entry(tb, k), G::table_level, F::without_hint(leaf));
 		}
 	}
@@ -323,7 +372,7 @@ private:
 			drop_group(tb, i);
 	}
 
-	static void finish_small(tree &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	static void finish_small(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
 		unsigned at[batch];
 		u64 leaf[batch];
@@ -333,7 +382,7 @@ private:
 
 			for (; i < last && n < batch; i++) {
 				leaf[n] = F::load(entry(tb, i));
-				if (F::retired(leaf[n]))
+				if (F::classify(leaf[n], G::table_level) == entry_state::retired)
 					at[n++] = i;
 			}
 			// Asked once a batch, as it may be a read across the bus; also where no word says retired any more.
@@ -348,7 +397,7 @@ private:
 	}
 
 	// Hardware keeps no dirty bit: what the device could write counts as written.
-	static void release(tree &t, u64 leaf, unsigned lv)
+	static void release(page_table &t, u64 leaf, unsigned lv)
 	{
 		u32 lg2 = F::levels[lv].shift;
 

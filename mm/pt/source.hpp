@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What leaves are made from. The one path that writes leaves asks its source for the i-th page and tells it which
-// it took; what is left over is the source's to give back. Mirrored memory comes from port_fault(); other kinds (a
-// VRAM block, a scatter list, NULL) are further models of the same concept.
+// What leaves are made from. The one path that writes leaves asks its source for runs, and tells it which pages leaves took;
+// what is left over is the source's to give back. Mirrored memory comes from port_fault(); an object of the driver (a
+// scatter list, a block of VRAM) and NULL are further models of the same concept.
 #pragma once
 
 #include <concepts>
@@ -11,48 +11,80 @@
 
 namespace svm {
 
-template <typename S>
-concept page_source = requires(S s, unsigned i, unsigned n) {
-	{ s.has(i) } -> std::same_as<bool>;		// there is a page for entry i
-	{ s.address(i) } -> std::same_as<u64>;		// its device-visible address
-	{ s.attrs(i) } -> std::same_as<leaf_attrs>;
-	{ s.take(i) };					// a leaf holds it now
+// Pages of a table that lie one behind the other for the device and allow the same; or a gap, where `there` is false.
+struct run {
+	bool there;
+	u32 pages;	// at least 1
+	u32 leaf_pages; // at most so many pages of it may share a leaf, since they are given back together; a power of two
+	u64 address;	// of the first page, as the device sees it
+	leaf_attrs attrs;
 };
 
-// Pages as port_fault() leaves them: words of address and PORT_PAGE_* flags, word 0 for entry `first`.
+template <typename S>
+concept source = requires(S s, unsigned i, unsigned n) {
+	{ s.run_at(i, n) } -> std::same_as<run>; // the longest run that begins at entry i, of n pages at most
+	{ s.take(i, n) };			 // leaves hold the n pages from entry i on
+};
+
+// Pages as port_fault() leaves them: words of address, order and PORT_PAGE_* flags, word 0 for entry `first`. A word of
+// order n stands for 2^n entries, and the words after it for nothing.
 class mirrored_pages {
 public:
 	mirrored_pages(u64 *page_words, unsigned first_entry) : word(page_words), first(first_entry) {}
 
-	bool has(unsigned i) const { return (word[i - first] & (PORT_PAGE_VALID | PORT_PAGE_SKIP)) == PORT_PAGE_VALID; }
-	u64 address(unsigned i) const { return word[i - first] & ~PORT_PAGE_FLAGS; }
-	leaf_attrs attrs(unsigned i) const
+	run run_at(unsigned i, unsigned n) const
 	{
-		bool write = word[i - first] & PORT_PAGE_WRITE;
+		const u64 *at = word + (i - first);
+		u64 w = *at;
 
-		return { write, write, SVM_SYSTEM };
+		if (!is_mapped(w)) {
+			u32 gap = 1;
+
+			while (gap < n && !is_mapped(at[gap]))
+				gap++;
+			return { false, gap, 1, 0, {} };
+		}
+		bool write = w & PORT_PAGE_WRITE;
+		run r{ true, 1u << PORT_PAGE_ORDER(w), 1u << PORT_PAGE_ORDER(w), w & ~PORT_PAGE_FLAGS, { write, write, SVM_SYSTEM } };
+
+		if (r.pages > n)
+			r.pages = n;
+		for (; r.leaf_pages == 1 && r.pages < n && at[r.pages] == w + r.pages * PORT_PAGE_SIZE; r.pages++) {
+		}
+		return r;
 	}
-	void take(unsigned i) { word[i - first] = 0; }
+
+	void take(unsigned i, unsigned n)
+	{
+		for (u64 *at = word + (i - first), *end = at + n; at < end;) {
+			u32 step = 1u << PORT_PAGE_ORDER(*at);
+
+			*at = 0;
+			at += step;
+		}
+	}
+
+	// Calls give(address, lg2) for each mapping that no leaf took; there are n words.
+	template <typename Fn>
+	void rest(unsigned n, Fn give)
+	{
+		for (unsigned i = 0; i < n;) {
+			u64 w = word[i];
+			u32 order = is_mapped(w) ? PORT_PAGE_ORDER(w) : 0;
+
+			if (is_mapped(w))
+				give(w & ~PORT_PAGE_FLAGS, PORT_PAGE_LG2 + order);
+			i += 1u << order;
+		}
+	}
 
 private:
+	static bool is_mapped(u64 w) { return (w & (PORT_PAGE_VALID | PORT_PAGE_SKIP)) == PORT_PAGE_VALID; }
+
 	u64 *word;
 	unsigned first;
 };
 
-static_assert(page_source<mirrored_pages>);
-
-// [first, first + 2^lg2) are there, of one kind, and contiguous from an aligned address on.
-template <page_source S>
-bool one_block(const S &s, unsigned first, unsigned lg2)
-{
-	if (!s.has(first) || (s.address(first) & ((PORT_PAGE_SIZE << lg2) - 1)))
-		return false;
-	for (unsigned i = 1; i < 1u << lg2; i++) {
-		if (!s.has(first + i) || s.address(first + i) != s.address(first) + i * PORT_PAGE_SIZE ||
-		    s.attrs(first + i).write != s.attrs(first).write)
-			return false;
-	}
-	return true;
-}
+static_assert(source<mirrored_pages>);
 
 } // namespace svm

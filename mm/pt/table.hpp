@@ -17,54 +17,31 @@
 #include "mm/base/atomic.hpp"
 #include "mm/base/guard.hpp"
 #include "mm/base/owner.hpp"
+#include "mm/base/result.hpp"
 #include "mm/base/span.hpp"
 #include "mm/stat.hpp"
 
 namespace svm {
 
 struct directory;
+struct page_table;
 struct interval;
-
-// One page-table tree and what it takes to change it.
-struct tree {
-	const svm_backend_ops *ops = nullptr;
-	void *backend = nullptr;
-	port_domain *domain = nullptr;
-	directory *root = nullptr;
-	counters stat;
-	// Counts and hints: where no partner is named at the access, a stale value makes reclaim look once more or less.
-	atomic<u64> idle{ 0 };	  // tables that map nothing and directories without children: what the shrinker can have
-	atomic<u64> in_use{ 0 };  // tables that map something, or owe a page
-	atomic<u64> nodes{ 0 };	  // tables and directories, the root left out
-	atomic<u64> pending{ 0 }; // nodes between port_defer() and their end
-	atomic<u32> clock{ 0 };	  // counts the pieces of table memory that were got, and looks for some that found none
-
-	// A directory is counted in and out after its count of children has changed, so the sum may be below 0 for a moment.
-	u64 freeable() const
-	{
-		s64 n = static_cast<s64>(idle.load_acquire()); // with the releases in walk::make_table()
-
-		return n > 0 ? static_cast<u64>(n) : 0;
-	}
-};
+struct leaf_attrs;
+class mirrored_pages;
 
 // What tables and directories have in common: a place in the tree, and an end after a grace period.
 struct node {
 	port_deferred link{};
-	tree *owner = nullptr;
+	page_table *owner = nullptr;
 	directory *parent = nullptr;
 	u16 index = 0; // in the parent
 	bool is_directory = false;
 	atomic<bool> used{ true }; // since the shrinker last looked
-	atomic<u32> stamp{ 0 };	   // tree::clock at the last fault
+	atomic<u32> stamp{ 0 };	   // page_table::clock at the last fault
 
 	// A fault passes here. Both words are hints: a stale one makes reclaim take another node.
-	void touch(const tree &t)
-	{
-		used.store_relaxed(true);
-		stamp.store_relaxed(t.clock.load_relaxed());
-	}
-	u32 age(const tree &t) const { return t.clock.load_relaxed() - stamp.load_relaxed(); }
+	void touch(const page_table &t);
+	u32 age(const page_table &t) const;
 };
 
 struct directory : node {
@@ -100,10 +77,11 @@ struct table : node {
 	u16 live SVM_GUARDED_BY(lock) = 0;	// valid leaves in mem
 	u16 retired SVM_GUARDED_BY(lock) = 0;	// retired leaves in mem
 	table_top top SVM_GUARDED_BY(lock) = table_top::none;
-	bool counted_idle SVM_GUARDED_BY(lock) = true; // is in tree::idle
+	bool counted_idle SVM_GUARDED_BY(lock) = true; // is in page_table::idle
 	atomic<table_state> state{ table_state::fresh };
-	// The notifier sequence of the last invalidation that met this table. Written under the lock; a reader
-	// without it seeds read_begin and compares again under the lock.
+	// The mirror's; no code in pt/ reads them. The notifier sequence of the last invalidation that met this table is
+	// written under the lock; a reader without it seeds read_begin and compares again under the lock. The interval
+	// is set before the state becomes ready.
 	atomic<u64> seq{ 0 };
 	struct interval *interval = nullptr;
 	// Entries for readers without the lock: release once mem is set, acquire before the entry is read.
@@ -113,10 +91,79 @@ struct table : node {
 
 static_assert(sizeof(table) - sizeof(struct port_lock) + sizeof(u32) <= 128, "bookkeeping per touched table, locks' debugging left out");
 
+// One device page table: a tree of directories and tables, the format of its entries, and the backend that holds their
+// memory. The operations on it are defined in page_table.hpp; the format implements them.
+struct page_table {
+	const svm_format *format = nullptr;
+	const svm_backend_ops *ops = nullptr;
+	void *backend = nullptr;
+	port_domain *domain = nullptr;
+	directory *root = nullptr;
+	counters stat;
+	// Counts and hints: where no partner is named at the access, a stale value makes reclaim look once more or less.
+	atomic<u64> idle{ 0 };	  // tables that map nothing and directories without children: what the shrinker can have
+	atomic<u64> in_use{ 0 };  // tables that map something, or owe a page
+	atomic<u64> nodes{ 0 };	  // tables and directories, the root left out
+	atomic<u64> pending{ 0 }; // nodes between port_defer() and their end
+	atomic<u32> clock{ 0 };	  // counts the pieces of table memory that were got, and looks for some that found none
+
+	// A directory is counted in and out after its count of children has changed, so the sum may be below 0 for a moment.
+	u64 freeable() const
+	{
+		s64 n = static_cast<s64>(idle.load_acquire()); // with the releases in walk::make_table()
+
+		return n > 0 ? static_cast<u64>(n) : 0;
+	}
+
+	// ---- geometry ----
+	unsigned entries() const; // leaves of a table
+	unsigned table_lg2() const; // of the bytes of VA that a table spans
+	va_span all() const;
+	va_span table_span(u64 va) const { return va_span::around(va, table_lg2()); }
+	unsigned index(u64 va) const { return static_cast<unsigned>((va & ((1ull << table_lg2()) - 1)) >> PORT_PAGE_LG2); }
+	u64 start_of(const table &tb) const;
+	va_span span_of(const table &tb) const { return table_span(start_of(tb)); }
+
+	// ---- the tree: inside a reader section ----
+	status make_root();
+	void free_directories(); // the root and all below it: no table is left, and no reader
+	table *find(u64 va) const;
+	result<table *> make_table(u64 va);
+	void visit(va_span span, bool (*fn)(table &, va_span part, void *arg), void *arg) const;
+	void visit_directories(bool (*fn)(directory &, va_span all, void *arg), void *arg) const;
+	bool take_out_empty(directory &d);
+	bool allows(const table &tb, u64 va, svm_access access) const;
+	u32 present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *page) const;
+
+	// ---- one table ----
+	void unlink(table &tb) SVM_REQUIRES(tb.lock);
+	void unpublish(table &tb) SVM_REQUIRES(tb.lock);
+	bool give_memory(table &tb, const svm_table_mem &mem) SVM_REQUIRES(tb.lock);
+	void map(table &tb, unsigned first, unsigned count, mirrored_pages &pages) SVM_REQUIRES(tb.lock);
+	va_span retire(table &tb, va_span part) SVM_REQUIRES(tb.lock);
+	void finish(table &tb, va_span part) SVM_REQUIRES(tb.lock);
+	bool is_idle(const table &tb) const SVM_REQUIRES(tb.lock);
+
+	// ---- the backend ----
+	// The device has forgotten the span when this returns. may_sleep: false where a table lock is held.
+	void flush(va_span span, bool may_sleep);
+	// Memory for one table or directory. Sleeps. err::room: all that the device has is in use, make_room() first; err::nomem:
+	// anything else, and no table of any vm would help.
+	status get_memory(u32 bytes, svm_table_mem &mem);
+};
+
+inline void node::touch(const page_table &t)
+{
+	used.store_relaxed(true);
+	stamp.store_relaxed(t.clock.load_relaxed());
+}
+
+inline u32 node::age(const page_table &t) const { return t.clock.load_relaxed() - stamp.load_relaxed(); }
+
 // Frees a directory that no walk and no device finds any more. Sleeps.
 inline void drop_directory(directory &d)
 {
-	tree &t = *d.owner;
+	page_table &t = *d.owner;
 
 	t.stat.sub(stat::directories);
 	t.stat.sub(stat::host_bytes, sizeof(directory) + d.child_bytes);

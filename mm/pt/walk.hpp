@@ -21,7 +21,7 @@ public:
 	// The directory's entry for this table: a link, a huge leaf, or nothing.
 	static void *top_entry(const table &tb) { return entry_of(*tb.parent, tb.index); }
 
-	static table *find(const tree &t, u64 va)
+	static table *find(const page_table &t, u64 va)
 	{
 		directory *d = t.root;
 
@@ -35,7 +35,7 @@ public:
 
 	// Finds or makes the table. It may come back fresh: see table_state. Sleeps. err::busy: a directory on the way is
 	// being taken out, walk again. err::room: there is no memory for a directory, make_room() first.
-	static result<table *> make_table(tree &t, u64 va, interval *in)
+	static result<table *> make_table(page_table &t, u64 va)
 	{
 		directory *d = t.root;
 
@@ -56,7 +56,6 @@ public:
 			return err::nomem;
 		}
 		place(t, *fresh, d, G::index(last_dir, va));
-		fresh->interval = in;
 		t.idle.fetch_add_release(1); // with the acquire in freeable(): the vm is whole by now
 		if (void *winner = install(*d, va, fresh.get())) {
 			t.idle.fetch_add_relaxed(~0ull);
@@ -71,7 +70,7 @@ public:
 	}
 
 	// Takes a table out of the tree: no walk finds it any more. It is idle and unlinked.
-	static void unpublish(tree &t, table &tb) SVM_REQUIRES(tb.lock)
+	static void unpublish(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		SVM_ASSERT(tb.counted_idle && tb.top == table_top::none);
 		t.idle.fetch_add_relaxed(~0ull);
@@ -84,7 +83,7 @@ public:
 
 	// Takes a directory out of the tree if it has no children: no walk finds it, and the device finds no way to it
 	// once the span was flushed. False: it has some, or another thread took it out.
-	static bool take_out_empty(tree &t, directory &d)
+	static bool take_out_empty(page_table &t, directory &d)
 	{
 		u32 none = 0;
 
@@ -118,7 +117,7 @@ public:
 	// Calls fn for every published table that meets the span, in order of address. Stops when fn returns false.
 	// Bounded by the number of directory entries that the span covers, missing and empty directories skipped whole. A
 	// child is counted before its pointer shows, so a count of zero is as good as an empty slot: see B1 and B2 of mirror.hpp.
-	static void visit(const tree &t, va_span span, bool (*fn)(table &, va_span part, void *arg), void *arg)
+	static void visit(const page_table &t, va_span span, bool (*fn)(table &, va_span part, void *arg), void *arg)
 	{
 		for (u64 va = span.start; va < span.end;) {
 			directory *d = t.root;
@@ -137,13 +136,13 @@ public:
 		}
 	}
 
-	static result<directory *> make_root(tree &t)
+	static result<directory *> make_root(page_table &t)
 	{
 		return new_directory(t, nullptr, 0);
 	}
 
 	// Frees a directory and those below. Nobody walks any more, and no table is left.
-	static void free_directory(tree &t, directory *d)
+	static void free_directory(page_table &t, directory *d)
 	{
 		if (d->level < last_dir) {
 			for (u32 i = 0; i < 1u << F::levels[d->level].index_bits; i++) {
@@ -188,7 +187,7 @@ private:
 	// Counts it out again. Release: what it did comes before the directory's end, see take_out_empty().
 	static void leave(directory &d)
 	{
-		tree &t = *d.owner;
+		page_table &t = *d.owner;
 		bool counted = d.parent;
 
 		// The reader section keeps d, but from here on it may be closed.
@@ -196,7 +195,7 @@ private:
 			t.idle.fetch_add_relaxed(1);
 	}
 
-	static void place(tree &t, node &n, directory *parent, u32 index)
+	static void place(page_table &t, node &n, directory *parent, u32 index)
 	{
 		n.owner = &t;
 		n.parent = parent;
@@ -204,7 +203,7 @@ private:
 		n.touch(t);
 	}
 
-	static result<directory *> next_directory(tree &t, directory &d, u64 va)
+	static result<directory *> next_directory(page_table &t, directory &d, u64 va)
 	{
 		auto *next = static_cast<directory *>(child(d, va).load_acquire()); // with the release in install()
 
@@ -241,7 +240,7 @@ private:
 	}
 
 	// The directory of va below the parent; the root below none.
-	static result<directory *> new_directory(tree &t, directory *parent, u64 va)
+	static result<directory *> new_directory(page_table &t, directory *parent, u64 va)
 	{
 		unsigned lv = parent ? parent->level + 1u : 0;
 		u32 slots = static_cast<u32>(sizeof(atomic<void *>)) << F::levels[lv].index_bits;
@@ -252,9 +251,10 @@ private:
 		d->child = static_cast<atomic<void *> *>(port_alloc(slots));
 		if (!d->child)
 			return err::nomem;
-		if (t.ops->table_alloc(t.backend, G::bytes(lv), &d->mem)) {
+		status got = t.get_memory(G::bytes(lv), d->mem);
+		if (!got.ok()) {
 			port_free(d->child);
-			return err::room;
+			return result<directory *>::from(got.error());
 		}
 		t.clock.fetch_add_relaxed(1);
 		place(t, *d, parent, parent ? G::index(parent->level, va) : 0);
@@ -272,7 +272,7 @@ private:
 public:
 	// What was written to tables comes before what this CPU writes from now on, also for whoever reads it by way of
 	// the bus. Its partners: the device's loads of entries, and the next holder of a table's lock.
-	static void publish(const tree &t)
+	static void publish(const page_table &t)
 	{
 		if (t.ops->publish)
 			t.ops->publish(t.backend);

@@ -93,7 +93,7 @@ int backend::table_alloc(void *self, u32 bytes, svm_table_mem *mem)
 
 	if (b.tables.fetch_add(1, std::memory_order_relaxed) >= b.limit) {
 		b.tables.fetch_sub(1, std::memory_order_relaxed);
-		return -ENOMEM;
+		return -ENOSPC;
 	}
 
 	u64 i = b.next_.fetch_add(1, std::memory_order_relaxed);

@@ -28,7 +28,7 @@ static int pool_alloc(struct backend *b, struct svm_table_mem *mem)
 		b->used++;
 		return 0;
 	}
-	return -ENOMEM;
+	return -ENOSPC;
 }
 
 static int fake_alloc(void *backend, u32 bytes, struct svm_table_mem *mem)
@@ -39,12 +39,15 @@ static int fake_alloc(void *backend, u32 bytes, struct svm_table_mem *mem)
 	might_sleep();
 	if (b->on_alloc)
 		b->on_alloc(b);
-	if (nth == b->fail_at || (b->fail_after && nth > b->fail_after) ||
-	    bytes > PAGE_SIZE)
+	if (nth == b->fail_at || bytes > PAGE_SIZE)
 		return -ENOMEM;
+	if (b->full_after && nth > b->full_after)
+		return -ENOSPC;
 	if (b->vram) {
-		if (pool_alloc(b, mem))
-			return -ENOMEM;
+		int err = pool_alloc(b, mem);
+
+		if (err)
+			return err;
 	} else {
 		mem->cpu = (void *)get_zeroed_page(GFP_KERNEL);
 		if (!mem->cpu)

@@ -38,7 +38,7 @@ SVM_CASE(device_memory_fails_at_each_level)
 	w->b.fail_at = 0;
 }
 
-SVM_CASE(device_memory_fails_in_a_prefetch)
+SVM_CASE(device_memory_runs_out_in_a_prefetch)
 {
 	u64 pages, off;
 
@@ -47,10 +47,9 @@ SVM_CASE(device_memory_fails_in_a_prefetch)
 		return;
 	for (off = SZ_1M; off < SZ_8M; off += SZ_2M)
 		unmap(w, off, SZ_4K);
-	/* One failure alone is mended by taking a table away elsewhere. */
-	w->b.fail_after = atomic_read(&w->b.allocs) + 3;
+	w->b.full_after = atomic_read(&w->b.allocs) + 3;
 	SAME(w, svm_prefetch(w->vm, w->base, w->base + SZ_8M, SVM_WRITE, &pages), -ENOMEM);
-	w->b.fail_after = 0;
+	w->b.full_after = 0;
 	SAME(w, svm_prefetch(w->vm, w->base, w->base + SZ_8M, SVM_WRITE, &pages), 0);
 	SAME(w, pages, (u64)(SZ_8M >> PAGE_SHIFT) - 4);
 	SAME(w, reachable(w, 0, SZ_8M), pages);
@@ -143,7 +142,7 @@ SVM_CASE(invalidation_allocates_nothing)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(device_memory_fails_at_each_level),
-	KUNIT_CASE(device_memory_fails_in_a_prefetch),
+	KUNIT_CASE(device_memory_runs_out_in_a_prefetch),
 	KUNIT_CASE(tables_that_the_device_lost_are_not_believed),
 #ifdef CONFIG_FAULT_INJECTION
 	KUNIT_CASE(fault_in_a_table_allocates_nothing),

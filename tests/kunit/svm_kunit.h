@@ -28,8 +28,8 @@ struct file;
  * @flushes: calls of flush_begin
  * @waited: calls of flush_wait
  * @lost: the device was reset, its memory is not what it was
- * @fail_at: the call of table_alloc that fails, counted from 1; 0: none
- * @fail_after: the calls after this one fail, all of them; 0: none
+ * @fail_at: the call of table_alloc that fails with -ENOMEM, counted from 1; 0: none
+ * @full_after: the calls after this one fail with -ENOSPC, all of them; 0: none
  * @on_alloc: called in each table_alloc; may sleep
  * @on_flush: called in each flush_begin; may not sleep
  * @arg: for both
@@ -46,7 +46,7 @@ struct backend {
 	atomic64_t waited;
 	bool lost;
 	int fail_at;
-	int fail_after;
+	int full_after;
 	void (*on_alloc)(struct backend *b);
 	void (*on_flush)(struct backend *b, u64 start, u64 end);
 	void *arg;

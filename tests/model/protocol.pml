@@ -181,12 +181,14 @@ inline table()
 #endif
 	creator = false;
 	if
+#ifdef TABLE_BEFORE_NOTIFIER
 	:: published -> skip
 	:: else ->
-#ifdef TABLE_BEFORE_NOTIFIER
 		atomic { if :: !published -> published = 1; creator = true :: else -> skip fi }
 		INSERT_NOTIFIER
 #else
+	:: published && ready -> skip
+	:: else ->
 		INSERT_NOTIFIER;
 		atomic { if :: !published -> published = 1; creator = true :: else -> skip fi }
 #endif

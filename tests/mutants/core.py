@@ -14,12 +14,11 @@ WALK = "mm/pt/walk.hpp"
 PREFETCH = "mm/prefetch.cpp"
 SCRATCH = "mm/scratch.hpp"
 
-FLUSH = "		t.ops->flush_wait(t.backend, t.ops->flush_begin(t.backend, owed.start, owed.end), may_sleep);"
+FLUSH = "		pt.flush(owed, may_sleep);"
 VISIT = """	if (!hit.empty())
-		vm.format->visit(vm.tree, { w.to_va(hit.start), w.to_va(hit.end) }, svm::invalidate_table, &i);"""
+		vm.pt.visit({ w.to_va(hit.start), w.to_va(hit.end) }, svm::invalidate_table, &i);"""
 EARLY_FLUSH = """	if (!hit.empty())
-		vm.tree.ops->flush_wait(vm.tree.backend, vm.tree.ops->flush_begin(vm.tree.backend,
-			w.to_va(hit.start), w.to_va(hit.end)), may_sleep);
+		vm.pt.flush({ w.to_va(hit.start), w.to_va(hit.end) }, may_sleep);
 """
 
 SIM = {
@@ -35,7 +34,7 @@ SIM = {
 		(MIRROR, "tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq",
 			"seq && tb.state.load_relaxed() != table_state::ready")],
 	"a new table does not take over its interval's sequence": [
-		(MIRROR, "	tb.seq.store_relaxed(port_interval_seq(tb.interval->port));", "")],
+		(MIRROR, "	tb.seq.store_relaxed(port_interval_seq(in.port));", "")],
 	"a dead table is written": [
 		(MIRROR, "		if (tb.state.load_relaxed() != table_state::ready) // written under the lock\n			return err::busy;", ""),
 		(MIRROR, "tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq", "tb.seq.load_relaxed() != seq")],
@@ -45,7 +44,7 @@ SIM = {
 	"pages that no leaf took stay mapped for DMA": [
 		(MIRROR, "	f.undo();", "")],
 	"a table's memory that was not needed leaks": [
-		(MIRROR, "		if (fresh.cpu)\n			vm.tree.ops->table_free(vm.tree.backend, &fresh);", "")],
+		(MIRROR, "		if (fresh.cpu)\n			vm.pt.ops->table_free(vm.pt.backend, &fresh);", "")],
 	"the TLB is flushed before the leaves go": [
 		(GATHER, FLUSH, ""),
 		(MIRROR, VISIT, EARLY_FLUSH + VISIT)],
@@ -62,20 +61,20 @@ SIM = {
 	"a hint speaks for leaves that are gone": [
 		(LEAVES, "			drop_hint(tb, first);\n			drop_hint(tb, last);", "")],
 	"the old way to a table is not flushed when a huge leaf takes its place": [
-		(LEAVES, "			flush(t, whole(tb));\n			finish_small(t, tb, 0, G::entries);",
+		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries);",
 			"			finish_small(t, tb, 0, G::entries);")],
 	"a page that the device wrote is not marked dirty": [
 		(LEAVES, "		port_dma_release(t.domain, F::address(leaf, lv), lg2, F::writable(leaf));",
 			"		port_dma_release(t.domain, F::address(leaf, lv), lg2, false);")],
 	"every page may be written": [
-		("mm/pt/source.hpp", "word[i - first] & PORT_PAGE_WRITE", "word[i - first] & PORT_PAGE_VALID")],
+		("mm/pt/source.hpp", "bool write = @{w & PORT_PAGE_WRITE}@;", "w & PORT_PAGE_VALID")],
 	"a table is freed without a grace period": [
 		(RECLAIM, "	@{port_defer(vm.domain(), &n.link, &n);}@", "svm_port_deferred(&n);")],
 	"the shrinker does not flush the way to a table": [
-		(RECLAIM, "	vm.tree.ops->flush_wait(vm.tree.backend, vm.tree.ops->flush_begin(vm.tree.backend, owed.start, owed.end), true);", "")],
+		(RECLAIM, "	vm.pt.flush(owed, true);", "")],
 	"the shrinker takes tables that are in use": [
 		(RECLAIM, "	if (@{!idle}@)\n", "false"),
-		(RECLAIM, "tb.state.load_relaxed() != table_state::ready || !vm.format->idle(tb)", "tb.state.load_relaxed() != table_state::ready"),
+		(RECLAIM, "tb.state.load_relaxed() != table_state::ready || !vm.pt.is_idle(tb)", "tb.state.load_relaxed() != table_state::ready"),
 		(WALK, "		SVM_ASSERT(tb.counted_idle && tb.top == table_top::none);", "")],
 	"an unbind does not wait for faults under way": [
 		(WINDOW, "	// Faults that saw the window alive have left after this; none maps through it any more.\n	@{port_synchronize(vm.domain());}@", "")],
@@ -95,19 +94,17 @@ UNIT = {
 	"a granted right is flushed for its own page, not for the group that it is in": [
 		(LEAVES, "widened(part(tb, first, first + count))", "part(tb, first, first + count)")],
 	"new leaves are not published": [
-		(LEAVES, "		settle(t, tb);\n		@{walk<F>::publish(t);}@\n	}\n\n	// One huge leaf", "")],
+		(LEAVES, "		settle(t, tb);\n		@{walk<F>::publish(t);}@\n	}\n\n	// Takes [first", "")],
 	"a huge leaf is not published": [
-		(LEAVES, "		settle(t, tb);\n		@{walk<F>::publish(t);}@\n		return true;", "")],
+		(LEAVES, "				settle(t, tb);\n				@{walk<F>::publish(t);}@\n				return;", "")],
 	"retired leaves are not published": [
 		(LEAVES, "			return {};\n		@{walk<F>::publish(t);}@\n		return tb.top == table_top::huge_retired", "")],
 	"the way to a table's memory is cut, and that is not published": [
 		(LEAVES, "		tb.top = table_top::none;\n		@{walk<F>::publish(t);}@\n	}\n\n	// After the flush", "")],
-	"a right granted to a huge leaf is not published": [
-		(LEAVES, "				flush(t, whole(tb));\n				@{walk<F>::publish(t);}@", "")],
 	"the way to a new directory is not published": [
 		(WALK, "static_cast<svm_aperture>(next->mem.aperture));\n			@{publish(t);}@", "")],
 	"a read-only huge leaf counts as present for a write": [
-		(LEAVES, "bool huge = !F::is_link(top) && @{F::allows(top, access)}@;", "F::allows(top, SVM_READ)")],
+		(LEAVES, "bool huge = @{huge_allows(tb, access)}@;", "huge_allows(tb, SVM_READ)")],
 	"the loser of a directory goes on before it is linked": [
 		(WALK, "				next = static_cast<directory *>(winner);", "				return static_cast<directory *>(winner);")],
 	"an interval reaches beyond its window": [

@@ -7,6 +7,7 @@ replaces an expression, (svm_mutant(n) ? (new) : (old)); any other replaces stat
 after them. A text that is not found exactly once stops the build: then the code has changed, and the mutant must follow it.
 """
 
+import argparse
 import json
 import pathlib
 import sys
@@ -128,7 +129,9 @@ def plant(out):
 
 
 if __name__ == "__main__":
+	parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+	parser.add_argument("folder", type=pathlib.Path, help="where the copies go")
 	try:
-		plant(pathlib.Path(sys.argv[1]))
+		plant(parser.parse_args().folder)
 	except Broken as error:
 		sys.exit(f"plant.py: {error}")

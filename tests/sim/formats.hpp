@@ -4,7 +4,7 @@
 #pragma once
 
 #include "drivers/mmu/xe2.hpp"
-#include "mm/pt/ops.hpp"
+#include "mm/pt/page_table.hpp"
 #include "tests/sim/scheduler.hpp"
 
 namespace svm {

@@ -192,19 +192,24 @@ bool in_memory(const void *at)
 	return resident & 1;
 }
 
-std::uint64_t huge_kib(const void *at)
+std::string smaps(const void *at, const std::string &field)
 {
 	std::ifstream smaps("/proc/self/smaps");
 	std::string line;
 	bool here = false;
 	while (std::getline(smaps, line)) {
-		unsigned long long start, end, kib;
+		unsigned long long start, end;
 		if (std::sscanf(line.c_str(), "%llx-%llx ", &start, &end) == 2)
 			here = start <= libsvm::address(at) && libsvm::address(at) < end;
-		if (here && std::sscanf(line.c_str(), "AnonHugePages: %llu kB", &kib) == 1)
-			return kib;
+		if (here && line.starts_with(field + ":"))
+			return line.substr(field.size() + 1);
 	}
-	return 0;
+	return {};
+}
+
+std::uint64_t huge_kib(const void *at)
+{
+	return std::strtoull(smaps(at, "AnonHugePages").c_str(), nullptr, 10);
 }
 
 } // namespace machine

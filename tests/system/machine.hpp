@@ -81,6 +81,8 @@ bool swapped_out(const void *at);
 // As mincore says: for pages of files and shared memory.
 bool in_memory(const void *at);
 
+// What /proc/self/smaps says in this field of the mapping at this address, or empty.
+std::string smaps(const void *at, const std::string &field);
 // KiB of huge pages that the CPU has in the mapping at this address.
 std::uint64_t huge_kib(const void *at);
 

@@ -14,19 +14,32 @@
 
 #include "harness.hpp"
 
+// Since 7.3, and in no libc's headers yet.
+#ifndef UFFD_FEATURE_RWP
+#define UFFD_FEATURE_RWP (1 << 17)
+#define UFFDIO_REGISTER_MODE_RWP (std::uint64_t{1} << 3)
+#define UFFDIO_RWPROTECT_MODE_RWP (std::uint64_t{1} << 0)
+struct uffdio_rwprotect {
+	struct uffdio_range range;
+	std::uint64_t mode;
+};
+#define UFFDIO_RWPROTECT _IOWR(UFFDIO, 0x09, struct uffdio_rwprotect)
+#endif
+
 namespace harness {
 
 // A userfaultfd over a span; what is missing there comes from its manager or not at all. @flags: UFFD_USER_MODE_ONLY.
 class manager {
 public:
-	explicit manager(std::span<std::byte> memory, int flags = 0)
+	explicit manager(std::span<std::byte> memory, int flags = 0, std::uint64_t mode = UFFDIO_REGISTER_MODE_MISSING)
 		: fd_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | flags)))
 	{
 		uffdio_api api{};
 		api.api = UFFD_API;
+		api.features = mode & UFFDIO_REGISTER_MODE_RWP ? UFFD_FEATURE_RWP : 0;
 		uffdio_register span{};
 		span.range = {libsvm::address(memory.data()), memory.size()};
-		span.mode = UFFDIO_REGISTER_MODE_MISSING;
+		span.mode = mode;
 		if (fd_ < 0 || ioctl(fd_, UFFDIO_API, &api) || ioctl(fd_, UFFDIO_REGISTER, &span))
 			throw std::system_error(errno, std::generic_category(), "userfaultfd");
 	}
@@ -63,12 +76,31 @@ public:
 		return ioctl(fd_, UFFDIO_WAKE, &span) == 0;
 	}
 
+	// In mode RWP: each access to the page waits from now on; @on false: accesses go on.
+	bool protect(std::uint64_t where, bool on)
+	{
+		uffdio_rwprotect page_of{{where, page}, on ? UFFDIO_RWPROTECT_MODE_RWP : 0};
+		return ioctl(fd_, UFFDIO_RWPROTECT, &page_of) == 0;
+	}
+
 	// Nobody is asked any more: memory is as without it.
 	void close()
 	{
 		if (fd_ >= 0)
 			::close(fd_);
 		fd_ = -1;
+	}
+
+	// What the kernel's userfaultfd can do, as UFFD_FEATURE_*.
+	static std::uint64_t features()
+	{
+		int fd = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC));
+		uffdio_api api{};
+		api.api = UFFD_API;
+		if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
+			throw std::system_error(errno, std::generic_category(), "userfaultfd");
+		::close(fd);
+		return api.features;
 	}
 
 private:

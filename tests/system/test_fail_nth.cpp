@@ -184,6 +184,11 @@ SVM_TEST_WITHIN(FailNth, MakingAndEndingVms, 300)
 {
 	NEED_INJECTION();
 	{
+		// another process's tables are no remedy
+		gpu neighbour;
+		mapping memory(table_span);
+		make_present(memory);
+		ASSERT_EQ(device_fill(neighbour.queue, memory.bytes(), std::byte{1}), 0);
 		libsvm::device device;
 		int fd = device.fd();
 		std::uint32_t vm = 0;
@@ -192,6 +197,7 @@ SVM_TEST_WITHIN(FailNth, MakingAndEndingVms, 300)
 		fail_each_allocation(on, {.name = "vm create", .act = make, .after = [&] { EXPECT_EQ(end(), 0); }, .at_least = 10});
 		fail_each_allocation(on, {.name = "vm destroy", .act = end, .before = [&] { ASSERT_EQ(make(), 0); },
 				      .must_succeed = true, .at_least = 0});
+		EXPECT_EQ(neighbour.vm.counters().tables_freed, 0u);
 	}
 	EXPECT_TRUE(nothing_held());
 	EXPECT_TRUE(eventually(nothing_allocated)) << debugfs << "svmirror/leaks";

@@ -2,8 +2,9 @@
 /* hugetlbfs pages: the device works on them in place. */
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
-#include "harness.hpp"
+#include "machine.hpp"
 
 using namespace harness;
 
@@ -14,16 +15,15 @@ constexpr const char *reserve_path = "/proc/sys/vm/nr_hugepages";
 // Huge pages set aside for one test, and given back.
 class reserve {
 public:
-	explicit reserve(unsigned count) : before_(read_line(reserve_path))
+	explicit reserve(unsigned count)
 	{
 		write_file("/proc/sys/vm/compact_memory", "1");
-		write_file(reserve_path, std::to_string(count));
+		pages_.emplace(reserve_path, std::to_string(count));
 	}
-	~reserve() { write_file(reserve_path, before_.empty() ? "0" : before_); }
 	unsigned got() const { return static_cast<unsigned>(std::atoi(read_line(reserve_path).c_str())); }
 
 private:
-	std::string before_;
+	std::optional<machine::setting> pages_;
 };
 
 } // namespace

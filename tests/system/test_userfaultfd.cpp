@@ -123,6 +123,36 @@ SVM_TEST(Row12Userfaultfd, MemoryGoesWhileTheDeviceWaitsForIt)
 	EXPECT_EQ(finish(waits_too).status, 0);
 }
 
+// Memory that is there and that each access asks the manager for: the device loses what it had.
+SVM_TEST(Row12Userfaultfd, AccessIsAskedForWhereTheManagerTracksIt)
+{
+	if (!(manager::features() & UFFD_FEATURE_RWP))
+		GTEST_SKIP() << "this kernel's userfaultfd has no protection against reads (7.3 has)";
+	gpu gpu;
+	for (bool huge : {false, true}) {
+		SCOPED_TRACE(huge ? "a huge page" : "pages");
+		mapping memory(2 * mib);
+		if (!huge)
+			memory.no_huge_pages();
+		std::memset(memory.data(), 0x31, memory.size());
+		std::uint64_t tracked = libsvm::address(&memory.at(5));
+		manager manager(memory.bytes(), 0, UFFDIO_REGISTER_MODE_RWP);
+		libsvm::queue second(gpu.vm);
+		for (bool write : {false, true}) {
+			ASSERT_EQ(device_fill(gpu.queue, memory.bytes(5, 1), std::byte{0x32}), 0);
+			ASSERT_TRUE(manager.protect(tracked, true));
+			libsvm::job waits = gpu.queue.touch(memory.bytes(5, 1), page, write);
+			ASSERT_EQ(manager.asked(), tracked);
+			EXPECT_EQ(device_write(second, &memory.at(6), std::byte{0x33}), 0);
+			EXPECT_FALSE(waits.done().wait(100ms)) << "the manager has not let the page go";
+			ASSERT_TRUE(manager.protect(tracked, false));
+			EXPECT_EQ(finish(waits).status, 0);
+			EXPECT_DEVICE_READS(second, &memory.at(6), 0x33);
+			EXPECT_EQ(memory.at(6), std::byte{0x33});
+		}
+	}
+}
+
 SVM_TEST(Row12Userfaultfd, UnbindDoesNotWaitForTheManager)
 {
 	libsvm::device device;

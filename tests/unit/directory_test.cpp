@@ -40,7 +40,7 @@ protected:
 		};
 		winner = std::thread([this] {
 			own<mark>().halts = true;
-			EXPECT_TRUE(walk::make_table(tree, AT, nullptr).ok());
+			EXPECT_TRUE(walk::make_table(pt, AT).ok());
 		});
 		EXPECT_TRUE(eventually([this] { return halted.load(); }));
 	}
@@ -48,9 +48,9 @@ protected:
 	/* Whether the device finds a way from the root. */
 	bool linked()
 	{
-		auto *entries = static_cast<u64 *>(tree.root->mem.cpu);
+		auto *entries = static_cast<u64 *>(pt.root->mem.cpu);
 
-		return halting_xe2::is_link(halting_xe2::load(entries + geometry::index(0, AT)));
+		return halting_xe2::load(entries + geometry::index(0, AT)) != halting_xe2::empty;
 	}
 
 	void finish()
@@ -69,7 +69,7 @@ TEST_F(directory_test, the_next_one_links_it)
 {
 	start();
 	EXPECT_FALSE(linked());
-	EXPECT_TRUE(walk::make_table(tree, AT + span, nullptr).ok());
+	EXPECT_TRUE(walk::make_table(pt, AT + span).ok());
 	EXPECT_TRUE(linked());
 	finish();
 }
@@ -82,7 +82,7 @@ TEST_F(directory_test, the_loser_links_it)
 		if (!std::exchange(met, true))
 			start();
 	};
-	EXPECT_TRUE(walk::make_table(tree, AT + span, nullptr).ok());
+	EXPECT_TRUE(walk::make_table(pt, AT + span).ok());
 	hook.alloc = nullptr;
 	EXPECT_TRUE(met);
 	EXPECT_TRUE(linked());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* mm/pt/format.hpp and ops.hpp: what a format must have, the geometry that follows from it, and its table of functions. */
+/* mm/pt/format.hpp and page_table.hpp: what a format must have, the geometry that follows from it, and its table of functions. */
 #include "drivers/mmu/formats.hpp"
 #include "tests/unit/nv_v2.hpp"
 #include "tests/unit/seeded.hpp"
@@ -25,6 +25,60 @@ static_assert(!svm::format<no_retire>);
 static_assert(!svm::format<wrong_address>);
 static_assert(!svm::format<link_without_aperture>);
 static_assert(!svm::format<int>);
+
+/* One law broken each. */
+struct forgets_address_0 : svm::xe2 {
+	static constexpr u64 retire(u64 w)
+	{
+		return w & ~(present | ps64 | svm::xe2::pat(pat_coherent, false));
+	}
+};
+struct forgets_permission : svm::xe2 {
+	static constexpr u64 retire(u64 w)
+	{
+		return w & ~(present | ps64 | rw);
+	}
+};
+struct stays_valid : svm::xe2 {
+	static constexpr u64 retire(u64 w)
+	{
+		return w & ~ps64;
+	}
+};
+struct hint_outlives_leaf : svm::xe2 {
+	static constexpr u64 retire(u64 w)
+	{
+		return w & ~present;
+	}
+};
+struct hint_in_an_address_bit : svm::xe2 {
+	static constexpr u64 with_hint(u64 w)
+	{
+		return w | 1 << 12;
+	}
+};
+struct large_leaf_is_a_link : svm::xe2 {
+	static constexpr svm::entry_state classify(u64 w, unsigned lv)
+	{
+		svm::entry_state was = svm::xe2::classify(w, lv);
+
+		return lv == 1 && was == svm::entry_state::valid ? svm::entry_state::link : was;
+	}
+};
+struct grants_no_atomics : svm::xe2 {
+	static constexpr u64 grant_write(u64 w)
+	{
+		return w | rw;
+	}
+};
+static_assert(svm::laws<svm::xe2>() && svm::laws<nv_v2>());
+static_assert(!svm::laws<forgets_address_0>());
+static_assert(!svm::laws<forgets_permission>());
+static_assert(!svm::laws<stays_valid>());
+static_assert(!svm::laws<hint_outlives_leaf>());
+static_assert(!svm::laws<hint_in_an_address_bit>());
+static_assert(!svm::laws<large_leaf_is_a_link>());
+static_assert(!svm::laws<grants_no_atomics>());
 
 template <typename F>
 class format_test : public ::testing::Test
@@ -64,27 +118,19 @@ TYPED_TEST(format_test, words)
 		svm::leaf_attrs a{bool(r() % 2), bool(r() % 2), SVM_SYSTEM};
 		u64 word = F::leaf(lv, addr, a);
 
-		ASSERT_TRUE(F::valid(word));
-		ASSERT_FALSE(F::retired(word));
-		if (lv + 1 < F::depth) {
-			ASSERT_FALSE(F::is_link(word));
-		}
+		ASSERT_EQ(F::classify(word, lv), svm::entry_state::valid);
 		for (u64 w : {word, F::retire(word)}) {
 			ASSERT_EQ(F::address(w, lv), addr);
 			ASSERT_EQ(F::writable(w), a.write);
 		}
-		ASSERT_FALSE(F::valid(F::retire(word)));
-		if (addr) { /* the page at 0 is nobody's on a format that keeps no other bit */
-			ASSERT_TRUE(F::retired(F::retire(word)));
-		}
+		ASSERT_EQ(F::classify(F::retire(word), lv), svm::entry_state::retired);
 		ASSERT_TRUE(F::allows(word, SVM_READ));
 		ASSERT_EQ(F::allows(word, SVM_WRITE), a.write);
 		ASSERT_EQ(F::allows(word, SVM_ATOMIC), a.write && a.atomic);
 		ASSERT_TRUE(F::allows(F::grant_write(word), SVM_ATOMIC));
 		ASSERT_EQ(F::address(F::grant_write(word), lv), addr);
 	}
-	EXPECT_FALSE(F::valid(F::empty));
-	EXPECT_FALSE(F::retired(F::empty));
+	EXPECT_EQ(F::classify(F::empty, F::depth - 1), svm::entry_state::empty);
 	EXPECT_FALSE(F::allows(F::empty, SVM_READ));
 }
 
@@ -98,9 +144,9 @@ TYPED_TEST(format_test, entries)
 	F::store(entry, lv, F::empty);
 	EXPECT_EQ(F::load(entry), F::empty);
 	F::link(entry, lv, 0x123456789000, SVM_SYSTEM);
-	EXPECT_TRUE(F::is_link(F::load(entry)));
+	EXPECT_NE(F::classify(F::load(entry), lv), svm::entry_state::valid);
 	F::store(entry, lv, F::leaf(lv, 0x40000000, {true, true, SVM_SYSTEM}));
-	EXPECT_FALSE(F::is_link(F::load(entry)));
+	EXPECT_EQ(F::classify(F::load(entry), lv), svm::entry_state::valid);
 	EXPECT_EQ(F::address(F::load(entry), lv), 0x40000000u);
 }
 

@@ -14,7 +14,7 @@ protected:
 	/* One page in the table around va. */
 	svm::table &mapped(u64 va)
 	{
-		svm::table *found = M::walk::find(M::tree, va);
+		svm::table *found = M::walk::find(M::pt, va);
 		svm::table &t = found ? *found : M::table_at(va);
 
 		if (!found)
@@ -28,7 +28,7 @@ protected:
 
 		frames.push_back(f);
 		M::mem->dma_map(f, 12);
-		M::leaves::map(M::tree, t, i, 1, source);
+		M::leaves::map(M::pt, t, i, 1, source);
 		return t;
 	}
 
@@ -61,7 +61,7 @@ TYPED_TEST(gather_test, one_flush_for_all)
 		flushed.emplace_back(start, end);
 	};
 	{
-		svm::gather g(this->tree, M::ops, true);
+		svm::gather g(this->pt, true);
 
 		for (u64 i : {1, 2, 4}) {
 			svm::table &t = this->mapped(i * M::span + 9 * PAGE);
@@ -85,7 +85,7 @@ TYPED_TEST(gather_test, empty_ones_flush_nothing)
 	svm::table &t = this->mapped(PAGE);
 	u64 flushes = this->gpus->flushes;
 
-	svm::gather g(this->tree, M::ops, true);
+	svm::gather g(this->pt, true);
 
 	this->retire(g, t, {16 * PAGE, M::span});
 	g.finish();
@@ -95,10 +95,9 @@ TYPED_TEST(gather_test, empty_ones_flush_nothing)
 
 TYPED_TEST(gather_test, unfinished_ones_are_an_error)
 {
-	using M = TestFixture;
 	svm::table &t = this->mapped(PAGE);
 	{
-		svm::gather g(this->tree, M::ops, true);
+		svm::gather g(this->pt, true);
 
 		this->retire(g, t, {PAGE, 2 * PAGE});
 	}
@@ -107,7 +106,7 @@ TYPED_TEST(gather_test, unfinished_ones_are_an_error)
 	ASSERT_EQ(said.size(), 1u);
 	EXPECT_NE(said[0].find("gather.hpp"), std::string::npos) << said[0];
 
-	svm::gather second(this->tree, M::ops, true);
+	svm::gather second(this->pt, true);
 
 	this->retire(second, t, {PAGE, 2 * PAGE}); /* meets what the first one left */
 	second.finish();
@@ -117,9 +116,8 @@ TYPED_TEST(gather_test, unfinished_ones_are_an_error)
 /* Two over the same page: each flushes for itself, one gives the page back. */
 TYPED_TEST(gather_test, two_over_one_page)
 {
-	using M = TestFixture;
 	svm::table &t = this->mapped(PAGE);
-	svm::gather a(this->tree, M::ops, true), b(this->tree, M::ops, true);
+	svm::gather a(this->pt, true), b(this->pt, true);
 	u64 flushes = this->gpus->flushes;
 
 	this->retire(a, t, {0, 2 * PAGE});
@@ -135,12 +133,11 @@ TYPED_TEST(gather_test, two_over_one_page)
 /* One gives back only what it retired: its flush says nothing about what another took beside it. */
 TYPED_TEST(gather_test, neighbours_are_left_to_their_own_gather)
 {
-	using M = TestFixture;
 	svm::table &t = this->mapped(PAGE);
 
 	this->mapped(2 * PAGE);
 	{
-		svm::gather a(this->tree, M::ops, true), b(this->tree, M::ops, true);
+		svm::gather a(this->pt, true), b(this->pt, true);
 
 		this->retire(a, t, {PAGE, 2 * PAGE});
 		this->retire(b, t, {2 * PAGE, 3 * PAGE});

@@ -57,25 +57,44 @@ protected:
 		{
 			svm::table_guard lock(t->lock);
 
-			M::leaves::map(M::tree, *t, first, unsigned(pages.size()), source);
+			M::leaves::map(M::pt, *t, first, unsigned(pages.size()), source);
 		}
 		for (u64 w : words)
 			if (w)
 				M::mem->dma_unmap(w & ~PORT_PAGE_FLAGS, 12, false);
 	}
 
+	/* Maps the whole block for DMA as one, and gives it to map(). False: no leaf took it. */
+	bool map_block(bool write)
+	{
+		u32 lg2 = M::geometry::table_lg2;
+		u64 word = memory::dma_of(block) | PORT_PAGE_VALID | (write ? PORT_PAGE_WRITE : 0) |
+			   u64(lg2 - 12) << PORT_PAGE_ORDER_SHIFT;
+		svm::mirrored_pages source(&word, 0);
+
+		M::mem->dma_map(block, lg2);
+		{
+			svm::table_guard lock(t->lock);
+
+			M::leaves::map(M::pt, *t, 0, entries, source);
+		}
+		if (word)
+			M::mem->dma_unmap(word & ~PORT_PAGE_FLAGS, lg2, false);
+		return !word;
+	}
+
 	svm::va_span retire(unsigned first, unsigned last)
 	{
 		svm::table_guard lock(t->lock);
 
-		return M::leaves::retire(M::tree, *t, first, last);
+		return M::leaves::retire(M::pt, *t, first, last);
 	}
 
 	void finish(unsigned first, unsigned last)
 	{
 		svm::table_guard lock(t->lock);
 
-		M::leaves::finish(M::tree, *t, first, last);
+		M::leaves::finish(M::pt, *t, first, last);
 	}
 
 	/* Each entry says what the model says; the counts add up; hints are true. */
@@ -90,8 +109,10 @@ protected:
 			const page &p = model[i];
 			bool valid = p.frame != NO_FRAME && !p.retired;
 
-			ASSERT_EQ(F::valid(word), valid) << i;
-			ASSERT_EQ(F::retired(word), p.frame != NO_FRAME && p.retired) << i;
+			svm::entry_state expect = p.frame == NO_FRAME ? svm::entry_state::empty :
+						  p.retired	      ? svm::entry_state::retired :
+									svm::entry_state::valid;
+			ASSERT_EQ(F::classify(word, M::geometry::table_level), expect) << i;
 			if (p.frame == NO_FRAME) {
 				ASSERT_EQ(word, F::empty) << i;
 				continue;
@@ -229,16 +250,13 @@ TYPED_TEST(leaves_test, huge_and_back)
 	using page = typename TestFixture::page;
 	using M = TestFixture;
 	u64 flushes = this->gpus->flushes;
-	u32 lg2 = M::geometry::table_lg2;
 
 	this->map(0, std::vector<page>(40, page{this->block, false, false}));
 	EXPECT_EQ(this->mem->dma_live(), 40u);
-	this->mem->dma_map(this->block, lg2);
+	EXPECT_TRUE(this->map_block(false));
 	{
 		svm::table_guard lock(this->t->lock);
 
-		EXPECT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
-						 {false, false, SVM_SYSTEM}));
 		EXPECT_EQ(this->t->top, svm::table_top::huge);
 	}
 	EXPECT_EQ(this->mem->dma_live(), 1u);
@@ -246,13 +264,7 @@ TYPED_TEST(leaves_test, huge_and_back)
 	EXPECT_EQ(this->counted().present, M::geometry::entries);
 	EXPECT_TRUE(M::leaves::allows(*this->t, M::at + M::span - 1, SVM_READ));
 	EXPECT_FALSE(M::leaves::allows(*this->t, M::at, SVM_WRITE));
-	{
-		/* A second one keeps the first; it may only grant. */
-		svm::table_guard lock(this->t->lock);
-
-		EXPECT_FALSE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
-						  {true, true, SVM_SYSTEM}));
-	}
+	EXPECT_FALSE(this->map_block(true)); /* a second one keeps the first; it may only grant */
 	EXPECT_TRUE(M::leaves::allows(*this->t, M::at, SVM_ATOMIC));
 	EXPECT_EQ(this->gpus->flushes, flushes + 2);
 
@@ -278,13 +290,7 @@ TYPED_TEST(leaves_test, small_over_a_read_only_huge_leaf)
 	using M = TestFixture;
 	unsigned flushes = 0;
 
-	this->mem->dma_map(this->block, M::geometry::table_lg2);
-	{
-		svm::table_guard lock(this->t->lock);
-
-		ASSERT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
-						 {false, false, SVM_SYSTEM}));
-	}
+	ASSERT_TRUE(this->map_block(false));
 	this->gpus->on_flush = [&](u64 start, u64 end) {
 		flushes++;
 		EXPECT_EQ(start, M::at);
@@ -307,13 +313,7 @@ TYPED_TEST(leaves_test, small_under_a_writable_huge_leaf)
 	using page = typename TestFixture::page;
 	using M = TestFixture;
 
-	this->mem->dma_map(this->block, M::geometry::table_lg2);
-	{
-		svm::table_guard lock(this->t->lock);
-
-		ASSERT_TRUE(M::leaves::map_block(this->tree, *this->t, memory::dma_of(this->block),
-						 {true, true, SVM_SYSTEM}));
-	}
+	ASSERT_TRUE(this->map_block(true));
 
 	u64 flushes = this->gpus->flushes;
 
@@ -362,15 +362,15 @@ TYPED_TEST(leaves_test, idle_count)
 {
 	using page = typename TestFixture::page;
 
-	EXPECT_EQ(this->tree.idle.load_relaxed(), 1u);
+	EXPECT_EQ(this->pt.idle.load_relaxed(), 1u);
 	this->map(0, std::vector<page>{{this->block, true, false}});
-	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u);
+	EXPECT_EQ(this->pt.idle.load_relaxed(), 0u);
 	this->retire(0, 1);
-	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u); /* its page is not given back yet */
+	EXPECT_EQ(this->pt.idle.load_relaxed(), 0u); /* its page is not given back yet */
 	this->finish(0, 1);
-	EXPECT_EQ(this->tree.idle.load_relaxed(), 1u);
+	EXPECT_EQ(this->pt.idle.load_relaxed(), 1u);
 	this->map(0, std::vector<page>{{this->block, true, false}});
-	EXPECT_EQ(this->tree.idle.load_relaxed(), 0u);
+	EXPECT_EQ(this->pt.idle.load_relaxed(), 0u);
 }
 
 } // namespace svm_test

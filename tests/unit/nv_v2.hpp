@@ -10,7 +10,7 @@
 #ifndef SVM_TESTS_UNIT_NV_V2_HPP
 #define SVM_TESTS_UNIT_NV_V2_HPP
 
-#include "mm/pt/ops.hpp"
+#include "mm/pt/page_table.hpp"
 
 namespace svm_test
 {
@@ -25,7 +25,7 @@ struct nv_v2 {
 	static constexpr unsigned hint_lg2 = 0;
 	static constexpr u64 empty = 0;
 
-	static constexpr u64 valid_bit = 1, vol = 1 << 3, read_only = 1 << 6, atomic_disable = 1 << 7;
+	static constexpr u64 valid_bit = 1, vol = 1 << 3, privilege = 1 << 5, read_only = 1 << 6, atomic_disable = 1 << 7;
 	static constexpr u64 address_mask = ((1ull << 54) - 1) & ~0xffull;
 	static constexpr unsigned dual = 3;
 
@@ -58,19 +58,19 @@ struct nv_v2 {
 		put(entry, lv == dual ? 1 : 0, addr >> 4 | pde_aperture(where) | vol);
 	}
 	/* The low half of a dual PDE with a table is invalid, so it is no leaf either. */
-	static constexpr bool is_link(u64 word)
+	static constexpr svm::entry_state classify(u64 word, unsigned lv)
 	{
-		return !(word & valid_bit);
+		if (word & valid_bit)
+			return svm::entry_state::valid;
+		if (!word)
+			return svm::entry_state::empty;
+		return lv < dual ? svm::entry_state::link : svm::entry_state::retired;
 	}
 
 	static constexpr u64 leaf(unsigned, u64 addr, svm::leaf_attrs a)
 	{
 		return addr >> 4 | valid_bit | pte_aperture(a.aperture) | (a.write ? 0 : read_only) |
 		       (a.write && a.atomic ? 0 : atomic_disable);
-	}
-	static constexpr bool valid(u64 word)
-	{
-		return word & valid_bit;
 	}
 	static constexpr bool writable(u64 word)
 	{
@@ -86,13 +86,10 @@ struct nv_v2 {
 	{
 		return (word & address_mask) << 4;
 	}
+	/* The MMU looks at VOL of an invalid word (sparse) and at no other bit. PRIVILEGE tells a retired one from an empty one. */
 	static constexpr u64 retire(u64 word)
 	{
-		return word & ~(valid_bit | vol);
-	}
-	static constexpr bool retired(u64 word)
-	{
-		return word && !(word & valid_bit);
+		return (word & ~(valid_bit | vol)) | privilege;
 	}
 	static constexpr u64 grant_write(u64 word)
 	{

@@ -12,9 +12,9 @@ protected:
 	u32 present(u64 va, svm_access access)
 	{
 		svm::reader section(vm->domain());
-		svm::table *tb = vm->format->find(vm->tree, va);
+		svm::table *tb = vm->pt.find(va);
 
-		return tb ? vm->format->present(*tb, 0, vm->format->entries, access, nullptr) : 0;
+		return tb ? vm->pt.present(*tb, 0, vm->pt.entries(), access, nullptr) : 0;
 	}
 };
 

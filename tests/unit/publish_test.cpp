@@ -66,9 +66,7 @@ TEST_F(publish_test, fault_in_a_table_that_is_there)
 
 TEST_F(publish_test, link_of_a_directory)
 {
-	svm::interval none{};
-
-	ASSERT_TRUE(vm->format->make_table(vm->tree, BASE, &none).ok());
+	ASSERT_TRUE(vm->pt.make_table(BASE).ok());
 	EXPECT_EQ(device().look(BASE).depth, 3u); /* it reads the entry where the table will be */
 }
 

@@ -169,6 +169,45 @@ TEST_F(room_test, nothing_to_take)
 	EXPECT_EQ(fault(BASE), 0);
 }
 
+/* A limit of the process's own, or no memory for a record of the backend's: no other vm's tables would help. */
+TEST_F(room_test, what_is_not_a_full_device_evicts_nothing)
+{
+	svm_vm *other = make_other();
+	unsigned steps = 0;
+	int failed;
+
+	map(BASE, 100 * TABLE);
+	ASSERT_EQ(svm_bind_all(other), 0);
+	for (u64 i = 0; i < 40; i++)
+		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE, nullptr), 0);
+	use(BASE, 40);
+
+	u64 held = gpus->tables;
+
+	do { /* each step of the fault fails once; the last time, none */
+		inject.arm(++steps);
+		failed = fault(BASE + 50 * TABLE, SVM_WRITE);
+		EXPECT_EQ(failed, inject.armed() ? 0 : -ENOMEM) << steps;
+	} while (failed);
+	EXPECT_FALSE(HasFailure());
+	inject.arm(0);
+	EXPECT_EQ(gpus->tables, held + 1);
+	EXPECT_EQ(counted(other).tables_freed + count().tables_freed, 0u);
+	/* Nor for a new vm. */
+	held = gpus->tables;
+	for (unsigned n = 1; n <= 3; n++) {
+		svm_vm_params p = params();
+		svm_vm *none = nullptr;
+
+		inject.arm(n);
+		EXPECT_EQ(svm_vm_create(&p, &none), -ENOMEM) << n;
+	}
+	inject.arm(0);
+	EXPECT_EQ(gpus->tables, held);
+	EXPECT_EQ(counted(other).tables_freed + count().tables_freed, 0u);
+	svm_vm_destroy(other);
+}
+
 TEST_F(room_test, killed)
 {
 	map(BASE, 100 * TABLE);
@@ -245,20 +284,20 @@ TYPED_TEST(directory_test, only_an_empty_one_goes)
 	svm::table &t = this->table_at(0);
 	svm::directory &d = this->above(t);
 
-	EXPECT_FALSE(M::walk::take_out_empty(this->tree, d));
+	EXPECT_FALSE(M::walk::take_out_empty(this->pt, d));
 	{
-		svm::reader section(this->tree.domain);
+		svm::reader section(this->pt.domain);
 
 		M::take_out(t, {0, M::span}, this);
-		EXPECT_TRUE(M::walk::take_out_empty(this->tree, d));
-		EXPECT_FALSE(M::walk::take_out_empty(this->tree, d)); /* once */
+		EXPECT_TRUE(M::walk::take_out_empty(this->pt, d));
+		EXPECT_FALSE(M::walk::take_out_empty(this->pt, d)); /* once */
 		EXPECT_EQ(d.parent->child[d.index].load_relaxed(), nullptr);
 	}
 	/* The device finds no way to it, and a walk makes another. */
 	EXPECT_EQ(TypeParam::load(this->entry_of(d)), TypeParam::empty);
 	EXPECT_NE(&this->above(this->table_at(0)), &d);
-	port_defer(this->tree.domain, &d.link, static_cast<svm::node *>(&d));
-	this->tree.pending.fetch_add_relaxed(1);
+	port_defer(this->pt.domain, &d.link, static_cast<svm::node *>(&d));
+	this->pt.pending.fetch_add_relaxed(1);
 }
 
 /* One that was just made is published before it is linked: who finds it so links it before going on. */
@@ -268,7 +307,7 @@ TYPED_TEST(directory_test, is_linked_by_who_goes_on)
 	svm::directory &d = this->above(this->table_at(0));
 	u64 link = TypeParam::load(this->entry_of(d));
 
-	EXPECT_TRUE(TypeParam::is_link(link));
+	EXPECT_EQ(TypeParam::classify(link, d.level - 1u), svm::entry_state::link);
 	/* As its maker leaves it if it is stopped in between. */
 	TypeParam::store(this->entry_of(d), d.level - 1, TypeParam::empty);
 	d.linked.store_relaxed(false);
@@ -282,17 +321,17 @@ TYPED_TEST(directory_test, is_not_linked_once_it_is_closed)
 {
 	using M = TestFixture;
 	svm::directory &d = this->above(this->table_at(0));
-	svm::reader section(this->tree.domain);
+	svm::reader section(this->pt.domain);
 
-	M::take_out(*M::walk::find(this->tree, 0), {0, M::span}, this);
+	M::take_out(*M::walk::find(this->pt, 0), {0, M::span}, this);
 	TypeParam::store(this->entry_of(d), d.level - 1, TypeParam::empty);
 	d.linked.store_relaxed(false);
 	d.children.store_relaxed(svm::directory::closed);
-	EXPECT_EQ(M::walk::make_table(this->tree, 0, nullptr).error(), -EBUSY);
+	EXPECT_EQ(M::walk::make_table(this->pt, 0).error(), -EBUSY);
 	EXPECT_EQ(TypeParam::load(this->entry_of(d)), TypeParam::empty);
 	/* Nor does a table get into it. */
 	d.linked.store_relaxed(true);
-	EXPECT_EQ(M::walk::make_table(this->tree, 0, nullptr).error(), -EBUSY);
+	EXPECT_EQ(M::walk::make_table(this->pt, 0).error(), -EBUSY);
 	d.children.store_relaxed(0);
 }
 

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <random>
+#include <vector>
 
 namespace svm_test
 {
@@ -16,34 +17,60 @@ TEST(source_test, words)
 	u64 word[4] = {0x7000 | valid | write, 0x8000 | valid, 0, 0x9000 | valid | skip};
 	svm::mirrored_pages s(word, 100);
 
-	EXPECT_TRUE(s.has(100));
-	EXPECT_EQ(s.address(100), 0x7000u);
-	EXPECT_TRUE(s.attrs(100).write);
-	EXPECT_TRUE(s.attrs(100).atomic);
-	EXPECT_EQ(s.attrs(100).aperture, SVM_SYSTEM);
-	EXPECT_TRUE(s.has(101));
-	EXPECT_FALSE(s.attrs(101).write);
-	EXPECT_FALSE(s.attrs(101).atomic);
-	EXPECT_FALSE(s.has(102));
-	EXPECT_FALSE(s.has(103)); /* the table has it */
-	s.take(100);
-	EXPECT_FALSE(s.has(100));
-	EXPECT_TRUE(s.has(101));
+	EXPECT_TRUE(s.run_at(100, 4).there);
+	EXPECT_EQ(s.run_at(100, 4).address, 0x7000u);
+	EXPECT_EQ(s.run_at(100, 4).pages, 1u); /* the next one may not be written */
+	EXPECT_TRUE(s.run_at(100, 4).attrs.write);
+	EXPECT_TRUE(s.run_at(100, 4).attrs.atomic);
+	EXPECT_EQ(s.run_at(100, 4).attrs.aperture, SVM_SYSTEM);
+	EXPECT_FALSE(s.run_at(101, 3).attrs.write);
+	EXPECT_FALSE(s.run_at(101, 3).attrs.atomic);
+	EXPECT_FALSE(s.run_at(102, 2).there);
+	EXPECT_EQ(s.run_at(102, 2).pages, 2u); /* the table has the last one */
+	EXPECT_EQ(s.run_at(102, 1).pages, 1u);
+	s.take(100, 1);
+	EXPECT_FALSE(s.run_at(100, 4).there);
+	EXPECT_TRUE(s.run_at(101, 3).there);
 }
 
-/* one_block() against its definition, over words that are almost a block. */
-TEST(source_test, one_block)
+/* A word of an order stands for the entries behind it. */
+TEST(source_test, orders)
+{
+	u64 word[16] = {0x40000 | valid | write | 3ull << PORT_PAGE_ORDER_SHIFT};
+	std::vector<std::pair<u64, u32>> left;
+	auto note = [&](u64 address, u32 lg2) { left.emplace_back(address, lg2); };
+
+	word[8] = 0x9000 | valid;
+	word[9] = 0xa000 | valid | skip;
+
+	svm::mirrored_pages s(word, 0);
+	svm::run r = s.run_at(0, 16);
+
+	EXPECT_EQ(r.address, 0x40000u);
+	EXPECT_EQ(r.pages, 8u);
+	EXPECT_EQ(r.leaf_pages, 8u);
+	EXPECT_EQ(s.run_at(8, 8).leaf_pages, 1u);
+	s.rest(16, note);
+	EXPECT_EQ(left, (std::vector<std::pair<u64, u32>>{{0x40000, 15}, {0x9000, 12}}));
+	s.take(0, 8);
+	left.clear();
+	s.rest(16, note);
+	EXPECT_EQ(left, (std::vector<std::pair<u64, u32>>{{0x9000, 12}}));
+}
+
+/* run_at() against its definition, over words that are almost one run. */
+TEST(source_test, longest_run)
 {
 	seeded r(3);
-	unsigned yes = 0, no = 0;
+	unsigned longer = 0, whole = 0;
 
 	for (int round = 0; round < 20000; round++) {
 		u64 word[32];
-		u64 base = (r() % 4 ? 0x10000 : 0x11000) * (1 + r() % 8);
+		u64 base = 0x100000 * (1 + r() % 8);
 
 		for (u64 i = 0; i < 32; i++)
-			word[i] = (base + (i - 16) * 0x1000) | valid | (base & 0x20000 ? write : 0);
-		for (u64 flaws = r() % 2; flaws--;)
+			word[i] = (base + i * 0x1000) | valid | (base & 0x100000 ? write : 0);
+		for (u64 flaws = r() % 4; flaws--;)
 			switch (r() % 4) {
 			case 0:
 				word[r() % 32] ^= write;
@@ -60,16 +87,25 @@ TEST(source_test, one_block)
 			}
 
 		svm::mirrored_pages s(word, 0);
-		bool expect = (word[16] & 0xf000) == 0;
+		unsigned at = unsigned(r() % 32), most = unsigned(1 + r() % (32 - at)), expect = 1;
+		bool there = (word[at] & valid) && !(word[at] & skip);
 
-		for (u64 i = 16; i < 32; i++)
-			expect &= word[i] == word[16] + (i - 16) * 0x1000 && (word[i] & valid) && !(word[i] & skip);
-		ASSERT_EQ(svm::one_block(s, 16, 4), expect);
-		(expect ? yes : no)++;
-		ASSERT_EQ(svm::one_block(s, 5, 0), s.has(5));
+		while (expect < most) {
+			u64 next = word[at + expect];
+			bool next_there = (next & valid) && !(next & skip);
+
+			if (there ? next != word[at] + expect * 0x1000 : next_there)
+				break;
+			expect++;
+		}
+		svm::run found = s.run_at(at, most);
+		ASSERT_EQ(found.there, there);
+		ASSERT_EQ(found.pages, expect);
+		longer += expect > 1;
+		whole += expect == most && most > 8;
 	}
-	EXPECT_GT(yes, 1000u);
-	EXPECT_GT(no, 1000u);
+	EXPECT_GT(longer, 1000u);
+	EXPECT_GT(whole, 100u);
 }
 
 } // namespace svm_test

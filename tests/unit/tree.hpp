@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A bare tree of page tables of one format, without a vm, windows or faults: for tests of mm/pt. */
+/* A bare page table of one format, without a vm, windows or faults: for tests of mm/pt. */
 #ifndef SVM_TESTS_UNIT_TREE_HPP
 #define SVM_TESTS_UNIT_TREE_HPP
 
 #include "drivers/mmu/xe2.hpp"
 #include "mm/pt/gather.hpp"
-#include "mm/pt/ops.hpp"
+#include "mm/pt/page_table.hpp"
 #include "tests/unit/machine.hpp"
 #include "tests/unit/nv_v2.hpp"
 
@@ -31,11 +31,12 @@ protected:
 
 	void SetUp() override
 	{
-		tree.ops = &backend::ops;
-		tree.backend = gpus.get();
-		tree.domain = port_domain_create(&tree, proc.get(), &dev);
-		tree.root = walk::make_root(tree).value();
-		ASSERT_NE(tree.root, nullptr);
+		pt.format = &ops;
+		pt.ops = &backend::ops;
+		pt.backend = gpus.get();
+		pt.domain = port_domain_create(&pt, proc.get(), &dev);
+		pt.root = walk::make_root(pt).value();
+		ASSERT_NE(pt.root, nullptr);
 	}
 
 	void TearDown() override
@@ -47,16 +48,16 @@ protected:
 	template <typename Fn>
 	void TearDown_tables(Fn pages)
 	{
-		walk::visit(tree, {0, va_end}, take_out, this);
-		port_domain_destroy(tree.domain);
-		walk::free_directory(tree, tree.root);
+		walk::visit(pt, {0, va_end}, take_out, this);
+		port_domain_destroy(pt.domain);
+		walk::free_directory(pt, pt.root);
 		pages();
 		machine::TearDown();
 	}
 
 	svm::table &table_at(u64 va)
 	{
-		svm::table *t = walk::make_table(tree, va, nullptr).value();
+		svm::table *t = walk::make_table(pt, va).value();
 
 		EXPECT_NE(t, nullptr);
 		return *t;
@@ -71,7 +72,7 @@ protected:
 
 		svm::table_guard lock(t.lock);
 
-		tree.stat.add(svm::stat::device_bytes, mem.bytes);
+		pt.stat.add(svm::stat::device_bytes, mem.bytes);
 		ASSERT_TRUE(leaves::give_memory(t, mem));
 	}
 
@@ -79,7 +80,7 @@ protected:
 	{
 		svm_counters c;
 
-		tree.stat.read(c);
+		pt.stat.read(c);
 		return c;
 	}
 
@@ -88,12 +89,12 @@ protected:
 	{
 		auto *m = static_cast<tree_machine *>(self);
 		{
-			svm::gather g(m->tree, ops, true);
+			svm::gather g(m->pt, true);
 			{
 				svm::table_guard lock(t.lock);
 
 				g.retire(t, part);
-				leaves::unlink(m->tree, t);
+				leaves::unlink(m->pt, t);
 				g.owe(part, part);
 			}
 			g.finish();
@@ -101,13 +102,13 @@ protected:
 		{
 			svm::table_guard lock(t.lock);
 
-			walk::unpublish(m->tree, t);
+			walk::unpublish(m->pt, t);
 		}
-		port_defer(m->tree.domain, &t.link, &t);
+		port_defer(m->pt.domain, &t.link, &t);
 		return true;
 	}
 
-	svm::tree tree;
+	svm::page_table pt;
 };
 
 } // namespace svm_test

@@ -38,13 +38,13 @@ TYPED_TEST(walk_test, against_a_map)
 		}
 
 		u64 n = va / M::span;
-		svm::table *found = walk::find(this->tree, va);
+		svm::table *found = walk::find(this->pt, va);
 
 		ASSERT_EQ(found, model.count(n) ? model[n] : nullptr);
 		if (step % 3)
 			continue;
 
-		svm::table *made = walk::make_table(this->tree, va, nullptr).value();
+		svm::table *made = walk::make_table(this->pt, va).value();
 
 		ASSERT_NE(made, nullptr);
 		if (found) {
@@ -54,7 +54,7 @@ TYPED_TEST(walk_test, against_a_map)
 		ASSERT_EQ(walk::start_of(*made), n * M::span);
 	}
 	EXPECT_EQ(this->counted().tables, model.size());
-	EXPECT_EQ(this->tree.idle.load_relaxed(), model.size());
+	EXPECT_EQ(this->pt.idle.load_relaxed(), model.size());
 	EXPECT_EQ(this->counted().device_bytes, this->gpus->bytes);
 
 	/* visit(): each table that a span meets, in order, with the part that it meets. */
@@ -72,7 +72,7 @@ TYPED_TEST(walk_test, against_a_map)
 		} c{seen, s};
 
 		walk::visit(
-			this->tree, s,
+			this->pt, s,
 			[](svm::table &t, svm::va_span part, void *arg) {
 				auto *c = static_cast<context *>(arg);
 				u64 start = walk::start_of(t);
@@ -101,7 +101,7 @@ TYPED_TEST(walk_test, visit_stops_when_told)
 	for (u64 i = 0; i < 5; i++)
 		this->table_at(i * M::span);
 	M::walk::visit(
-		this->tree, {0, M::va_end},
+		this->pt, {0, M::va_end},
 		[](svm::table &, svm::va_span, void *arg) { return ++*static_cast<unsigned *>(arg) < 3; }, &calls);
 	EXPECT_EQ(calls, 3u);
 }
@@ -124,8 +124,8 @@ TYPED_TEST(walk_test, race_to_make)
 				/* Spread, so that directories are raced for as well. */
 				u64 va = M::va_end / tables * i / M::span * M::span;
 
-				got[t][i] = M::walk::make_table(this->tree, va, nullptr).value();
-				EXPECT_EQ(M::walk::find(this->tree, va), got[t][i]);
+				got[t][i] = M::walk::make_table(this->pt, va).value();
+				EXPECT_EQ(M::walk::find(this->pt, va), got[t][i]);
 			}
 		});
 	for (auto &t : all)
@@ -146,7 +146,7 @@ TYPED_TEST(walk_test, each_allocation_fails_once)
 		u64 va = n * (M::va_end / 64);
 
 		inject.arm(n);
-		auto made = M::walk::make_table(this->tree, va, nullptr);
+		auto made = M::walk::make_table(this->pt, va);
 
 		if (inject.armed()) {
 			inject.arm(0);
@@ -154,8 +154,8 @@ TYPED_TEST(walk_test, each_allocation_fails_once)
 			break;
 		}
 		EXPECT_TRUE(made.error() == -ENOMEM || made.error() == int(svm::err::room)) << made.error();
-		EXPECT_EQ(M::walk::find(this->tree, va), nullptr);
-		ASSERT_TRUE(M::walk::make_table(this->tree, va, nullptr).ok());
+		EXPECT_EQ(M::walk::find(this->pt, va), nullptr);
+		ASSERT_TRUE(M::walk::make_table(this->pt, va).ok());
 	}
 }
 
@@ -164,14 +164,14 @@ TYPED_TEST(walk_test, unpublished_tables_are_not_found)
 	using M = TestFixture;
 	svm::table &t = this->table_at(3 * M::span);
 	{
-		svm::reader section(this->tree.domain); /* it is not freed under us */
+		svm::reader section(this->pt.domain); /* it is not freed under us */
 
 		M::take_out(t, {3 * M::span, 4 * M::span}, this);
-		EXPECT_EQ(M::walk::find(this->tree, 3 * M::span), nullptr);
+		EXPECT_EQ(M::walk::find(this->pt, 3 * M::span), nullptr);
 		EXPECT_EQ(t.state.load_acquire(), svm::table_state::dead);
 		/* Nothing is idle but the directory that held it. */
-		EXPECT_EQ(this->tree.freeable(), 1u);
-		EXPECT_NE(M::walk::make_table(this->tree, 3 * M::span, nullptr).value(), &t);
+		EXPECT_EQ(this->pt.freeable(), 1u);
+		EXPECT_NE(M::walk::make_table(this->pt, 3 * M::span).value(), &t);
 	}
 	EXPECT_TRUE(eventually([&] { return this->counted().tables_freed == 1; }));
 	EXPECT_EQ(this->counted().tables, 1u);

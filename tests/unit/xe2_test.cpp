@@ -15,7 +15,7 @@
 namespace svm_test
 {
 
-using svm::leaf_attrs, svm::xe2;
+using svm::entry_state, svm::leaf_attrs, svm::xe2;
 using svm_host::translation;
 
 static constexpr leaf_attrs ro{false, false, SVM_SYSTEM}, rw{true, false, SVM_SYSTEM}, rwa{true, true, SVM_SYSTEM},
@@ -44,9 +44,9 @@ TEST(xe2_test, golden_links)
 	EXPECT_EQ(e, 0x123456789013u);
 	xe2::link(&e, 2, 0x7000, SVM_VRAM);
 	EXPECT_EQ(e, 0x7813u);
-	EXPECT_TRUE(xe2::is_link(e));
-	EXPECT_FALSE(xe2::is_link(0));
-	EXPECT_FALSE(xe2::is_link(xe2::leaf(2, 0x200000, rw)));
+	EXPECT_EQ(xe2::classify(e, 2), entry_state::link);
+	EXPECT_EQ(xe2::classify(0, 2), entry_state::empty);
+	EXPECT_EQ(xe2::classify(xe2::leaf(2, 0x200000, rw), 2), entry_state::valid);
 }
 
 /* PAT indices spread over the bits as the facts have them. */
@@ -102,7 +102,7 @@ protected:
 			u64 &e = table(at)[svm::geometry<xe2>::index(l, va)];
 			u64 below = root + (++made << 12);
 
-			if (xe2::is_link(e))
+			if (xe2::classify(e, l) == entry_state::link)
 				below = xe2::address(e, 3);
 			else
 				xe2::link(&e, l, below, SVM_SYSTEM);
@@ -152,10 +152,8 @@ TEST_F(xe2_walk, every_level_and_attribute)
 
 		place(va, lv, kept);
 		ASSERT_EQ(walk(va).what, translation::outcome::absent);
-		ASSERT_TRUE(xe2::retired(kept));
-		ASSERT_FALSE(xe2::valid(kept));
-		ASSERT_FALSE(xe2::retired(word));
-		ASSERT_FALSE(xe2::retired(xe2::empty));
+		ASSERT_EQ(xe2::classify(kept, lv), entry_state::retired);
+		ASSERT_EQ(xe2::classify(word, lv), entry_state::valid);
 		ASSERT_EQ(xe2::address(kept, lv), addr);
 		ASSERT_EQ(xe2::writable(kept), a.write);
 
@@ -190,8 +188,8 @@ TEST_F(xe2_walk, hinted_group)
 /* Whatever address a retired word holds, the page at 0 among them, it is told from an empty one. */
 TEST_F(xe2_walk, retired_page_zero)
 {
-	EXPECT_TRUE(xe2::retired(xe2::retire(xe2::leaf(3, 0, ro))));
-	EXPECT_TRUE(xe2::retired(xe2::retire(xe2::leaf(2, 0, rwa))));
+	EXPECT_EQ(xe2::classify(xe2::retire(xe2::leaf(3, 0, ro)), 3), entry_state::retired);
+	EXPECT_EQ(xe2::classify(xe2::retire(xe2::leaf(2, 0, rwa)), 2), entry_state::retired);
 }
 
 /* The walker itself: what must not be there is an error, not a mapping. */

@@ -84,9 +84,14 @@ def locked(path, label, progress=None):
 		yield
 
 
+def _record(lane):
+	"""Where it is kept which version a lane's package has; a lane that becomes another package gets another record."""
+	return CACHE / "lanes" / f"{lane.codename}-{lane.preferred}.json"
+
+
 def _resolve(lane, refresh):
 	"""(package, version) of the lane's source; asked of apt once in a while."""
-	record = CACHE / "lanes" / f"{lane.name}.json"
+	record = _record(lane)
 	if record.exists() and not refresh:
 		known = json.loads(record.read_text())
 		kept = (CACHE / "src" / f"{known['package']}_{known['version']}").exists()
@@ -122,17 +127,24 @@ def _fetch(lane, package, version, target):
 	shutil.rmtree(staging)
 
 
+def _given(path):
+	"""A kernel source tree of the user's own."""
+	tree = pathlib.Path(path).resolve()
+	if not (tree / "Kbuild").exists():
+		raise Failed(f"KSRC={path} is neither a kernel source tree nor a package that the lane's suite could have")
+	version = subprocess.run(["make", "-s", "-C", str(tree), "kernelversion"],
+		capture_output=True, text=True, env=clean_env()).stdout.strip()
+	return Source(tree, f"{version}-{hashlib.sha256(str(tree).encode()).hexdigest()[:6]}", False)
+
+
 def source(lane, refresh=False):
-	"""The lane's source tree, or the one that KSRC= names."""
+	"""The lane's source tree, or the one that KSRC= names: a directory, or another package of the lane's suite."""
 	given = os.environ.get("KSRC")
 	if given and not lane.prebuilt:
-		path = pathlib.Path(given).resolve()
-		if not (path / "Kbuild").exists():
-			raise Failed(f"KSRC={given} is not a kernel source tree")
-		version = subprocess.run(["make", "-s", "-C", str(path), "kernelversion"],
-			capture_output=True, text=True, env=clean_env()).stdout.strip()
-		return Source(path, f"{version}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}", False)
-	with locked(CACHE / "lanes" / f"{lane.name}.lock", f"the source of lane {lane.name}"):
+		if not re.fullmatch(lane.package, given):
+			return _given(given)
+		lane = dataclasses.replace(lane, package=re.escape(given), preferred=given)
+	with locked(_record(lane).with_suffix(".lock"), f"the source of lane {lane.name}"):
 		package, version = _resolve(lane, refresh)
 		target = CACHE / "src" / f"{package}_{version}"
 		if not target.exists():
@@ -141,12 +153,13 @@ def source(lane, refresh=False):
 	return Source(target, f"{package.removeprefix('linux-source-')}_{version}", True)
 
 
-def wanted(config):
-	"""The option lines of a config: base; for the tests also what memory can do, and their checks."""
+def wanted(lane, config):
+	"""The option lines of a config: base; for the tests also what memory can do, and their checks; what is the lane's own."""
 	names = ["base"] if config == "base" else ["base", "behaviours", config]
+	paths = [LANES / f"{name}.config" for name in (*names, lane.name)]
 	lines = []
-	for name in names:
-		for line in (LANES / f"{name}.config").read_text().splitlines():
+	for path in paths if paths[-1].exists() else paths[:-1]:
+		for line in path.read_text().splitlines():
 			if line.startswith("CONFIG_") or re.match(r"# CONFIG_\w+ is not set$", line):
 				lines.append(line)
 	return lines
@@ -166,7 +179,7 @@ def _verify(lane, config, build):
 	got = set((build / ".config").read_text().splitlines())
 	absent = _allowed_absent(lane)
 	missing = []
-	for line in wanted(config):
+	for line in wanted(lane, config):
 		name = re.search(r"CONFIG_\w+", line).group(0)
 		if line.startswith("#"):
 			effective = not any(entry.startswith(name + "=") for entry in got)
@@ -179,15 +192,15 @@ def _verify(lane, config, build):
 			f"(mend the fragment, or give the reason in tests/kernel/absent.txt): {', '.join(missing)}")
 
 
-def _key(config):
+def _key(lane, config):
 	compiler = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True).stdout
-	text = "\n".join((*wanted(config), *TOLD.get(config, ()))) + compiler
+	text = "\n".join((*wanted(lane, config), *TOLD.get(config, ()))) + compiler
 	return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _configure(lane, config, tree, build):
 	fragment = build / "svmirror.config"
-	fragment.write_text("\n".join(wanted(config)) + "\n")
+	fragment.write_text("\n".join(wanted(lane, config)) + "\n")
 	env = clean_env()
 	env["KCONFIG_ALLCONFIG"] = str(fragment)
 	before = (build / ".config").read_bytes() if (build / ".config").exists() else None
@@ -228,7 +241,7 @@ def kernel(lane, config, nice=0, refresh=False):
 	tree = source(lane, refresh)
 	if lane.prebuilt:
 		return Kernel(lane.name, config, stock.headers(tree.path), tree.path, *stock.image(tree.path), tree.path)
-	build = CACHE / "build" / f"{lane.name}-{config}-{tree.version}-{_key(config)}"
+	build = CACHE / "build" / f"{lane.name}-{config}-{tree.version}-{_key(lane, config)}"
 	marker = build / MARKER
 	if not (marker.exists() and tree.owned):
 		with locked(build.with_name(build.name + ".lock"), f"kernel {lane.name} {config}",

@@ -24,7 +24,7 @@ class Lane:
 SOURCES = {lane.name: lane for lane in (
 	Lane("debian-12", "bookworm", True, r"linux-source-6\.1", "linux-source-6.1"),
 	Lane("debian-13", "trixie", True, r"linux-source-6\.12", "linux-source-6.12"),
-	Lane("current", "sid", False, r"linux-source-\d+\.\d+", "linux-source-7.2"),
+	Lane("current", "trixie-backports", False, r"linux-source-\d+\.\d+", "linux-source-7.3"),
 )}
 STOCK = "stock"
 IMAGE = "linux-image-amd64"

@@ -14,7 +14,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from vm.lib import check, coverage, guestlog, kernel, lanes, qemu, results, vm
+from vm.lib import check, coverage, guestlog, lanes, qemu, results, vm
 from vm.lib.say import Failed
 
 
@@ -318,26 +318,6 @@ class Lanes(unittest.TestCase):
 	def test_an_unknown_lane_is_an_error(self):
 		with self.assertRaisesRegex(Failed, "no lane 'debian-11'"):
 			lanes.chosen("debian-11")
-
-	def test_every_absent_option_names_a_lane_and_a_reason(self):
-		for line in (kernel.LANES / "absent.txt").read_text().splitlines():
-			if line and not line.startswith("#"):
-				lane, option, reason = line.split(maxsplit=2)
-				self.assertIn(lane, lanes.LANES)
-				self.assertTrue(option.startswith("CONFIG_") and len(reason) > 10, line)
-
-
-class Config(unittest.TestCase):
-	def test_an_option_without_effect_is_an_error(self):
-		lane = lanes.one("current")
-		with tempfile.TemporaryDirectory() as folder:
-			build = pathlib.Path(folder)
-			(build / ".config").write_text("\n".join(kernel.wanted("base")) + "\n")
-			kernel._verify(lane, "base", build)
-			text = (build / ".config").read_text().replace("CONFIG_DRM=y", "# CONFIG_DRM is not set")
-			(build / ".config").write_text(text.replace("# CONFIG_WERROR is not set", "CONFIG_WERROR=y"))
-			with self.assertRaisesRegex(Failed, "CONFIG_DRM=y.*CONFIG_WERROR is not set"):
-				kernel._verify(lane, "base", build)
 
 
 class Machines(unittest.TestCase):
