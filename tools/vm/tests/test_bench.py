@@ -11,7 +11,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from vm.lib import bench, trace
+from vm.lib import bench, qemu, trace
 from vm.lib.results import Suite
 
 HERE = {"kernel": "7.2.13", "gcc": "12.2.0", "qemu": "7.2.22"}
@@ -101,6 +101,21 @@ class Kept(unittest.TestCase):
 			bench._compare(suite, None, {}, {"rows": [row()]})
 		(_, reason), = suite.skips
 		self.assertIn("7.2.13", reason)
+
+
+class Machine(unittest.TestCase):
+	def test_its_clock_is_its_instructions(self):
+		kernel = mock.Mock(packages=None, image=pathlib.Path("bzImage"))
+		files = dict.fromkeys(("ram", "root", "results", "console", "control"), "file")
+		argv = qemu.command(kernel, qemu.COUNTING, files, 512, "", counting=True)
+		self.assertEqual(argv[argv.index("-smp") + 1], "1")
+		self.assertIn("shift=0,sleep=off", argv)
+		append = argv[argv.index("-append") + 1].split()
+		self.assertLessEqual({"tsc_early_khz=1000000", "tsc=reliable", "norandmaps", "nokaslr"}, set(append))
+		with mock.patch.object(qemu, "tsc_khz", lambda: 2000000):
+			argv = qemu.command(kernel, qemu.TCG, files, 512, "")
+		self.assertEqual(argv[argv.index("-smp") + 1], "2")
+		self.assertNotIn("norandmaps", argv[argv.index("-append") + 1])
 
 
 class Profile(unittest.TestCase):
