@@ -7,11 +7,12 @@ ifneq ($(KERNELRELEASE),)
 obj-m := mm/
 obj-m += $(if $(wildcard $(src)/drivers/svgpu/Makefile),drivers/svgpu/)
 obj-m += $(if $(CONFIG_KUNIT),$(if $(wildcard $(src)/tests/kunit/Makefile),tests/kunit/))
+obj-m += $(if $(SVM_BENCH),tests/bench/)
 
 else
 
 .DEFAULT_GOAL := help
-export LANE INPUT KSRC SECONDS SEED VMS
+export LANE INPUT KSRC SECONDS SEED VMS JSON KEEP
 
 # All that takes minutes reports its own progress; make's own chatter would only hide it.
 MAKEFLAGS += --no-print-directory
@@ -21,7 +22,7 @@ vm := $(CURDIR)/tools/vm
 help: ## list these verbs
 	@echo "svmirror: every pointer that the CPU can dereference, the device can too"
 	@echo
-	@sed -n 's/^\([a-z_]*\):.*## \(.*\)/  make \1|\2/p' $(CURDIR)/Makefile | \
+	@sed -n 's/^\([a-z_-]*\):.*## \(.*\)/  make \1|\2/p' $(CURDIR)/Makefile | \
 		while IFS='|' read -r verb text; do printf '%-22s %s\n' "$$verb" "$$text"; done
 	@echo
 	@echo "  LANE=NAME   debian-12, debian-13, current, stock (the distribution's prebuilt kernel), or all;"
@@ -53,6 +54,14 @@ soak: ## for a night: every suite on every lane, long chaos, simulation, stress 
 chaos: ## random memory operations against random GPU jobs, for SECONDS= (300), from SEED=
 	@$(vm)/setup && $(vm)/chaos
 
+.PHONY: bench
+bench: ## count what svmirror costs beside drm_gpusvm, in instructions; JSON=FILE, KEEP=1
+	@$(vm)/setup && $(vm)/bench
+
+.PHONY: bench-profile
+bench-profile: ## which functions a row's instructions are in; ROW=fault-4k, CONTENDER=svmirror-2M
+	@$(vm)/setup && $(vm)/bench --profile $(or $(ROW),fault-4k) $(or $(CONTENDER),svmirror-2M)
+
 .PHONY: sim
 sim: ## run the mirror under the seeded scheduler; SEED=, STEPS=, SCENARIO=
 	@cd $(CURDIR) && cmake --preset release >/dev/null && cmake --build --preset release --target svm_sim
@@ -66,7 +75,7 @@ fuzz: ## run the fuzzers until they are ended, or for SECONDS=
 .PHONY: host
 host: ## build the host programs and those that run in the virtual machine (build/release) and nothing else
 	@cd $(CURDIR) && cmake --preset release && \
-		cmake --build --preset release --target all tests/system/all tests/chaos/all tools/preload/all
+		cmake --build --preset release --target all tests/system/all tests/chaos/all tests/bench/all tools/preload/all
 
 .PHONY: docs
 docs: ## build Documentation/ into out/docs
@@ -91,7 +100,7 @@ doctor: ## say what is missing on this machine and the command that mends it
 .PHONY: clean
 clean: ## remove what was built in this tree (kernels stay in the cache)
 	@rm -rf $(CURDIR)/build $(CURDIR)/out
-	@find $(CURDIR)/mm $(CURDIR)/drivers $(CURDIR)/tests/kunit \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+	@find $(CURDIR)/mm $(CURDIR)/drivers $(CURDIR)/tests/kunit $(CURDIR)/tests/bench \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name 'modules.order' -o -name '.*.d' \) \
 		-type f -delete 2>/dev/null || true
 	@rm -f $(CURDIR)/mm/svm_config.h $(CURDIR)/drivers/svgpu/svm_config.h

@@ -183,6 +183,7 @@ struct filling {
 		// Kept also where we go again: to allocate it may have reclaimed what we are about to map.
 		if (fresh.cpu && vm.pt.give_memory(tb, fresh)) {
 			vm.pt.clock.fetch_add_relaxed(1);
+			vm.pt.count_piece();
 			vm.pt.stat.add(stat::device_bytes, fresh.bytes);
 			fresh.cpu = nullptr;
 		}
@@ -348,23 +349,20 @@ status fault(svm_vm &vm, u64 va, svm_access access)
 
 } // namespace svm
 
-extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access, svm_fault_info *out)
+extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access)
 {
-	svm::va_span block = vm->pt.table_span(va);
-	svm_fault_info info{ block.start, block.end, false };
 	svm::status done = svm::err::fault;
 
 	vm->pt.stat.add(svm::stat::faults);
 	if (vm->pt.all().holds(va)) {
-		info.duplicate = svm::allowed(*vm, va, access);
-		done = info.duplicate ? svm::status() : svm::fault(*vm, va, access);
+		if (svm::allowed(*vm, va, access)) {
+			vm->pt.stat.add(svm::stat::duplicates);
+			return 0;
+		}
+		done = svm::fault(*vm, va, access);
 	}
-	if (info.duplicate)
-		vm->pt.stat.add(svm::stat::duplicates);
 	if (!done.ok())
 		vm->pt.stat.add(svm::stat::failed);
-	if (out)
-		*out = info;
 	return done.error();
 }
 

@@ -69,11 +69,15 @@ void port_defer(struct port_domain *d, struct port_deferred *link, void *node);
  */
 void port_each_domain(struct device *dma, void (*fn)(void *owner, void *arg), void *arg);
 /*
- * A number that grows when deferred nodes have been freed, of any domain; and a wait until it is no longer `seen`, or
- * for 100 ms. d: whose process waits, in a session; null: it is the caller's own. Sleeps; not in a reader section; killable.
+ * A number that grows when deferred nodes have been freed, of any domain of the device; and a wait until it is no longer
+ * `seen`, which is true, or for 100 ms. d: whose process waits, in a session; null: it is the caller's own. Sleeps; not in a
+ * reader section; killable.
  */
-u64 port_frees(void);
-void port_wait_frees(struct port_domain *d, u64 seen);
+u64 port_frees(struct device *dma);
+bool port_wait_frees(struct device *dma, struct port_domain *d, u64 seen);
+/* True for one thread at a time of each device, until its port_evict_end(). Never sleeps. */
+bool port_evict_begin(struct device *dma);
+void port_evict_end(struct device *dma);
 
 /* ---- sessions: in the process's name ------------------------------------------- */
 /*
@@ -164,7 +168,10 @@ void port_relax(void);		/* in long loops, no lock held: let others run */
 bool port_killed(void);		/* this thread has a fatal signal, or its session was cancelled */
 /* Calls fn(arg) on several threads at once, this one among them, each in a session, and waits for all. Sleeps. */
 void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg), void *arg);
-/* An invariant broke: say so once, with a backtrace, and go on. */
+/*
+ * An invariant broke: reports the text, constant, and goes on. The kernel's port adds a backtrace and leaves out a text that is the
+ * same as its last; the tests' port reports each and the test fails.
+ */
 void port_warn(const char *what);
 
 /* ---- hooks: the core's side, called by the port -------------------------------- */

@@ -72,43 +72,33 @@ void departure::add(node &n, va_span all, bool leaving)
 	vm.pt.pending.fetch_add_relaxed(1); // from here on its memory is on its way
 }
 
-bool departure::take_idle(table &tb, va_span all)
-{
-	if (count == size)
-		finish();
-	table_guard lock(tb.lock);
-
-	if (tb.state.load_relaxed() != table_state::ready || !vm.pt.is_idle(tb))
-		return false;
-	vm.pt.unlink(tb);
-	vm.pt.unpublish(tb);
-	add(tb, all, false);
-	return true;
-}
-
-bool departure::take(table &tb, va_span all)
+void departure::take(table &tb, va_span all, bool in_use)
 {
 	if (count == size)
 		finish();
 	table_guard lock(tb.lock);
 
 	if (tb.state.load_relaxed() != table_state::ready)
-		return false;
-	vm.pt.retire(tb, all);
+		return;
+	bool idle = vm.pt.is_idle(tb);
+	if (!idle && !in_use)
+		return;
+	if (!idle)
+		vm.pt.retire(tb, all);
 	vm.pt.unlink(tb);
-	tb.state.store_release(table_state::leaving); // with the acquire in fault_in()
-	add(tb, all, true);
-	return true;
+	if (idle)
+		vm.pt.unpublish(tb);
+	else
+		tb.state.store_release(table_state::leaving); // with the acquire in fault_in()
+	add(tb, all, !idle);
 }
 
-bool departure::take_empty(directory &d, va_span all)
+void departure::take_empty(directory &d, va_span all)
 {
 	if (count == size)
 		finish();
-	if (!vm.pt.take_out_empty(d))
-		return false;
-	add(d, all, false);
-	return true;
+	if (vm.pt.take_out_empty(d))
+		add(d, all, false);
 }
 
 // No fault writes into a leaving table, so no leaf was retired in it after take(): the flush covers all that are there.
@@ -181,7 +171,7 @@ bool shrink_table(table &tb, va_span part, void *arg)
 	if (!idle)
 		return ++s->in_use % in_use_per_look || s->looked_at_one();
 	if (!passed_over(tb))
-		s->out.take_idle(tb, part);
+		s->out.take(tb, part, false);
 	return s->looked_at_one();
 }
 

@@ -27,9 +27,9 @@ public:
 
 	svm_vm &of() const { return vm; }
 	// Step 1. Inside a reader section that lasts until finish(); no table lock is held.
-	bool take_idle(table &tb, va_span all);
-	bool take(table &tb, va_span all);
-	bool take_empty(directory &d, va_span all);
+	// take(): an idle table; one that is in use only where in_use says so.
+	void take(table &tb, va_span all, bool in_use);
+	void take_empty(directory &d, va_span all);
 	// Steps 2 to 4. Sleeps.
 	void finish();
 

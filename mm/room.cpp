@@ -8,86 +8,94 @@ namespace svm {
 
 namespace {
 
-constexpr unsigned max_turns = 256, eager_turns = 4;
-constexpr u32 young_age = 16, youngest_age = 1;
+constexpr unsigned max_turns = 256, eager_turns = 4, enough_waits = 8;
+constexpr u32 young_age = 16;
 constexpr u64 max_batch = 1024;
+constexpr u64 worth_a_look = 64; // one idle node among so many
 
 // What the vms of one device have, and what is taken of it.
 struct device_share {
 	u64 vms = 0;
-	u64 nodes = 0;
-	u64 in_use = 0;
+	u64 pieces = 0;
 	u64 pending = 0;
 	u64 taken = 0;
 	u32 young = young_age; // what is younger stays
 
-	u64 average() const { return vms ? nodes / vms : 0; }
+	u64 average() const { return vms ? pieces / vms : 0; }
 };
 
-// A vm that is still being made has no node, and no domain either.
-u64 nodes_of(const svm_vm &vm)
+// A vm that is still being made has none, and no domain either.
+u64 pieces_of(const svm_vm &vm)
 {
-	u64 n = vm.pt.nodes.load_acquire(); // with the releases in walk::make_table()
-
-	return n > ~0ull / 2 ? 0 : n; // one was taken out before its maker had counted it
+	return vm.pt.pieces.load_acquire(); // with the release in page_table::count_piece()
 }
 
 void add_up(void *owner, void *arg)
 {
 	auto &vm = *static_cast<svm_vm *>(owner);
 	auto *all = static_cast<device_share *>(arg);
-	u64 nodes = nodes_of(vm);
+	u64 pieces = pieces_of(vm);
 
-	all->vms += nodes != 0;
-	all->nodes += nodes;
-	// Hints, with no partner: a stale sum costs a turn.
-	all->in_use += vm.pt.in_use.load_relaxed();
-	all->pending += vm.pt.pending.load_relaxed();
+	all->vms += pieces != 0;
+	all->pieces += pieces;
+	all->pending += vm.pt.pending.load_relaxed(); // a hint, with no partner: a stale sum costs a turn
 }
 
-// ---- idle ones ----
-
-struct giving_up {
+// One pass over a vm's nodes.
+struct taking {
 	svm_vm &vm;
-	u32 young;
+	u32 idle_age; // idle nodes from this age on go
+	u32 used_age; // and tables in use from this one on
+	u64 most;
 	departure out{ vm };
+
+	u64 pass();
 };
 
-bool give_up_table(table &tb, va_span all, void *arg)
+bool take_table(table &tb, va_span all, void *arg)
 {
-	auto *g = static_cast<giving_up *>(arg);
+	auto *t = static_cast<taking *>(arg);
+	u32 age = tb.age(t->vm.pt);
 
 	port_relax();
-	if (tb.age(g->vm.pt) >= g->young)
-		g->out.take_idle(tb, all);
-	return g->out.taken < max_batch;
+	if (age >= t->idle_age)
+		t->out.take(tb, all, age >= t->used_age);
+	return t->out.taken < t->most;
 }
 
-bool give_up_directory(directory &d, va_span all, void *arg)
+bool take_directory(directory &d, va_span all, void *arg)
 {
-	auto *g = static_cast<giving_up *>(arg);
+	auto *t = static_cast<taking *>(arg);
 
-	if (d.age(g->vm.pt) >= g->young)
-		g->out.take_empty(d, all);
-	return g->out.taken < max_batch;
+	if (d.age(t->vm.pt) >= t->idle_age)
+		t->out.take_empty(d, all);
+	return t->out.taken < t->most;
+}
+
+// How many nodes were taken.
+u64 taking::pass()
+{
+	vm.pt.visit(vm.pt.all(), take_table, this);
+	if (out.taken < most)
+		vm.pt.visit_directories(take_directory, this);
+	out.finish();
+	return out.taken;
 }
 
 void give_up_idle(void *owner, void *arg)
 {
+	constexpr u32 none_in_use = ~0u;
 	auto &vm = *static_cast<svm_vm *>(owner);
 	auto *all = static_cast<device_share *>(arg);
+	u64 pieces = pieces_of(vm), idle = vm.pt.freeable();
 
-	if (!nodes_of(vm) || !vm.pt.freeable())
+	// evict() takes a few idle nodes among many along with others, so that not each fault goes through all of them.
+	if (!pieces || !idle || (all->young == young_age && idle < pieces / worth_a_look))
 		return;
 	reader section(vm.domain());
-	giving_up g{ vm, all->young };
-	vm.pt.visit(vm.pt.all(), give_up_table, &g);
-	vm.pt.visit_directories(give_up_directory, &g);
-	g.out.finish();
-	all->taken += g.out.taken;
+	taking t{ vm, all->young, none_in_use, max_batch };
+	all->taken += t.pass();
 }
-
-// ---- tables in use ----
 
 // How many tables there are of each age, in steps; the last one holds all that are older.
 struct ages {
@@ -107,7 +115,7 @@ struct ages {
 
 		for (u64 sum = count[i]; i && sum < n; sum += count[i])
 			i--;
-		return i * step;
+		return i * step > young ? i * step : young;
 	}
 };
 
@@ -121,40 +129,20 @@ bool count_age(table &tb, va_span, void *arg)
 	return true;
 }
 
-struct evicting {
-	svm_vm &vm;
-	u64 n;
-	u32 from_age;
-	departure out{ vm };
-};
-
-bool evict_table(table &tb, va_span all, void *arg)
-{
-	auto *e = static_cast<evicting *>(arg);
-
-	port_relax();
-	if (tb.age(e->vm.pt) >= e->from_age)
-		e->out.take(tb, all);
-	return e->out.taken < e->n;
-}
-
 void evict(void *owner, void *arg)
 {
 	auto &vm = *static_cast<svm_vm *>(owner);
 	auto *all = static_cast<device_share *>(arg);
-	u64 nodes = nodes_of(vm);
+	u64 pieces = pieces_of(vm);
 
-	if (!nodes || nodes < all->average())
+	if (!pieces || pieces < all->average())
 		return;
 	reader section(vm.domain());
-	u64 n = nodes / 8 < 1 ? 1 : nodes / 8 > max_batch ? max_batch : nodes / 8;
-	ages a{ vm, all->young, static_cast<u32>(nodes / 16 + 1) };
+	u64 n = pieces / 8 < 1 ? 1 : pieces / 8 > max_batch ? max_batch : pieces / 8;
+	ages a{ vm, all->young, static_cast<u32>(pieces / 16 + 1) };
 	vm.pt.visit(vm.pt.all(), count_age, &a);
-	u32 from = a.from(n);
-	evicting e{ vm, n, from > all->young ? from : all->young };
-	vm.pt.visit(vm.pt.all(), evict_table, &e);
-	e.out.finish();
-	all->taken += e.out.taken;
+	taking t{ vm, all->young, a.from(n), n };
+	all->taken += t.pass();
 }
 
 void grow_older(void *owner, void *)
@@ -162,55 +150,112 @@ void grow_older(void *owner, void *)
 	static_cast<svm_vm *>(owner)->pt.clock.fetch_add_relaxed(1);
 }
 
-} // namespace
-
-status make_room(svm_vm &vm, unsigned turn)
+void take_some(device *dma, device_share &all)
 {
-	device *dma = vm.dma;
-	device_share all;
-	u64 seen = port_frees(); // before anything is taken
+	for (; !all.taken && all.young; all.young /= 4) {
+		port_each_domain(dma, give_up_idle, &all);
+		if (!all.taken)
+			port_each_domain(dma, evict, &all);
+	}
+}
 
+// The one thread that takes nodes of the device's vms, or a thread that found another one at it.
+struct evictor {
+	explicit evictor(device *of) : dma(of), chosen(port_evict_begin(of)) {}
+	~evictor()
+	{
+		if (chosen)
+			port_evict_end(dma);
+	}
+	evictor(const evictor &) = delete;
+	evictor &operator=(const evictor &) = delete;
+
+	device *const dma;
+	const bool chosen;
+};
+
+enum class found {
+	nothing,  // no vm has memory
+	young,	  // nothing that was old enough; the next turn finds something
+	memory,   // memory is on its way
+};
+
+found evict_some(device *dma, patience &p)
+{
+	evictor one(dma);
+	device_share all;
+
+	if (!one.chosen)
+		return found::memory;
+	port_each_domain(dma, add_up, &all);
+	if ((all.pending || port_frees(dma) != p.seen) && p.waits < enough_waits)
+		return found::memory;
+	take_some(dma, all);
+	if (all.taken)
+		p.waits = 0;
+	if (all.taken || all.pending)
+		return found::memory;
+	if (!all.pieces)
+		return found::nothing;
+	port_each_domain(dma, grow_older, nullptr);
+	return found::young;
+}
+
+// Of either kind. err::intr where the process is to end, `late` after too many.
+status next_turn(patience &p, err late)
+{
 	if (port_killed())
 		return err::intr;
-	if (turn >= max_turns)
+	return p.turns++ < max_turns ? status() : status(late);
+}
+
+void wait(svm_vm &vm, patience &p)
+{
+	bool came = port_wait_frees(vm.dma, vm.domain(), p.seen);
+
+	p.waits = came ? p.waits + 1 : enough_waits;
+}
+
+} // namespace
+
+u64 frees_of(const svm_vm &vm)
+{
+	return port_frees(vm.dma);
+}
+
+status make_room(svm_vm &vm, patience &p)
+{
+	status turn = next_turn(p, err::nomem);
+
+	if (!turn.ok())
+		return turn;
+	found what = evict_some(vm.dma, p);
+	if (what == found::nothing)
 		return err::nomem;
-	port_each_domain(dma, add_up, &all);
-	// What others took is waited for first. It may be long in coming, so each other turn takes more.
-	if (!all.pending || turn % 2) {
-		for (all.young = young_age; !all.taken && all.young >= youngest_age; all.young /= 4) {
-			port_each_domain(dma, give_up_idle, &all);
-			if (!all.taken)
-				port_each_domain(dma, evict, &all);
-		}
-		if (!all.taken && !all.pending) {
-			if (!all.in_use)
-				return err::nomem;
-			port_each_domain(dma, grow_older, nullptr); // all are too young: not the next time
-			if (turn < eager_turns)
-				return {};
-		}
-	}
-	port_wait_frees(vm.domain(), seen);
+	if (what == found::memory || p.turns > eager_turns)
+		wait(vm, p);
 	return {};
 }
 
-status wait_for_leaving(svm_vm &vm, unsigned turn, u64 seen)
+status wait_for_leaving(svm_vm &vm, patience &p)
 {
-	if (port_killed())
-		return err::intr;
-	if (turn >= max_turns)
-		return err::again;
-	port_wait_frees(vm.domain(), seen);
-	return {};
+	status turn = next_turn(p, err::again);
+
+	if (turn.ok())
+		wait(vm, p);
+	return turn;
 }
 
 void trim(svm_vm &vm)
 {
-	constexpr u64 idle_is_fine = 1024, at_a_time = 16;
+	constexpr u64 idle_is_fine = 1024, looks = 16;
+	constexpr u32 at_a_time = 64;
+	u32 now = vm.pt.clock.load_relaxed(), last = vm.trimmed_at.load_relaxed(); // hints
 	u64 looked;
 
-	if (vm.pt.freeable() > idle_is_fine)
-		shrink(vm, at_a_time, looked);
+	// A look begins with a walk to where the last one ended, so many are made together.
+	if (vm.pt.freeable() > idle_is_fine && now - last >= at_a_time && vm.trimmed_at.exchange_if(last, now))
+		shrink(vm, at_a_time * looks, looked);
 }
 
 } // namespace svm

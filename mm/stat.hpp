@@ -9,30 +9,12 @@
 namespace svm {
 
 enum class stat : u8 {
-	faults,
-	duplicates,
-	retries,
-	failed,
-	ptes_written,
-	huge_leaves,
-	invalidations,
-	ptes_zapped,
-	huge_zapped,
-	flushes,
-	dirtied,
-	tables,
-	tables_made,
-	tables_freed,
-	directories,
-	intervals,
-	prefetched,
-	host_bytes,
-	device_bytes,
-	present,
+#define SVM_COUNTER(name) name
+#include "include/svm/counters.h"
+#undef SVM_COUNTER
+	,
 	count,
 };
-
-static_assert(sizeof(svm_counters) == static_cast<unsigned>(stat::count) * sizeof(u64), "stat names svm_counters' fields in order");
 
 class counters {
 public:

@@ -17,6 +17,7 @@ struct svm_vm {
 	svm::span_map_of<svm::interval> intervals; // likewise
 	svm::window *dying = nullptr;		   // likewise: windows that are being taken apart
 	svm::atomic<u64> shrink_at{ 0 };	   // where the shrinker goes on
+	svm::atomic<u32> trimmed_at{ 0 };	   // page_table::clock at the last trim()
 	svm::scratch_pool scratch;
 
 	port_domain *domain() const { return pt.domain; }

@@ -14,6 +14,7 @@ SECTIONS = ("Context", "Return")
 BLOCK = re.compile(r"^/\*\*(?!<)(.*?)\*/[ \t]*\n?", re.S | re.M)
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 INLINE = re.compile(r"/\*\*<?[\s*]*(@\w+:.*?)\*/", re.S)
+LISTED = re.compile(r"^#define (\w+)\(name\) (.*)\n#include <(\S+)>\n#undef \1\n", re.M)
 PADDING = ("pad", "reserved")   # say all by their names
 
 
@@ -115,6 +116,8 @@ def read_record(item, code):
 	item.told.update(inline_texts(record[1]))
 	plain = COMMENT.sub("", record[1])
 	pieces = split(plain, "," if item.kind == "enum" else ";")
+	if item.kind == "struct":       # several names after one type
+		pieces = [q if not i else f"{p.split()[0]} {q}" for p in pieces for i, q in enumerate(split(p, ","))]
 	item.members = [(re.match(r"\w+", p)[0] if item.kind == "enum" else declarator(p), p) for p in pieces]
 
 
@@ -166,9 +169,18 @@ def undocumented(source, items):
 		for shape in shapes for found in re.finditer(shape, code, re.M) if found[1] not in known]
 
 
+def expand(source, include):
+	"""Write out the entries of a header that is a list, at the lines where source defines their macro and includes it."""
+	def entries(found):
+		macro, text, header, lines = *found.groups(), found[0].count("\n")
+		listed = re.findall(rf"^{macro}\((\w+)\)(,?)$", (include / header).read_text(encoding="utf-8"), re.M)
+		return " ".join(re.sub(r"\bname\b", name, text) + comma for name, comma in listed) + "\n" * lines
+	return LISTED.sub(entries, source)
+
+
 def read(path):
 	"""All Items of the header at path; what nothing describes comes as a doc Item with a problem."""
-	source = path.read_text(encoding="utf-8")
+	source = expand(path.read_text(encoding="utf-8"), path.parent.parent)
 	items = [read_block(block[1], source[block.end():], source.count("\n", 0, block.start()) + 1)
 		for block in BLOCK.finditer(source)]
 	for line, name in undocumented(source, items):

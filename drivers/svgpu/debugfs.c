@@ -4,6 +4,8 @@
  *
  * svm_leaks     what exists now; all zero when no file is open
  * svm_faults    what the fault ring came to
+ * svm_sync      how many sync operations the device was asked for in this epoch, and how many
+ *               of them the driver knows to be done
  * inject_fault  write "context queue va access": as if the device had reported
  *               this fault, nonsense included
  */
@@ -43,6 +45,18 @@ static int svm_faults_show(struct seq_file *m, void *unused)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(svm_faults);
+
+static int svm_sync_show(struct seq_file *m, void *unused)
+{
+	struct svgpu_device *dev = m->private;
+
+	spin_lock(&dev->sync.lock);
+	seq_printf(m, "asked %llu\n", dev->sync.seq);
+	seq_printf(m, "done %llu\n", dev->sync.checked);
+	spin_unlock(&dev->sync.lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(svm_sync);
 
 static ssize_t inject_fault_write(struct file *file, const char __user *user,
 				  size_t count, loff_t *pos)
@@ -84,6 +98,7 @@ void svgpu_debugfs_init(struct drm_minor *minor)
 
 	debugfs_create_file("svm_leaks", 0444, root, dev, &svm_leaks_fops);
 	debugfs_create_file("svm_faults", 0444, root, dev, &svm_faults_fops);
+	debugfs_create_file("svm_sync", 0444, root, dev, &svm_sync_fops);
 	debugfs_create_file("inject_fault", 0200, root, dev,
 			    &inject_fault_fops);
 }

@@ -130,8 +130,8 @@ static int await_epoch(struct svgpu_device *dev, u64 epoch)
 }
 
 /*
- * The second half of wedging, where one may sleep: nobody is to wait for what
- * will not come. Faults being served end by themselves, their answers go nowhere.
+ * The second half of wedging, which may sleep: all jobs end, since their reports will not
+ * come. Faults that are being served end by themselves; their answers are dropped.
  */
 static void wedge_work(struct work_struct *work)
 {

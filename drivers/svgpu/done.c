@@ -34,7 +34,7 @@ static int status_to_errno(const struct svgpu_task *task, u32 status)
 	switch (status) {
 	case SVGPU_DONE_OK:
 		return 0;
-	/* Of a fault that nobody failed, and canceled where no queue ends: lies. */
+	/* The device lies if the driver failed no fault, or if the queue does not end: -EIO. */
 	case SVGPU_DONE_FAULT:
 		return task->fault_error ?: READ_ONCE(task->queue->error) ?: -EIO;
 	case SVGPU_DONE_CANCELED:

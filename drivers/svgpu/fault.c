@@ -246,7 +246,7 @@ static int serve(struct svgpu_fault_group *group)
 		if (error)
 			return error;
 		error = svm_fault(group->vm->svm, e->va,
-				  (enum svm_access)e->access, NULL);
+				  (enum svm_access)e->access);
 		if (error == -ENOMEM && time_before(jiffies, end))
 			msleep(NOMEM_MS);
 		else if (error != -EAGAIN)

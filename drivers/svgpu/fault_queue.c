@@ -11,11 +11,11 @@
  * - A queue has one job on the device at a time, and a job stalls on one fault at a
  *   time. So a fault's record is part of its queue, and taking it in allocates nothing.
  * - A vm has a group for each of its queues, made with it, and a workqueue that runs all
- *   of them at a time. So also where each fault but one waits for a process, that one is
- *   served: that process may itself be waiting for it.
+ *   of them at a time. So if all faults but one wait for a process, that one is still
+ *   served: the process may itself be waiting for it.
  *
- * When a queue ends, nobody wants its fault's answer. svgpu_fault_cancel() ends the wait of
- * the worker, which then lets go of vm and queue.
+ * When a queue ends, its fault needs no answer. svgpu_fault_cancel() ends the wait of
+ * the worker, which then drops its references to vm and queue.
  *
  * fault lock (spin), one per vm: all of struct svgpu_vm_faults.
  */
@@ -322,7 +322,7 @@ void svgpu_fault_in_session(struct svgpu_fault_group *group, bool in)
 	spin_unlock(&group->vm->faults.lock);
 }
 
-/* Does nobody want what the group is serving? Under the fault lock, or for the group's worker. */
+/* Are all faults that the group is serving cancelled? Under the fault lock, or for its worker. */
 bool svgpu_fault_all_cancelled(const struct svgpu_fault_group *group)
 {
 	const struct svgpu_fault_rec *rec;
@@ -334,7 +334,7 @@ bool svgpu_fault_all_cancelled(const struct svgpu_fault_group *group)
 	return !list_empty(&group->same);
 }
 
-/* Nobody wants what the group is serving. Under the fault lock. */
+/* All faults that the group is serving are cancelled. Under the fault lock. */
 static void cancel_group(struct svgpu_fault_group *group)
 {
 	group->cancelled = true;
@@ -343,7 +343,7 @@ static void cancel_group(struct svgpu_fault_group *group)
 }
 
 /**
- * svgpu_fault_cancel() - nobody waits for the answer to a queue's fault any more
+ * svgpu_fault_cancel() - a queue's fault needs no answer any more
  * @queue: its job has ended
  *
  * The fault's worker is not waited for: it lets go of queue and vm when it has seen this.

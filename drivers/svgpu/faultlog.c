@@ -81,7 +81,7 @@ u32 svgpu_faultlog_take(struct svgpu_faultlog *log,
 	return taken;
 }
 
-/* Puts back what nobody got, as if it had not been taken. What has no room any more is lost. */
+/* Puts records back that could not be copied to the reader. What has no room any more is lost. */
 void svgpu_faultlog_put_back(struct svgpu_faultlog *log,
 			     const struct drm_svm_fault_record *in, u32 count)
 {

@@ -4,8 +4,8 @@
  *
  * A queue has one task on the device at a time, which keeps its order. Its work
  * item looks at the first of the waiting; where that one cannot start yet the
- * item goes away, and park.c queues it again. Nobody sleeps for a fence here, so
- * a queue can always be ended at once.
+ * item returns, and park.c queues it again. It never sleeps for a fence, so a queue
+ * can always be ended at once.
  *
  * The rings have room for a job of every queue at a time, and for the ends of
  * twice as many (svgpu_device_init()), so that a device can always take a job and
@@ -18,18 +18,18 @@
 
 #include "task.h"
 
-/* Gives the result and the fence to who waits for them, and frees the task. */
+/* Publishes the result and the fence. */
 static void deliver(struct svgpu_task *task, int status)
 {
 	task->result.status = status;
-	/* The result first: who sees the fence may ask for it at once. */
+	/* The result first: a process that sees the fence may ask for it at once. */
 	if (task->kept) {
 		task->kept->result = task->result;
 		svgpu_queue_keep(task->queue, task->kept);
 		task->kept = NULL;
 	}
 	if (task->out) {
-		/* Ours alone until it is published, so plain stores. */
+		/* No other task has the fence before it is published, so these are plain stores. */
 		task->fence->error = status;
 		task->fence->timestamp = ktime_get();
 		drm_syncobj_replace_fence(task->out, task->fence);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Queues that wait: the first waiting job of a queue needs a syncobj that has no
- * fence yet, or a fence that has not signalled. The queue's work item leaves word
- * here and goes away; it is queued again when there is something to see, so that
- * a thousand waiting queues cost nothing when other jobs end.
+ * fence yet, or a fence that has not signalled. The queue's work item records here what it
+ * waits for and returns; it is queued again when that may have changed, so that a thousand
+ * waiting queues cost nothing when other jobs end.
  *
  * - A fence: its callback queues the item.
  * - A syncobj without a fence: the queue is *parked*, in a hash table by the
  *   address of the syncobj. The job of this driver that has it for its
  *   out-syncobj finds the queue there when it ends.
- * - Others give syncobjs their fences too, and DRM tells nobody. One work item
- *   looks at all parked queues for that, after PAUSE_MIN, and then after ever
+ * - Other drivers and ioctls of DRM give syncobjs fences too, without telling this driver.
+ *   One work item looks at all parked queues for that, after PAUSE_MIN, and then after ever
  *   longer pauses up to PAUSE_MAX.
  *
  * Park lock (spin): the table and the pause. Nothing but core locks is taken under it.
@@ -76,7 +76,7 @@ void svgpu_parked_init(struct svgpu_device *dev)
 	INIT_DELAYED_WORK(&dev->parked.look, look);
 }
 
-/* No queue is left: nobody starts it again. */
+/* No queue is left that could start it again. */
 void svgpu_parked_stop(struct svgpu_device *dev)
 {
 	cancel_delayed_work_sync(&dev->parked.look);

@@ -3,12 +3,17 @@
  * Queues: a hardware queue each, with the jobs that wait for it and the results
  * of those that ended.
  *
- * A queue ends in this order: it takes no more jobs (@error); its work item is
- * waited for; the device ends what runs; that is taken from the done ring;
- * what is left is ended here; nobody is ending one any more; and only then its
- * hardware id is free. Each step is bounded, by the device's timeout at worst.
- * Where many end, each step is taken for all of them before the next one, so that
- * the device is waited for once and not once for each.
+ * A queue ends in this order:
+ *
+ * 1. it takes no more jobs (@error), and its work item is waited for
+ * 2. the device ends the job that runs (QUEUE_CLEAR)
+ * 3. the done ring is emptied, so that jobs that the device has ended end as it says
+ * 4. the driver ends the other jobs, and waits until each job's end is over
+ * 5. the hardware id is free
+ *
+ * Each step is bounded, by the device's timeout at worst. When a file with many queues is
+ * closed, each step is taken for all of them before the next step, so that the driver waits
+ * for the device once and not once per queue.
  */
 #include <linux/slab.h>
 
@@ -58,7 +63,7 @@ static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
  *
  * Context: process; sleeps.
  * Return: the queue, to be ended by svgpu_queue_stop() and svgpu_queue_put();
- * -ENOSPC: no hardware queue is free, or the file has its share of them; -ENOMEM, -EIO,
+ * -ENOSPC: the process or its user has its share of the hardware queues; -ENOMEM, -EIO,
  * -ENODEV.
  */
 struct svgpu_queue *svgpu_queue_create(struct svgpu_vm *vm)
@@ -70,27 +75,28 @@ struct svgpu_queue *svgpu_queue_create(struct svgpu_vm *vm)
 
 	if (!queue)
 		return ERR_PTR(-ENOMEM);
-	if (!svgpu_share_take(&vm->file->queues_held, dev->queue_count)) {
-		svgpu_queue_put(queue);
-		return ERR_PTR(-ENOSPC);
-	}
+	ret = svgpu_share_take(vm->process, SVGPU_QUEUE_ID);
+	if (ret)
+		goto put;
 	ret = xa_alloc(&dev->queues, &queue->hw, queue,
 		       XA_LIMIT(0, dev->queue_count - 1), GFP_KERNEL);
 	if (ret) {
-		svgpu_share_give(&vm->file->queues_held);
-		svgpu_queue_put(queue);
-		return ERR_PTR(ret == -EBUSY ? -ENOSPC : ret);
+		svgpu_share_give(vm->process, SVGPU_QUEUE_ID);
+		goto put;
 	}
 	atomic_inc(&dev->queue_total);
 	op.queue = queue->hw;
 	op.context = vm->context;
+	op.owner = svgpu_process_number(vm->process);
 	ret = svgpu_sync_set(dev, &op);
 	if (ret) {
 		svgpu_queue_stop(queue, ret);
-		svgpu_queue_put(queue);
-		return ERR_PTR(ret);
+		goto put;
 	}
 	return queue;
+put:
+	svgpu_queue_put(queue);
+	return ERR_PTR(ret);
 }
 
 /**
@@ -138,9 +144,9 @@ static void queue_close(struct svgpu_queue *queue, int error)
 	if (!queue->error)
 		WRITE_ONCE(queue->error, error);
 	spin_unlock(&queue->lock);
-	/* After this no item runs that has not seen the error: nobody waits for anything anew. */
+	/* After this no item runs that has not seen the error: it waits for nothing new. */
 	cancel_work_sync(&queue->work);
-	/* After this no fence and no syncobj queues the item, and nobody else does: error. */
+	/* After this no fence and no syncobj queues it; all others look at the error first. */
 	svgpu_queue_forget(queue);
 	cancel_work_sync(&queue->work);
 }
@@ -208,7 +214,7 @@ static void stop_one(struct svgpu_queue *queue, int error)
 	queue_end_tasks(queue, svgpu_error(dev) ?: error);
 	wait_event(queue->idle, !atomic_read(&queue->jobs));
 	xa_erase(&dev->queues, queue->hw);
-	svgpu_share_give(&queue->vm->file->queues_held);
+	svgpu_share_give(queue->vm->process, SVGPU_QUEUE_ID);
 	/* The last touch of the hardware: removal waits for it. */
 	if (atomic_dec_and_test(&dev->queue_total))
 		wake_up_all(&dev->gone);
@@ -245,7 +251,7 @@ void svgpu_queue_stop(struct svgpu_queue *queue, int error)
 	stop_finish(queue->dev, &ending, error);
 }
 
-/* For the end of a file, whose handles nobody uses any more: stops all of its queues together. */
+/* For the end of a file, when no ioctl uses its handles: stops all of its queues together. */
 void svgpu_queues_stop_file(struct svgpu_device *dev, struct svgpu_file *file,
 			    int error)
 {
@@ -345,7 +351,7 @@ void svgpu_queue_keep(struct svgpu_queue *queue, struct svgpu_kept *kept)
 	kfree(old);
 }
 
-/* Takes the result of @token out: for kfree(), or svgpu_queue_keep() if nobody got it; or NULL. */
+/* Takes the result of @token out; NULL: there is none. svgpu_queue_keep() puts it back. */
 struct svgpu_kept *svgpu_queue_take_kept(struct svgpu_queue *queue, u64 token)
 {
 	struct svgpu_kept *kept;

@@ -68,7 +68,7 @@ static int find_out(struct svgpu_task *task, struct drm_file *drm_file,
 	/*
 	 * A fence of the core's: it may outlive this module, in a sync_file
 	 * say, which one with operations of ours could not. It is signalled
-	 * already, and nobody sees it before svgpu_task_end().
+	 * already, and no other task sees it before svgpu_task_end().
 	 */
 	task->fence = dma_fence_allocate_private_stub(ktime_get());
 	return task->fence ? 0 : -ENOMEM;

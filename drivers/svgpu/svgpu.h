@@ -15,6 +15,7 @@
  *   queue lock    (spin) a queue's jobs, results and error
  *   park lock     (spin) queues that wait for a syncobj without a fence
  *   fault lock    (spin) a vm's faults and their groups; sessions are cancelled under it
+ *   share lock    (spin) what processes and users hold of the device's ids
  *   push locks    one producer for the job ring, one for the reply ring
  *   VRAM lock     the allocator; never held over an allocation that reclaims
  *   log lock      a vm's fault log; nothing is taken under it
@@ -51,6 +52,7 @@
 
 struct drm_syncobj;
 struct svgpu_dep;
+struct svgpu_process;
 struct svgpu_task;
 
 /* The sync ring: flushes and changes of contexts and queues, done in order. */
@@ -98,7 +100,7 @@ struct svgpu_fault_rec {
 	struct svgpu_vm *vm;	/* used and referenced; NULL: idle. Under the vm's fault lock */
 	struct svgpu_queue *queue; /* a reference; NULL: injected */
 	u32 queue_id;		/* handle, for the log */
-	bool cancelled;		/* nobody wants the answer */
+	bool cancelled;		/* it needs no answer */
 	bool more;		/* @next is to be served after @entry */
 	struct svgpu_fault entry;
 	struct svgpu_fault next; /* an honest device has none: its job stalls on one fault */
@@ -135,6 +137,22 @@ struct svgpu_parked {
 	struct delayed_work look;
 };
 
+/* Ids of which the device has a fixed number. */
+enum svgpu_id_kind {
+	SVGPU_CONTEXT_ID,
+	SVGPU_QUEUE_ID,
+	SVGPU_IDS,
+};
+
+/* share.c */
+struct svgpu_shares {
+	spinlock_t lock;	/* share lock: all below */
+	struct list_head processes;
+	struct list_head users;
+	u32 last_number;
+	u32 held[SVGPU_IDS];	/* by all */
+};
+
 struct svgpu_device {
 	struct drm_device drm;
 	struct pci_dev *pdev;
@@ -157,6 +175,7 @@ struct svgpu_device {
 	struct svgpu_faults faults;
 	struct svgpu_jobs jobs;
 	struct svgpu_parked parked;
+	struct svgpu_shares shares;
 	struct xarray contexts;
 	struct xarray queues;
 
@@ -186,29 +205,11 @@ static inline int svgpu_error(const struct svgpu_device *dev)
 	return READ_ONCE(dev->error);
 }
 
-/* An open file. Its vms keep it, also those that end after it was closed. */
+/* An open file. */
 struct svgpu_file {
-	struct kref ref;
 	struct xarray vms;
 	struct xarray queues;
-	/* What it holds of the device's ids, see svgpu_share_take(). */
-	atomic_t contexts_held;
-	atomic_t queues_held;
 };
-
-/*
- * One more of the device's @all ids for a file that holds @held; false: it has its share,
- * a quarter of them. To be given back by svgpu_share_give().
- */
-static inline bool svgpu_share_take(atomic_t *held, u32 all)
-{
-	return atomic_add_unless(held, 1, max_t(u32, all / 4, 1));
-}
-
-static inline void svgpu_share_give(atomic_t *held)
-{
-	atomic_dec(held);
-}
 
 #define SVGPU_FAULT_LOG	128
 
@@ -227,7 +228,7 @@ struct svgpu_vm {
 	struct kref ref;
 	refcount_t users;
 	struct svgpu_device *dev;
-	struct svgpu_file *file; /* a reference */
+	struct svgpu_process *process; /* whose it is: a reference */
 	struct svm_vm *svm;
 	u32 context;
 	u32 queues;		/* under the file's xa_lock of vms */
@@ -305,9 +306,16 @@ void svgpu_vram_init(struct svgpu_device *dev);
 void svgpu_vram_forget(struct svgpu_device *dev);
 void svgpu_vram_fini(struct svgpu_device *dev);
 
+/* share.c */
+void svgpu_shares_init(struct svgpu_device *dev);
+struct svgpu_process *svgpu_process_get(struct svgpu_device *dev);
+void svgpu_process_put(struct svgpu_process *process);
+u32 svgpu_process_number(const struct svgpu_process *process);
+int svgpu_share_take(struct svgpu_process *process, enum svgpu_id_kind kind);
+void svgpu_share_give(struct svgpu_process *process, enum svgpu_id_kind kind);
+
 /* vm.c */
-struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev,
-				 struct svgpu_file *file, u32 interval_lg2,
+struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev, u32 interval_lg2,
 				 u32 granule_lg2);
 struct svgpu_vm *svgpu_vm_get(struct svgpu_file *file, u32 id);
 struct svgpu_vm *svgpu_vm_of_context(struct svgpu_device *dev, u32 context);
@@ -376,7 +384,6 @@ void svgpu_debugfs_init(struct drm_minor *minor);
 
 /* svgpu_drm.c */
 extern const struct drm_driver svgpu_drm_driver;
-void svgpu_file_put(struct svgpu_file *file);
 
 /* ioctls */
 int svgpu_ioctl_vm_create(struct drm_device *drm, void *data,

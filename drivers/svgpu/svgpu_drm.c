@@ -3,8 +3,8 @@
  * The DRM side: files, their ends, and the table of ioctls.
  *
  * Our ioctls run inside a drm_dev section, so that removal can wait for them.
- * None waits for a job. One that reads or fills its caller's memory waits for
- * whoever brings that memory; so does removal then.
+ * None waits for a job. An ioctl that reads or fills its caller's memory may fault and wait
+ * for that memory; removal waits with it.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -21,22 +21,11 @@ static int svgpu_open(struct drm_device *drm, struct drm_file *drm_file)
 
 	if (!file)
 		return -ENOMEM;
-	kref_init(&file->ref);
 	/* Handles are never 0. */
 	xa_init_flags(&file->vms, XA_FLAGS_ALLOC1);
 	xa_init_flags(&file->queues, XA_FLAGS_ALLOC1);
 	drm_file->driver_priv = file;
 	return 0;
-}
-
-static void file_free(struct kref *ref)
-{
-	kfree(container_of(ref, struct svgpu_file, ref));
-}
-
-void svgpu_file_put(struct svgpu_file *file)
-{
-	kref_put(&file->ref, file_free);
 }
 
 /*
@@ -49,7 +38,7 @@ static bool may_wait(void)
 	return !(current->flags & (PF_EXITING | PF_KTHREAD));
 }
 
-/* The last use of the file: nobody else knows it. May come after removal, too. */
+/* The last use of the file: no other task has it. May come after removal, too. */
 static void svgpu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 {
 	struct svgpu_file *file = drm_file->driver_priv;
@@ -69,7 +58,7 @@ static void svgpu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 	}
 	xa_destroy(&file->queues);
 	xa_destroy(&file->vms);
-	svgpu_file_put(file);
+	kfree(file);
 }
 
 /* Ours in a section that removal waits for; the core's may wait for a fence, so not those. */

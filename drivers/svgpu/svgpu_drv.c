@@ -2,8 +2,8 @@
 /*
  * The module and the PCI driver: how the parts are put together and taken apart.
  *
- * After drm_dev_unplug() nobody makes a vm, a queue or a job any more (svgpu_drm.c),
- * and remove() ends all that there are, whether their files are open or not.
+ * After drm_dev_unplug() no vm, queue or job is made any more (svgpu_drm.c), and
+ * remove() ends all that there are, whether their files are open or not.
  * Open files keep the module and the struct of the device, but nothing of the
  * hardware.
  */
@@ -129,6 +129,7 @@ static int svgpu_setup(struct svgpu_device *dev)
 	svgpu_sync_init(dev);
 	svgpu_jobs_init(dev);
 	svgpu_parked_init(dev);
+	svgpu_shares_init(dev);
 	svgpu_vram_init(dev);
 	svgpu_faults_init(dev);
 	dev->wq = alloc_workqueue("svgpu", WQ_UNBOUND, 0);
@@ -149,7 +150,7 @@ static void svgpu_teardown(struct svgpu_device *dev)
 	xa_destroy(&dev->queues);
 }
 
-/* From interrupts to a running device that nobody can open yet. */
+/* From interrupts to a running device that cannot be opened yet. */
 static int svgpu_bring_up(struct svgpu_device *dev)
 {
 	int ret;

@@ -136,7 +136,7 @@ static int info_job(struct svgpu_file *file, struct drm_svgpu_info *args)
 		ret = kept ? svgpu_answer(args->data, &args->size,
 					  &kept->result, sizeof(kept->result)) :
 			     -ENOENT;
-		/* Nobody got it. */
+		/* It was not delivered: the caller may ask again. */
 		if (kept && ret)
 			svgpu_queue_keep(queue, kept);
 		else

@@ -59,7 +59,7 @@ int svgpu_ioctl_vm_create(struct drm_device *drm, void *data,
 		return -EINVAL;
 	if (svgpu_error(dev))
 		return svgpu_error(dev);
-	vm = svgpu_vm_create(dev, file, args->interval_lg2, args->granule_lg2);
+	vm = svgpu_vm_create(dev, args->interval_lg2, args->granule_lg2);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	ret = xa_alloc(&file->vms, &args->vm_id, vm, xa_limit_31b, GFP_KERNEL);
@@ -196,6 +196,7 @@ static int query_device(struct svgpu_device *dev, struct drm_svm_query *args)
 	const struct svm_format_info *format =
 		svm_format_describe(dev->format);
 	struct drm_svm_device_info info = {
+		.capabilities = DRM_SVM_CAPABILITY_MIRROR,
 		.va_bits = format->va_bits,
 		.table_lg2 = format->table_lg2,
 		.leaf_sizes = format->leaf_sizes,

@@ -12,9 +12,9 @@
  * to there were read. Whichever CPU first sees SYNC_DONE move reads them, under the
  * lock, and no slot is written again before that. @checked never passes an entry
  * that takes something from the device and was refused: the CPU that meets one
- * wedges the device. Who sets a context or a queue is told of a refusal, which
- * harms nobody else: one does so at a time, and @setting is that entry. An honest
- * device refuses nothing that this driver asks.
+ * wedges the device. A refusal to set a context or a queue takes nothing from any process,
+ * so it is only an error of the caller that asked: one at a time, and @setting is its entry.
+ * An honest device refuses nothing that this driver asks.
  */
 #include <linux/delay.h>
 #include <linux/ktime.h>

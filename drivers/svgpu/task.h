@@ -3,9 +3,9 @@
  * A task: one submitted job, from submit.c over job.c to its end.
  *
  * It is in exactly one place: on its queue's waiting list, its queue's running
- * one, or in the hands of whoever took it from there under the queue lock in
- * order to end it. So it ends once, whoever comes first: the device's report, the
- * end of its queue, or the end of the device.
+ * one, or held by the caller that took it from there under the queue lock in order
+ * to end it. So it ends once, by what comes first: the device's report, the end of its
+ * queue, or the end of the device.
  *
  * (struct svgpu_job is the entry of the job ring that it becomes.)
  */
@@ -28,7 +28,7 @@ struct svgpu_task {
 	u64 args[DRM_SVGPU_ARGS];
 	struct drm_syncobj *out; /* may be NULL */
 	struct dma_fence *fence; /* for @out, made beforehand: the end cannot fail */
-	struct svgpu_kept *kept; /* NULL: nobody will ask for the result */
+	struct svgpu_kept *kept; /* NULL: the submitter does not want the result */
 	int fault_error;	/* of the first fault that failed */
 	struct drm_svgpu_job_result result;
 	u32 in_count;

@@ -27,7 +27,7 @@ static void vm_free(struct kref *ref)
 	struct svgpu_vm *vm = container_of(ref, struct svgpu_vm, ref);
 
 	mutex_destroy(&vm->log.lock);
-	svgpu_file_put(vm->file);
+	svgpu_process_put(vm->process);
 	drm_dev_put(&vm->dev->drm);
 	kvfree(vm);
 }
@@ -47,7 +47,7 @@ static void vm_end(struct work_struct *work)
 	svgpu_vm_faults_fini(vm);
 	svm_vm_destroy(vm->svm);
 	xa_erase(&dev->contexts, vm->context);
-	svgpu_share_give(&vm->file->contexts_held);
+	svgpu_share_give(vm->process, SVGPU_CONTEXT_ID);
 	/* The remover that waits for zero waits for this worker too, before it frees more. */
 	if (atomic_dec_and_test(&dev->vm_total))
 		wake_up_all(&dev->gone);
@@ -106,18 +106,20 @@ static int vm_set_context(struct svgpu_vm *vm)
 	return svgpu_sync_set(vm->dev, &op);
 }
 
-/* The parts of a vm that cannot fail. */
-static struct svgpu_vm *vm_alloc(struct svgpu_device *dev,
-				 struct svgpu_file *file)
+/* A vm of the current process that has nothing of the device's yet; NULL: no memory. */
+static struct svgpu_vm *vm_alloc(struct svgpu_device *dev)
 {
 	struct svgpu_vm *vm = kvzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 
 	if (!vm)
 		return NULL;
+	vm->process = svgpu_process_get(dev);
+	if (!vm->process) {
+		kvfree(vm);
+		return NULL;
+	}
 	vm->dev = dev;
 	drm_dev_get(&dev->drm);
-	vm->file = file;
-	kref_get(&file->ref);
 	kref_init(&vm->ref);
 	refcount_set(&vm->users, 1);
 	INIT_WORK(&vm->end_work, vm_end);
@@ -129,33 +131,29 @@ static struct svgpu_vm *vm_alloc(struct svgpu_device *dev,
 /**
  * svgpu_vm_create() - make a vm for the current process
  * @dev: the device
- * @file: of whose share of contexts
  * @interval_lg2: as in struct drm_svm_vm_create
  * @granule_lg2: as in struct drm_svm_vm_create
  *
  * Context: process; sleeps.
- * Return: the vm, to be ended by svgpu_vm_stop() and svgpu_vm_put(); -ENOSPC: no
- * context is free, or the file has its share of them; -EINVAL, -ENOMEM, -EIO, -ENODEV.
+ * Return: the vm, to be ended by svgpu_vm_stop() and svgpu_vm_put(); -ENOSPC: the
+ * process or its user has its share of contexts; -EINVAL, -ENOMEM, -EIO, -ENODEV.
  */
-struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev,
-				 struct svgpu_file *file, u32 interval_lg2,
+struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev, u32 interval_lg2,
 				 u32 granule_lg2)
 {
-	struct svgpu_vm *vm = vm_alloc(dev, file);
+	struct svgpu_vm *vm = vm_alloc(dev);
 	int ret;
 
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
-	ret = -ENOSPC;
-	if (!svgpu_share_take(&file->contexts_held, dev->context_count))
+	ret = svgpu_share_take(vm->process, SVGPU_CONTEXT_ID);
+	if (ret)
 		goto put;
 	/* Reserved, so that storing the vm below cannot fail; reads as not there. */
 	ret = xa_alloc(&dev->contexts, &vm->context, NULL,
 		       XA_LIMIT(0, dev->context_count - 1), GFP_KERNEL);
-	if (ret) {
-		ret = ret == -EBUSY ? -ENOSPC : ret;
+	if (ret)
 		goto give;
-	}
 	ret = svgpu_vm_faults_init(vm) ?:
 	      vm_make_svm(vm, interval_lg2, granule_lg2);
 	if (ret) {
@@ -174,7 +172,7 @@ struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev,
 	}
 	return vm;
 give:
-	svgpu_share_give(&file->contexts_held);
+	svgpu_share_give(vm->process, SVGPU_CONTEXT_ID);
 put:
 	svgpu_vm_put(vm);
 	return ERR_PTR(ret);
@@ -234,7 +232,7 @@ void svgpu_vm_stop(struct svgpu_vm *vm)
 	stop_finish(&ending);
 }
 
-/* For the end of a file, whose handles nobody uses any more: stops all of its vms together. */
+/* For the end of a file, when no ioctl uses its handles: stops all of its vms together. */
 void svgpu_vms_stop_file(struct svgpu_file *file)
 {
 	struct svgpu_vm *vm;
@@ -328,6 +326,6 @@ void svgpu_vms_stop_all(struct svgpu_device *dev)
 		svgpu_vm_leave(vm);
 	}
 	stop_finish(&ending);
-	/* Their tables lie in our BAR, their pages are mapped for our DMA: wait we must. */
+	/* Removal must wait: tables lie in the BAR, and pages are mapped for the device's DMA. */
 	wait_event(dev->gone, !atomic_read(&dev->vm_total));
 }

@@ -29,9 +29,10 @@
  * Engines: a job runs while it has one of SVGPU_REG_ENGINES engines. It gives the
  * engine up while it stalls on a fault, so any number of stalled jobs keep no other
  * from running; and once it has had the engine for a slice (a few ms) and another
- * queue waits. Engines go to contexts in turn, and to the queues of a context in
- * turn, so a context with many queues gets no more of them than one with a single
- * queue does, and every queue gets on beside jobs that never end. A queue has at
+ * queue waits. Each queue has an owner, a number of the driver's choice. Engines go to
+ * owners in turn, and to the queues of an owner in turn, so an owner with many queues
+ * and contexts gets no more of them than an owner of a single queue does, and every
+ * queue gets on beside jobs that never end. A queue has at
  * most one job that has begun, and so at most one fault: the rings have room for a
  * job, a fault and a reply of every queue.
  *
@@ -136,7 +137,7 @@ enum svgpu_sync_op {
 	SVGPU_SYNC_INVALIDATE = 1,
 	SVGPU_SYNC_CONTEXT_SET = 2,	/* context, address = root table, aperture, format */
 	SVGPU_SYNC_CONTEXT_CLEAR = 3,	/* context */
-	SVGPU_SYNC_QUEUE_SET = 4,	/* queue, context */
+	SVGPU_SYNC_QUEUE_SET = 4,	/* queue, context, owner */
 	SVGPU_SYNC_QUEUE_CLEAR = 5,	/* queue */
 	/* start, end: VRAM that is free from now on is filled with poison */
 	SVGPU_SYNC_POISON = 6,
@@ -159,7 +160,8 @@ struct svgpu_sync {
 	__u64 address;
 	__u32 aperture;
 	__u32 format;
-	__u64 reserved;
+	__u32 owner;
+	__u32 reserved;
 };
 
 /*

@@ -17,7 +17,7 @@
  *	my_set_root(my, svm_vm_root(vm));
  *	err = svm_bind_all(vm);
  *	...
- *	err = svm_fault(vm, va, SVM_WRITE, &info);	// in a worker, many at a time
+ *	err = svm_fault(vm, va, SVM_WRITE);	// in a worker, many at a time
  *	my_reply(my, err);
  *	...
  *	my_stop_context(my);
@@ -70,41 +70,14 @@ struct svm_vm_params {
 };
 
 /**
- * struct svm_fault_info - what a fault came to
- * @start: first device address of the table that the fault was in
- * @end: its end
- * @duplicate: the table allowed the access already
- */
-struct svm_fault_info {
-	u64 start;
-	u64 end;
-	bool duplicate;
-};
-
-/**
  * struct svm_counters - see struct drm_svm_counters, field by field the same
  */
 struct svm_counters {
-	u64 faults;
-	u64 duplicates;
-	u64 retries;
-	u64 failed;
-	u64 ptes_written;
-	u64 huge_leaves;
-	u64 invalidations;
-	u64 ptes_zapped;
-	u64 huge_zapped;
-	u64 flushes;
-	u64 dirtied;
-	u64 tables;
-	u64 tables_made;
-	u64 tables_freed;
-	u64 directories;
-	u64 intervals;
-	u64 prefetched;
-	u64 host_bytes;
-	u64 device_bytes;
-	u64 present;
+	u64
+#define SVM_COUNTER(name) name
+#include <svm/counters.h>
+#undef SVM_COUNTER
+	;
 };
 
 /**
@@ -262,7 +235,6 @@ void svm_session_cancel(struct svm_session *session);
  * @vm: the vm
  * @va: device address
  * @access: what the device wants
- * @info: out: may be NULL
  *
  * May be called for any number of addresses at a time; faults in different tables do not
  * wait for each other, but for the first ones of an interval, which is made under the vm's
@@ -277,7 +249,7 @@ void svm_session_cancel(struct svm_session *session);
  * -ENOMEM: there was no memory just now (the CPU's own fault would try again); also where the
  * DMA API refuses the page. -EINTR: killed, or the session was cancelled.
  */
-int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access, struct svm_fault_info *info);
+int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
 
 /**
  * svm_prefetch() - make present what can be in [@start, @end)

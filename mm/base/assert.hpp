@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// An invariant that broke is said once, with a backtrace, and the code goes on as safely as it can.
+// An invariant that broke is reported by port_warn(), and the code goes on as safely as it can.
 #pragma once
 
 #include "mm/port.h"

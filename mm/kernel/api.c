@@ -53,6 +53,7 @@ static int __init svmirror_init(void)
 {
 	int err;
 
+	svm_room_init();
 	err = svm_work_init();
 	if (err)
 		return err;

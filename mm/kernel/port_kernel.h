@@ -86,6 +86,10 @@ void svm_wait_begin(struct port_domain *d);
 void svm_wait_end(struct port_domain *d);
 unsigned long svm_process_rlimit(struct mm_struct *mm, unsigned int which);
 
+/* port_room.c */
+void svm_room_init(void);
+void svm_room_freed(struct device *dma);
+
 /* port_shrink.c */
 int svm_shrinker_init(void);
 void svm_shrinker_exit(void);

@@ -13,7 +13,6 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
-#include <linux/wait.h>
 
 #include <svm/svm.h>
 
@@ -212,38 +211,6 @@ static void deferred_ready(struct rcu_head *head)
 	queue_work(free_wq, &d->free_work);
 }
 
-/* Batches of deferred nodes that were freed, and those who wait for the next. */
-static atomic64_t svm_frees;
-static DECLARE_WAIT_QUEUE_HEAD(svm_frees_wait);
-
-/**
- * port_frees() - how often deferred nodes were freed, in all domains
- *
- * Context: any.
- * Return: for port_wait_frees().
- */
-u64 port_frees(void)
-{
-	return atomic64_read(&svm_frees);
-}
-
-/**
- * port_wait_frees() - wait until some are freed, or for 100 ms
- * @d: in whose session the thread waits: the wait ends with the process; NULL: in none
- * @seen: from port_frees()
- *
- * Context: sleeps, killable; not in a reader section, which frees wait for.
- */
-void port_wait_frees(struct port_domain *d, u64 seen)
-{
-	if (d)
-		svm_wait_begin(d);
-	wait_event_killable_timeout(svm_frees_wait, port_frees() != seen,
-				    HZ / 10);
-	if (d)
-		svm_wait_end(d);
-}
-
 void svm_free_work(struct work_struct *work)
 {
 	struct port_domain *d = container_of(work, typeof(*d), free_work);
@@ -255,8 +222,7 @@ void svm_free_work(struct work_struct *work)
 		atomic_long_dec(&d->deferred);
 		cond_resched();
 	}
-	atomic64_inc(&svm_frees);
-	wake_up_all(&svm_frees_wait);
+	svm_room_freed(d->dev);
 }
 
 /**
@@ -368,7 +334,7 @@ bool port_killed(void)
 }
 
 /**
- * port_warn() - an invariant broke: say so with a backtrace, and go on
+ * port_warn() - report with a backtrace that an invariant broke, and go on
  * @what: constant text; not repeated while it is the same as the last
  *
  * Context: any.

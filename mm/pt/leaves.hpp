@@ -196,15 +196,13 @@ private:
 	// The TLB may hold a hinted group as one: a flush takes all of it.
 	static va_span widened(va_span span) { return span.widened(G::page_lg2 + F::hint_lg2); }
 
-	// Keeps the counts of idle tables and of those in use.
+	// Keeps the count of idle tables.
 	static void settle(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
 	{
 		bool now = idle(tb);
 
-		if (now != tb.counted_idle) {
+		if (now != tb.counted_idle)
 			t.idle.fetch_add_relaxed(now ? 1 : ~0ull);
-			t.in_use.fetch_add_relaxed(now ? ~0ull : 1);
-		}
 		tb.counted_idle = now;
 	}
 

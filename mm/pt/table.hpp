@@ -107,8 +107,7 @@ struct page_table {
 	counters stat;
 	// Counts and hints: where no partner is named at the access, a stale value makes reclaim look once more or less.
 	atomic<u64> idle{ 0 };	  // tables that map nothing and directories without children: what the shrinker can have
-	atomic<u64> in_use{ 0 };  // tables that map something, or owe a page
-	atomic<u64> nodes{ 0 };	  // tables and directories, the root left out
+	atomic<u64> pieces{ 0 };  // of the backend's memory: tables that have some, and directories but the root
 	atomic<u64> pending{ 0 }; // nodes between port_defer() and their end
 	atomic<u32> clock{ 0 };	  // counts the pieces of table memory that were got, and looks for some that found none
 
@@ -155,6 +154,12 @@ struct page_table {
 	// Memory for one table or directory. Sleeps. err::room: all that the device has is in use, make_room() first; err::nomem:
 	// anything else, and no table of any vm would help.
 	status get_memory(u32 bytes, svm_table_mem &mem);
+	// A piece of memory has become a node's, or is no longer in the tree.
+	void count_piece()
+	{
+		pieces.fetch_add_release(1); // with the acquire in room.cpp: the vm is whole by now
+	}
+	void discount_piece() { pieces.fetch_add_relaxed(~0ull); }
 };
 
 inline void node::touch(const page_table &t)

@@ -62,7 +62,6 @@ public:
 			leave(*d);
 			return static_cast<table *>(winner);
 		}
-		t.nodes.fetch_add_release(1); // with the acquire in room.cpp: likewise
 		t.stat.add(stat::tables);
 		t.stat.add(stat::tables_made);
 		t.stat.add(stat::host_bytes, sizeof(table));
@@ -74,7 +73,8 @@ public:
 	{
 		SVM_ASSERT(tb.counted_idle && tb.top == table_top::none);
 		t.idle.fetch_add_relaxed(~0ull);
-		t.nodes.fetch_add_relaxed(~0ull);
+		if (tb.mem.cpu)
+			t.discount_piece();
 		t.stat.sub(stat::tables);
 		tb.state.store_release(table_state::dead); // with the acquire of readers that still hold a pointer to it
 		tb.parent->child[tb.index].store_release(nullptr); // with the exchange in install(): the entry is empty before another links
@@ -90,7 +90,7 @@ public:
 		if (!d.children.exchange_if(none, directory::closed)) // with join(); acquire: with the release in leave()
 			return false;
 		t.idle.fetch_add_relaxed(~0ull);
-		t.nodes.fetch_add_relaxed(~0ull);
+		t.discount_piece();
 		// No other thread writes this entry now: the slot still holds d, and d is linked after join() only.
 		F::store(entry_of(*d.parent, d.index), d.level - 1, F::empty);
 		publish(t);
@@ -217,13 +217,13 @@ private:
 			}
 			next = made.value();
 			t.idle.fetch_add_release(1); // as in make_table()
+			t.count_piece();
 			if (void *winner = install(d, va, next)) {
 				t.idle.fetch_add_relaxed(~0ull);
+				t.discount_piece();
 				leave(d);
 				drop_directory(*next);
 				next = static_cast<directory *>(winner);
-			} else {
-				t.nodes.fetch_add_release(1); // as in make_table()
 			}
 		}
 		// The winner may not have written the device's entry yet; writing the same word twice does no harm. It must

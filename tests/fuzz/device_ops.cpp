@@ -116,7 +116,7 @@ static int served_fault(context &c, const disturbed &d, u64 va, svm_access how, 
 		expected = supplies ? 0 : -EINTR;
 	}
 
-	int err = svm_fault(c.w.vm, va, how, nullptr);
+	int err = svm_fault(c.w.vm, va, how);
 
 	hook.fault_exit = nullptr;
 	d.judge("svm_fault", expected, err);

@@ -10,8 +10,6 @@
 
 using namespace svm_host;
 
-std::atomic<u64> svm_host::frees{0};
-
 port_domain::port_domain(void *owner, mm_struct *mm, device *dma)
 	: owner_(owner)
 	, mm_(mm)
@@ -133,7 +131,7 @@ void port_domain::work()
 		synchronize();
 		for (void *node : nodes)
 			svm_port_deferred(node);
-		frees.fetch_add(1, std::memory_order_release); /* with the acquire in port_frees() */
+		dma_->frees.fetch_add(1, std::memory_order_release); /* with the acquire in port_frees() */
 		hold.lock();
 		busy_ = false;
 		cv_.notify_all();

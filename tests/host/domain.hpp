@@ -82,8 +82,10 @@ namespace svm_host
 u64 shrink(u64 n);
 u64 shrinkable();
 
-/* How often deferred nodes were freed, in all domains. */
-extern std::atomic<u64> frees;
+/* How long port_wait_frees() waits for memory, in steps of 100 µs. */
+extern std::atomic<int> free_wait_steps;
+/* Threads that wait there now. */
+extern std::atomic<unsigned> free_waiters;
 
 /* Every allocation of the core enters the shrinker, as a real one may. */
 void reclaim_on_alloc(bool on);

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <optional>
+#include <shared_mutex>
 
 namespace svm_host
 {
@@ -24,6 +25,19 @@ static std::string at(u64 va)
 translation gpu::look(u64 va) const
 {
 	return walk_xe2(va, root_, root_vram_, 39, read_);
+}
+
+static bool grants(const translation &t, svm_access how)
+{
+	return t.what == translation::outcome::mapped && (how == SVM_READ || t.write) && (how != SVM_ATOMIC || t.atomic);
+}
+
+/* The gate keeps the tables from being freed, as it does for an access. */
+bool gpu::allows(u64 va, svm_access how)
+{
+	std::shared_lock hold(gate_);
+
+	return grants(look(va), how);
 }
 
 const translation *gpu::cached(u64 va) const
@@ -105,13 +119,10 @@ gpu::answer gpu::access(u64 va, svm_access how, Fn fn)
 	gate_.lock_shared();
 
 	translation t = translate(va);
-	bool allowed = t.what == translation::outcome::mapped && (how == SVM_READ || t.write) &&
-		       (how != SVM_ATOMIC || t.atomic);
-
 	if (t.what == translation::outcome::bad) {
 		complain("a malformed entry" + at(va));
 		a.what = status::bad;
-	} else if (allowed) {
+	} else if (grants(t, how)) {
 		a.frame = mem_.of_dma(t.addr + (va & ((1ull << t.lg2) - 1) & ~0xfffull));
 		a.what = a.frame == NO_FRAME || t.vram ? status::bad : status::ok;
 		if (a.what == status::ok) {

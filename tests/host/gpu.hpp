@@ -59,6 +59,8 @@ public:
 
 	/* What the tables say now, past the TLB. */
 	translation look(u64 va) const;
+	/* Whether they allow an access. If they do and the device faulted, its TLB has an older translation. */
+	bool allows(u64 va, svm_access how);
 	/* Whether it holds a translation for va. */
 	bool caches(u64 va);
 	/* The same, and which; takes no lock: for an oracle, while nobody else runs. */

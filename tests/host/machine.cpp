@@ -78,10 +78,10 @@ svm_counters machine::count()
  */
 int machine::serve(u64 va, svm_access how, patience &left)
 {
-	svm_fault_info info = {};
-	int err = svm_fault(vm, va, how, &info);
+	bool stale = device().allows(va, how);
+	int err = svm_fault(vm, va, how);
 
-	left.misses = !err && info.duplicate ? left.misses + 1 : 0;
+	left.misses = !err && stale ? left.misses + 1 : 0;
 	wait_turn(left.misses);
 	if (left.misses == enough_turns)
 		complain("the device does not see what the mirror has");

@@ -34,7 +34,7 @@ public:
 
 	int fault(u64 va, svm_access how = SVM_READ)
 	{
-		return svm_fault(vm, va, how, nullptr);
+		return svm_fault(vm, va, how);
 	}
 	/* A fault of the device, which will try again. Complains where the mirror has it and the device does not see it. */
 	struct patience {

@@ -185,8 +185,10 @@ struct mm_struct : svm_host::address_space {
 	using address_space::address_space;
 };
 
-/* The DMA device: nothing is particular to it. */
+/* The DMA device: what port_frees(), port_wait_frees() and port_evict_begin() keep of it. */
 struct device {
+	std::atomic<u64> frees{0};
+	std::atomic<bool> evicting{false};
 };
 
 #endif

@@ -254,21 +254,39 @@ void port_each_domain(device *dma, void (*fn)(void *owner, void *arg), void *arg
 	domains_lock.unlock_shared();
 }
 
-u64 port_frees(void)
+std::atomic<int> svm_host::free_wait_steps{1000};
+std::atomic<unsigned> svm_host::free_waiters{0};
+
+u64 port_frees(device *dma)
 {
 	point();
-	return frees.load(std::memory_order_acquire); /* with the release in port_domain::work() */
+	return dma->frees.load(std::memory_order_acquire); /* with the release in port_domain::work() */
 }
 
-void port_wait_frees(port_domain *d, u64 seen)
+bool port_wait_frees(device *dma, port_domain *d, u64 seen)
 {
 	if (d)
 		in_session(d, "port_wait_frees");
 	might_sleep("port_wait_frees");
 	if (current().readers)
 		complain("port_wait_frees inside a reader section");
-	for (int turn = 0; turn < 1000 && port_frees() == seen && !port_killed(); turn++)
+	free_waiters++;
+	for (int turn = 0; turn < free_wait_steps && port_frees(dma) == seen && !port_killed(); turn++)
 		sleep_for(std::chrono::microseconds(100));
+	free_waiters--;
+	return port_frees(dma) != seen;
+}
+
+bool port_evict_begin(device *dma)
+{
+	point();
+	return !dma->evicting.exchange(true, std::memory_order_acquire); /* with the release in port_evict_end() */
+}
+
+void port_evict_end(device *dma)
+{
+	point();
+	dma->evicting.store(false, std::memory_order_release);
 }
 
 /* ---- the rest ---- */

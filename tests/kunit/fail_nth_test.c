@@ -142,7 +142,7 @@ static void bound(struct world *w)
 
 static int fault_other(struct world *w, u64 off, enum svm_access access)
 {
-	return svm_fault(other, w->base + off, access, NULL);
+	return svm_fault(other, w->base + off, access);
 }
 
 SVM_CASE(making_a_vm_and_its_windows)

@@ -27,11 +27,11 @@ SVM_CASE(device_memory_fails_at_each_level)
 		SAME(w, err, nth == 1 ? -ENOMEM : 0);
 		if (err)
 			continue;
-		SAME(w, svm_fault(vm, w->base + 0x1000, SVM_WRITE, NULL),
+		SAME(w, svm_fault(vm, w->base + 0x1000, SVM_WRITE),
 		     nth <= 4 ? -ENOMEM : 0);
 		w->b.fail_at = 0;
 		/* Nothing is left in a state that stands in the way. */
-		SAME(w, svm_fault(vm, w->base + 0x1000, SVM_WRITE, NULL), 0);
+		SAME(w, svm_fault(vm, w->base + 0x1000, SVM_WRITE), 0);
 		svm_vm_destroy(vm);
 		SAME(w, atomic_read(&w->b.live), before);
 	}

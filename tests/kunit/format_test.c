@@ -17,7 +17,7 @@ static void check_at(struct world *w, u64 va)
 	struct leaf leaf;
 
 	SAME(w, svm_bind(w->vm, window, window + SZ_2M, window - w->base), 0);
-	SAME(w, svm_fault(w->vm, va, SVM_WRITE, NULL), 0);
+	SAME(w, svm_fault(w->vm, va, SVM_WRITE), 0);
 	KUNIT_EXPECT_NULL(w->test, walk(&w->b, root, va, &leaf));
 	HOLDS(w, leaf.present && leaf.write && leaf.atomic && !leaf.vram);
 	SAME(w, leaf.lg2, 12u);

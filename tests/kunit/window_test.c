@@ -86,8 +86,8 @@ SVM_CASE_WITH(window_at_an_offset, .unbound = true)
 	if (!NEED(w, map_anon(w, SZ_2M, SZ_1M, RW) && touch(w, SZ_2M, SZ_1M)))
 		return;
 	SAME(w, bind(w, DEVICE, DEVICE + SZ_4M, offset), 0);
-	SAME(w, svm_fault(w->vm, DEVICE + 0x1000, SVM_WRITE, NULL), 0);
-	SAME(w, svm_fault(w->vm, DEVICE + SZ_2M + 0x1000, SVM_WRITE, NULL), 0);
+	SAME(w, svm_fault(w->vm, DEVICE + 0x1000, SVM_WRITE), 0);
+	SAME(w, svm_fault(w->vm, DEVICE + SZ_2M + 0x1000, SVM_WRITE), 0);
 	SAME(w, fault(w, 0x1000, SVM_READ), -EFAULT);
 	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf)))
 		return;
@@ -115,7 +115,7 @@ SVM_CASE_WITH(two_windows_on_one_memory, .unbound = true)
 	SAME(w, bind(w, w->base, w->base + SZ_2M, 0), 0);
 	SAME(w, bind(w, DEVICE, DEVICE + SZ_2M, DEVICE - w->base), 0);
 	SAME(w, fault(w, 0x3000, SVM_WRITE), 0);
-	SAME(w, svm_fault(w->vm, DEVICE + 0x3000, SVM_WRITE, NULL), 0);
+	SAME(w, svm_fault(w->vm, DEVICE + 0x3000, SVM_WRITE), 0);
 	unmap(w, 0x3000, SZ_4K);
 	expect_absent(w, 0x3000);
 	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x3000, &leaf)))

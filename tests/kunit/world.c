@@ -223,7 +223,7 @@ bool leads_to_cpus_page(struct world *w, u64 off, const struct leaf *leaf)
 
 int fault(struct world *w, u64 off, enum svm_access access)
 {
-	return svm_fault(w->vm, w->base + off, access, NULL);
+	return svm_fault(w->vm, w->base + off, access);
 }
 
 struct leaf look(struct world *w, u64 off)

@@ -4,8 +4,8 @@
 
 #include <cerrno>
 #include <gtest/gtest.h>
-#include <svmirror.hpp>
 #include <set>
+#include <svmirror.hpp>
 
 class cpp_test : public ::testing::Test
 {
@@ -113,11 +113,85 @@ TEST_F(cpp_test, errors_say_what_was_tried)
 	EXPECT_EQ(thrown([&] { space.unbind(0, 0); }, "unbind"), ENOTTY);
 	EXPECT_EQ(thrown([&] { space.counters(); }, "query counters"), ENOTTY);
 	EXPECT_EQ(thrown([&] { space.fault_log(); }, "query fault log"), ENOTTY);
-	EXPECT_EQ(thrown([&] { space.prefetch({}, true); }, "prefetch"), ENOTTY);
+	EXPECT_EQ(thrown([&] { space.prefetch(std::string("x"), true); }, "prefetch"), ENOTTY);
 	fake::on<drm_svm_vm_create>(DRM_IOCTL_SVM_VM_CREATE, [](auto &) { return ENOSPC; });
 	EXPECT_EQ(thrown([&] { svmirror::vm more(gpu); }, "create vm"), ENOSPC);
 	fake::on<drm_svgpu_queue_create>(DRM_IOCTL_SVGPU_QUEUE_CREATE, [](auto &) { return EIO; });
 	EXPECT_EQ(thrown([&] { svmirror::queue more(space); }, "create queue"), EIO);
+}
+
+/* Objects are widened to the pages that hold them, for each call in the same way. */
+TEST_F(cpp_test, objects_mean_their_pages)
+{
+	svmirror::device gpu;
+	svmirror::vm space(gpu);
+	alignas(4096) static std::array<uint32_t, 4 * 1024> four_pages;
+	uint64_t base = svmirror::address(four_pages.data());
+	std::set<std::pair<uint64_t, uint64_t>> bound;
+	std::pair<uint64_t, uint64_t> prefetched;
+	unsigned flags = 99;
+
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [&](auto &a) {
+		EXPECT_EQ(a.offset, 0);
+		return bound.insert({a.start - base, a.length}).second ? 0 : EEXIST;
+	});
+	fake::on<drm_svm_unbind>(DRM_IOCTL_SVM_UNBIND,
+				 [&](auto &a) { return bound.erase({a.start - base, a.length}) ? 0 : ENOENT; });
+	fake::on<drm_svm_prefetch>(DRM_IOCTL_SVM_PREFETCH, [&](auto &a) {
+		prefetched = {a.start - base, a.length};
+		flags = a.flags;
+		a.pages = a.length / 4096;
+		return 0;
+	});
+
+	struct {
+		size_t first, count;	/* elements of four bytes */
+		uint64_t start, length; /* bytes */
+	} cases[] = {
+		{0, 4096, 0, 16384},	 /* whole pages stay as they are */
+		{0, 1, 0, 4096},	 /* the first element */
+		{1023, 1, 0, 4096},	 /* the last of a page */
+		{1024, 1, 4096, 4096},	 /* the first of a page */
+		{1023, 2, 0, 8192},	 /* across a boundary */
+		{1, 3072, 0, 16384},	 /* three pages' worth that lie in four */
+		{1024, 2048, 4096, 8192}, /* two whole pages inside */
+	};
+
+	for (const auto &c : cases) {
+		std::span objects(four_pages.data() + c.first, c.count);
+		std::pair want(c.start, c.length);
+
+		space.bind(objects);
+		EXPECT_EQ(bound, std::set{want}) << c.first << " " << c.count;
+		space.unbind(objects);
+		EXPECT_TRUE(bound.empty());
+		EXPECT_EQ(space.prefetch(objects, true), c.length / 4096);
+		EXPECT_EQ(prefetched, want);
+		EXPECT_EQ(flags, unsigned(DRM_SVM_PREFETCH_WRITE));
+	}
+	/* What a user has: a vector of structs, const or not, and no cast. */
+	struct particle {
+		double at[3];
+	};
+	const std::vector<particle> particles(1000);
+	uint64_t first = svmirror::address(particles.data());
+
+	EXPECT_EQ(space.prefetch(particles, false), (first + 24000 + 4095) / 4096 - first / 4096);
+	EXPECT_EQ(flags, 0u);
+}
+
+/* No objects, no pages. Above all they are not 0 and 0, which is all of the address space. */
+TEST_F(cpp_test, no_objects)
+{
+	svmirror::device gpu;
+	svmirror::vm space(gpu);
+	std::vector<int> none;
+
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &) { return ADD_FAILURE(), 0; });
+	fake::on<drm_svm_unbind>(DRM_IOCTL_SVM_UNBIND, [](auto &) { return ADD_FAILURE(), 0; });
+	EXPECT_EQ(thrown([&] { space.bind(none); }, "bind"), EINVAL);
+	EXPECT_EQ(thrown([&] { space.unbind(none); }, "unbind"), EINVAL);
+	EXPECT_EQ(space.prefetch(none, true), 0u);
 }
 
 TEST_F(cpp_test, jobs_end_or_fail)

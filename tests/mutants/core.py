@@ -13,6 +13,8 @@ WINDOW = "mm/window.cpp"
 WALK = "mm/pt/walk.hpp"
 PREFETCH = "mm/prefetch.cpp"
 SCRATCH = "mm/scratch.hpp"
+ROOM = "mm/room.cpp"
+TABLE = "mm/pt/page_table.hpp"
 
 FLUSH = "		pt.flush(owed, may_sleep);"
 VISIT = """	if (!hit.empty())
@@ -73,8 +75,8 @@ SIM = {
 	"the shrinker does not flush the way to a table": [
 		(RECLAIM, "	vm.pt.flush(owed, true);", "")],
 	"the shrinker takes tables that are in use": [
-		(RECLAIM, "	if (@{!idle}@)\n", "false"),
-		(RECLAIM, "tb.state.load_relaxed() != table_state::ready || !vm.pt.is_idle(tb)", "tb.state.load_relaxed() != table_state::ready"),
+		(RECLAIM, "	if (@{!idle}@)\n		return ++s->in_use", "false"),
+		(RECLAIM, "bool idle = @{vm.pt.is_idle(tb)}@;", "true"),
 		(WALK, "		SVM_ASSERT(tb.counted_idle && tb.top == table_top::none);", "")],
 	"an unbind does not wait for faults under way": [
 		(WINDOW, "	// Faults that saw the window alive have left after this; none maps through it any more.\n	@{port_synchronize(vm.domain());}@", "")],
@@ -136,6 +138,27 @@ UNIT = {
 		(SCRATCH, "!(p.busy.load_relaxed() & bit) && !(p.busy.fetch_or_acquire(bit) & bit)", "(p.busy.fetch_or_acquire(bit), true)")],
 	"a scratch buffer is never given back": [
 		(SCRATCH, "			pool.busy.fetch_and_release(~held);", "pool.busy.load_relaxed();")],
+	"a huge leaf is written into a table that has left": [
+		(MIRROR, "tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq", "tb.seq.load_relaxed() != seq")],
+	"whatever table_alloc() says, others lose tables": [
+		(TABLE, "status::from(failed).is(err::room) ? err::room : err::nomem", "err::room")],
+	"vms that hold less than an average share lose tables in use": [
+		(ROOM, "!pieces || @{pieces < all->average()}@", "false")],
+	"a thread that finds no memory takes tables, although others are on their way": [
+		(ROOM, "	if (@{(all.pending || port_frees(dma) != p.seen) && p.waits < enough_waits}@)", "false")],
+	"several threads take tables at a time": [
+		(ROOM, "	if (@{!one.chosen}@)", "false")],
+	"a wait in which no memory came back counts for nothing": [
+		(ROOM, "came ? p.waits + 1 : @{enough_waits}@", "0")],
+	"memory that came back and went to others counts for nothing": [
+		(ROOM, "came ? @{p.waits + 1}@ : enough_waits", "0")],
+	"where all that could go is young, a fault fails": [
+		(ROOM, "	port_each_domain(dma, grow_older, nullptr);\n	return found::young;", "return found::nothing;")],
+	"one idle node is looked for among all others": [
+		(ROOM, "idle < pieces / worth_a_look", "false")],
+	"tables without memory count as memory": [
+		(WALK, "		t.stat.add(stat::tables_made);", "t.stat.add(stat::tables_made); t.count_piece();"),
+		(WALK, "		if (@{tb.mem.cpu}@)\n			t.discount_piece();", "&tb")],
 	"two unbinds of one window take it apart twice": [
 		(WINDOW, "	status done = @{windows.replace(span, nullptr)}@;", "status()")],
 }

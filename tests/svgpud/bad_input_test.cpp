@@ -106,7 +106,7 @@ TEST_F(bad_input, done_head_beyond_the_tail_stops_jobs_only)
 {
 	rig.index(SVGPU_DONE_RING, SVGPU_RING_HEAD).store(7, std::memory_order_release);
 	rig.submit(SVGPU_KERNEL_NOP);
-	std::this_thread::sleep_for(20ms);
+	settle();
 	EXPECT_EQ(rig.ring_tail(SVGPU_DONE_RING), 0u);
 	rig.invalidate(0, ~u64{ 0 });
 	// The driver comes to its senses.
@@ -118,7 +118,7 @@ TEST_F(bad_input, fault_head_beyond_the_tail_stalls_the_job_until_cleared)
 {
 	rig.index(SVGPU_FAULT_RING, SVGPU_RING_HEAD).store(7, std::memory_order_release);
 	rig.submit(SVGPU_KERNEL_FILL, { va, 1, 1 });
-	std::this_thread::sleep_for(20ms);
+	settle();
 	EXPECT_EQ(rig.ring_tail(SVGPU_FAULT_RING), 0u);
 	rig.must({ .op = SVGPU_SYNC_QUEUE_CLEAR, .queue = rig.queue });
 	EXPECT_EQ(rig.wait_done().status, unsigned{ SVGPU_DONE_CANCELED });

@@ -6,6 +6,7 @@
 #include "memory_rig.hpp"
 #include "model/device.hpp"
 #include "model/local_transport.hpp"
+#include "settle.hpp"
 
 #include <chrono>
 #include <functional>

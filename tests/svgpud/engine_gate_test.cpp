@@ -54,58 +54,19 @@ TEST(engine_gate, a_job_that_has_moved_hides_no_access_of_another)
 	wait_until("both jobs to have had turns",
 		   [&] { return both([&](int i) { return rig.read_word(words[i]) > before[i] + 100; }); });
 	seq = rig.post({ .op = SVGPU_SYNC_INVALIDATE, .context = rig.context, .start = va, .end = va + gib });
-	// The gate is closed when they stand still.
-	wait_until("the jobs to stop", [&] {
-		for (unsigned i = 0; i < 2; ++i)
-			before[i] = rig.read_word(words[i]);
-		std::this_thread::sleep_for(20ms);
-		return rig.finished(seq) || both([&](int i) { return rig.read_word(words[i]) == before[i]; });
-	});
+	// The jobs that never end stand at the gate then.
+	settle([&] { return rig.finished(seq); });
 	EXPECT_FALSE(rig.finished(seq)) << "acknowledged while an access was under way";
 	rig.let_go();
 	wait_until("the invalidation", [&] { return rig.finished(seq); });
 }
 
-// As gate.no_write_reaches_a_page_after_its_invalidation, with three times as many jobs as engines, whose slices end all
-// the time.
+// Three times as many jobs as engines, whose slices end all the time.
 TEST(engine_gate, no_write_reaches_a_page_after_its_invalidation)
 {
 	engines_rig rig(3, 0us);
-	constexpr unsigned writers = 9;
-	constexpr u64 times = 3000;
-	u64 places[2] = { rig.memory.take(page), rig.memory.take(page) };
-	unsigned finished = 0, moves = 0;
 
-	rig.pages.map(va, places[0]);
-	for (unsigned i = 0; i < writers; ++i) {
-		rig.add_queue(100 + i);
-		rig.submit(SVGPU_KERNEL_CAS_ADD, { va + 8 * i, times }, 100 + i);
-	}
-	for (svgpu_done done; finished < writers; ++moves) {
-		u64 from = places[moves % 2];
-		u64 to = places[(moves + 1) % 2];
-		u64 before[writers];
-
-		rig.pages.unmap(va);
-		rig.invalidate(va, va + page);
-		for (unsigned i = 0; i < writers; ++i) {
-			before[i] = rig.memory.get(from + 8 * i, SVGPU_SYSTEM);
-			rig.memory.put(to + 8 * i, SVGPU_SYSTEM, before[i]);
-		}
-		std::this_thread::yield();
-		for (unsigned i = 0; i < writers; ++i)
-			ASSERT_EQ(rig.memory.get(from + 8 * i, SVGPU_SYSTEM), before[i]);
-		rig.pages.map(va, to);
-		for (svgpu_fault fault; rig.try_fault(fault);)
-			rig.reply(fault.id, SVGPU_REPLY_RETRY);
-		std::this_thread::sleep_for(300us);
-		while (rig.try_done(done)) {
-			EXPECT_EQ(done.status, unsigned{ SVGPU_DONE_OK });
-			++finished;
-		}
-	}
-	for (unsigned i = 0; i < writers; ++i)
-		EXPECT_EQ(rig.memory.get(places[moves % 2] + 8 * i, SVGPU_SYSTEM), times);
+	move_a_page_under(rig, 9, 3000);
 }
 
 } // namespace

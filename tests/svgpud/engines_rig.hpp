@@ -27,6 +27,8 @@ public:
 	{
 	}
 
+	~engines_rig() { let_go(); }
+
 	void add_context(unsigned which)
 	{
 		svgpu_sync op = { .op = SVGPU_SYNC_CONTEXT_SET, .context = which };
@@ -35,9 +37,10 @@ public:
 		op.aperture = pages.aperture();
 		must(op);
 	}
-	void add_queue_of(unsigned which_context, unsigned which_queue)
+	// Queues that name no owner are those of owner 0.
+	void add_queue_of(unsigned which_context, unsigned which_queue, unsigned owner = 0)
 	{
-		must({ .op = SVGPU_SYNC_QUEUE_SET, .context = which_context, .queue = which_queue });
+		must({ .op = SVGPU_SYNC_QUEUE_SET, .context = which_context, .queue = which_queue, .owner = owner });
 	}
 
 	// A job of a queue and a context of its own takes an engine and keeps it.
@@ -118,6 +121,46 @@ inline std::map<u64, unsigned> ends(driver_rig &rig, unsigned how_many)
 		EXPECT_TRUE(statuses.emplace(done.cookie, done.status).second) << "reported twice";
 	}
 	return statuses;
+}
+
+// Jobs of so many queues add to words of one page, so many times, while the page is moved to and fro. After each acknowledged
+// invalidation no job may write to the page that it was taken from, and no addition is lost.
+inline void move_a_page_under(engines_rig &rig, unsigned writers, u64 times)
+{
+	constexpr u64 va = engines_rig::va;
+	u64 places[2] = { rig.memory.take(page), rig.memory.take(page) };
+	std::vector<u64> before(writers);
+	unsigned finished = 0, moves = 0;
+
+	rig.pages.map(va, places[0]);
+	for (unsigned i = 0; i < writers; ++i) {
+		rig.add_queue(100 + i);
+		rig.submit(SVGPU_KERNEL_CAS_ADD, { va + 8 * i, times }, 100 + i);
+	}
+	for (svgpu_done done; finished < writers; ++moves) {
+		u64 from = places[moves % 2];
+		u64 to = places[(moves + 1) % 2];
+
+		rig.pages.unmap(va);
+		rig.invalidate(va, va + page);
+		for (unsigned i = 0; i < writers; ++i) {
+			before[i] = rig.memory.get(from + 8 * i, SVGPU_SYSTEM);
+			rig.memory.put(to + 8 * i, SVGPU_SYSTEM, before[i]);
+		}
+		std::this_thread::yield();
+		for (unsigned i = 0; i < writers; ++i)
+			ASSERT_EQ(rig.memory.get(from + 8 * i, SVGPU_SYSTEM), before[i]);
+		rig.pages.map(va, to);
+		for (svgpu_fault fault; rig.try_fault(fault);)
+			rig.reply(fault.id, SVGPU_REPLY_RETRY);
+		std::this_thread::sleep_for(300us); // let them get on
+		while (rig.try_done(done)) {
+			EXPECT_EQ(done.status, unsigned{ SVGPU_DONE_OK });
+			++finished;
+		}
+	}
+	for (unsigned i = 0; i < writers; ++i)
+		EXPECT_EQ(rig.memory.get(places[moves % 2] + 8 * i, SVGPU_SYSTEM), times);
 }
 
 } // namespace svgpu::test

@@ -21,8 +21,7 @@ TEST(epoch, registers_of_a_device_that_is_up)
 	EXPECT_EQ(rig.reg<u64>(SVGPU_REG_FORMATS).load(), 1u);
 	EXPECT_EQ(rig.reg<u64>(SVGPU_REG_GENERATION).load(), 1u);
 	beat = rig.reg<u64>(SVGPU_REG_HEARTBEAT).load();
-	std::this_thread::sleep_for(200ms);
-	EXPECT_GT(rig.reg<u64>(SVGPU_REG_HEARTBEAT).load(), beat);
+	wait_until("a beat", [&] { return rig.reg<u64>(SVGPU_REG_HEARTBEAT).load() > beat; });
 }
 
 TEST(epoch, nothing_is_read_without_one)
@@ -35,7 +34,7 @@ TEST(epoch, nothing_is_read_without_one)
 		   [&] { return rig.reg<u64>(SVGPU_REG_EPOCH_ACK).load(std::memory_order_acquire) == 0; });
 	seq = rig.post({ .op = SVGPU_SYNC_POISON });
 	rig.submit(SVGPU_KERNEL_NOP);
-	std::this_thread::sleep_for(30ms);
+	settle();
 	EXPECT_FALSE(rig.finished(seq));
 	EXPECT_EQ(rig.index(SVGPU_SYNC_RING, SVGPU_RING_HEAD).load(), 0u);
 	EXPECT_EQ(rig.index(SVGPU_JOB_RING, SVGPU_RING_HEAD).load(), 0u);
@@ -98,7 +97,7 @@ TEST(epoch, no_write_after_its_end)
 	wait_until("the end of the epoch",
 		   [&] { return rig.reg<u64>(SVGPU_REG_EPOCH_ACK).load(std::memory_order_acquire) == 0; });
 	before = rig.memory.get(counter, SVGPU_SYSTEM);
-	std::this_thread::sleep_for(20ms);
+	settle();
 	EXPECT_EQ(rig.memory.get(counter, SVGPU_SYSTEM), before);
 }
 
@@ -112,7 +111,7 @@ TEST(restart, adds_a_generation_and_forgets_the_epoch)
 	EXPECT_EQ(rig.reg<u64>(SVGPU_REG_GENERATION).load(), 2u);
 	// The driver's EPOCH still stands there; it is of an older generation.
 	rig.machine.ring(SVGPU_BELL_SYNC);
-	std::this_thread::sleep_for(30ms);
+	settle();
 	EXPECT_EQ(rig.reg<u64>(SVGPU_REG_EPOCH_ACK).load(), 0u);
 	rig.begin_epoch(0x2002);
 	rig.set_up();
@@ -128,7 +127,7 @@ TEST(restart, twice_without_a_new_epoch)
 		rig.start();
 		EXPECT_EQ(rig.reg<u64>(SVGPU_REG_GENERATION).load(), generation);
 	}
-	std::this_thread::sleep_for(30ms);
+	settle();
 	EXPECT_EQ(rig.reg<u64>(SVGPU_REG_EPOCH_ACK).load(), 0u);
 }
 

@@ -222,13 +222,23 @@ class evil_deaf : public testing::TestWithParam<const char *> {};
 
 TEST_P(evil_deaf, writes_on_by_what_it_should_have_forgotten)
 {
-	lying_rig rig(std::string("1:") + GetParam());
+	device_options o = telling(std::string("1:") + GetParam());
+
+	// A program that writes to a word for ever, and sleeps in between: settle() does not wait for it.
+	o.programs.push_back([](memory_view &view, program_args args) {
+		for (;;) {
+			view.store<u64>(args[0], 1);
+			std::this_thread::sleep_for(100us);
+		}
+	});
+
+	lying_rig rig(std::move(o));
 	u64 at = rig.memory.take(page);
 	u64 generation = rig.reg<u64>(SVGPU_REG_GENERATION).load();
 	u64 seq;
 
 	rig.pages.map(va, at);
-	rig.submit(SVGPU_KERNEL_CAS_ADD, { va, ~u64{ 0 } });
+	rig.submit(SVGPU_KERNELS, { va });
 	wait_until("the job", [&] { return rig.memory.get(at, SVGPU_SYSTEM) != 0; });
 	if (GetParam() == std::string("generation"))
 		rig.invalidate(0, page); // the last one that is done
@@ -242,13 +252,13 @@ TEST_P(evil_deaf, writes_on_by_what_it_should_have_forgotten)
 							     rig.reg<u64>(SVGPU_REG_EPOCH_ACK).load() != 0x1001 :
 							     rig.reg<u64>(SVGPU_REG_GENERATION).load() != generation;
 	});
-	std::this_thread::sleep_for(20ms);
+	settle();
 	if (GetParam() != std::string("wild-ack")) {
 		EXPECT_FALSE(rig.finished(seq));
 	}
 	// Asking it to stop all DMA does not help either.
 	rig.ask_epoch(0);
-	std::this_thread::sleep_for(20ms);
+	settle();
 	EXPECT_NE(rig.reg<u64>(SVGPU_REG_EPOCH_ACK).load(), 0u);
 	for (unsigned round = 0; round < 3; ++round) {
 		rig.memory.put(at, SVGPU_SYSTEM, 0);

@@ -213,7 +213,7 @@ TEST_F(faults, full_ring_is_waited_for)
 		rig.add_queue(rig.queue);
 	}
 	cookie = rig.submit(SVGPU_KERNEL_FILL, { 0x123000, 1, 1 });
-	std::this_thread::sleep_for(20ms);
+	settle();
 	EXPECT_EQ(rig.ring_tail(SVGPU_FAULT_RING), unsigned{ SVGPU_FAULT_ENTRIES });
 	for (unsigned i = 0; i < SVGPU_FAULT_ENTRIES; ++i) {
 		fault = rig.wait_fault();
@@ -243,7 +243,7 @@ TEST(duplicate_faults, both_must_be_answered)
 	EXPECT_EQ(one.cookie, two.cookie);
 	rig.pages.map_fresh(va, page);
 	rig.reply(two.id, SVGPU_REPLY_RETRY);
-	std::this_thread::sleep_for(20ms);
+	settle();
 	EXPECT_FALSE(rig.try_done(done));
 	rig.reply(one.id, SVGPU_REPLY_RETRY);
 	EXPECT_EQ(rig.wait_done().status, unsigned{ SVGPU_DONE_OK });

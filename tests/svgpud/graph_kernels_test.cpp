@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Programs that follow pointers: linked lists and graphs, built in the address space, checked on the CPU.
 #include "driver_rig.hpp"
+#include "../unit/seeded.hpp"
 
 #include <gtest/gtest.h>
 
 #include <deque>
 #include <numeric>
-#include <random>
 
 using namespace svgpu;
 using namespace svgpu::test;
@@ -28,7 +28,7 @@ protected:
 	u64 &word(u64 va) { return *rig.pages.look<u64>(va); }
 
 	driver_rig rig;
-	std::mt19937 random{ 4711 };
+	svm_test::seeded random{ 4711 };
 };
 
 class list_walk : public graph_kernels {

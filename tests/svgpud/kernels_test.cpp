@@ -2,12 +2,12 @@
 // Programs over arrays, each against a plain version on the CPU. Buffers begin and end amid pages, and their pages lie
 // in memory in another order than in the address space.
 #include "driver_rig.hpp"
+#include "../unit/seeded.hpp"
 
 #include <gtest/gtest.h>
 
 #include <bit>
 #include <numeric>
-#include <random>
 
 using namespace svgpu;
 using namespace svgpu::test;
@@ -73,7 +73,7 @@ protected:
 	}
 
 	driver_rig rig;
-	std::mt19937_64 random{ 20260101 };
+	svm_test::seeded random{ 20260101 };
 };
 
 TEST_F(kernels, nop)

@@ -2,12 +2,12 @@
 // The model's check of itself: a translation that outlives an acknowledged invalidation is found out, wherever it hides,
 // and nothing else is taken for one.
 #include "driver_rig.hpp"
+#include "../unit/seeded.hpp"
 
 #include "model/flush_ledger.hpp"
 
 #include <gtest/gtest.h>
 
-#include <random>
 
 using namespace svgpu;
 using namespace svgpu::test;
@@ -40,7 +40,7 @@ TEST(flush_ledger, later_ones_lie_above_earlier_ones)
 
 TEST(flush_ledger, as_an_array_would_have_it)
 {
-	std::mt19937_64 random(1);
+	svm_test::seeded random(1);
 
 	for (unsigned round = 0; round < 200; ++round) {
 		flush_ledger l;

@@ -197,7 +197,7 @@ TEST(queues, jobs_wait_while_the_done_ring_is_full)
 		return rig.index(SVGPU_DONE_RING, SVGPU_RING_TAIL).load(std::memory_order_acquire) ==
 		       SVGPU_DONE_ENTRIES;
 	});
-	std::this_thread::sleep_for(20ms);
+	settle();
 	EXPECT_EQ(rig.ring_tail(SVGPU_DONE_RING), unsigned{ SVGPU_DONE_ENTRIES });
 	// Invalidations do not wait for it.
 	rig.invalidate(0, ~u64{ 0 });

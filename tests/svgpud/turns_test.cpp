@@ -2,12 +2,12 @@
 // The order in which queues get engines, and the threads that jobs run on.
 #include "model/thread_pool.hpp"
 #include "model/turns.hpp"
+#include "../unit/seeded.hpp"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <map>
-#include <random>
 #include <set>
 #include <string>
 
@@ -16,10 +16,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const char a = 'a', b = 'b', c = 'c';
+constexpr turns::group a = 1, b = 2, c = 3;
 
 // The queues that get the next turns, each of which ends at once, and wait again if they are endless.
-std::string order(turns &t, const std::map<unsigned, const char *> &group_of, unsigned how_many, bool endless)
+std::string order(turns &t, const std::map<unsigned, turns::group> &group_of, unsigned how_many, bool endless)
 {
 	std::string text;
 
@@ -42,13 +42,13 @@ TEST(turns, nobody_waits)
 
 	EXPECT_TRUE(t.empty());
 	EXPECT_EQ(t.next(), std::nullopt);
-	t.forget(&a, 1);
+	t.forget(a, 1);
 	EXPECT_TRUE(t.empty());
 }
 
 TEST(turns, go_round_groups_and_then_round_a_group)
 {
-	std::map<unsigned, const char *> of = { { 1, &a }, { 2, &a }, { 3, &a }, { 4, &b }, { 5, &c }, { 6, &c } };
+	std::map<unsigned, turns::group> of = { { 1, a }, { 2, a }, { 3, a }, { 4, b }, { 5, c }, { 6, c } };
 	turns t;
 
 	for (auto [queue, group] : of)
@@ -61,8 +61,8 @@ TEST(turns, are_first_come_first_served_in_a_group)
 	turns t;
 
 	for (unsigned queue : { 7, 3, 5 })
-		t.want(&a, queue);
-	EXPECT_EQ(order(t, { { 3, &a }, { 5, &a }, { 7, &a } }, 9, false), "735");
+		t.want(a, queue);
+	EXPECT_EQ(order(t, { { 3, a }, { 5, a }, { 7, a } }, 9, false), "735");
 	EXPECT_TRUE(t.empty());
 }
 
@@ -71,20 +71,20 @@ TEST(turns, the_group_with_the_fewest_is_next)
 	turns t;
 
 	for (unsigned queue : { 1, 2, 3 })
-		t.want(&a, queue);
+		t.want(a, queue);
 	EXPECT_EQ(t.next(), 1u);
 	EXPECT_EQ(t.next(), 2u);
-	t.want(&b, 4);
-	t.want(&b, 5);
+	t.want(b, 4);
+	t.want(b, 5);
 	EXPECT_EQ(t.next(), 4u);
 	EXPECT_EQ(t.next(), 5u);
 	EXPECT_EQ(t.next(), 3u);
 	// Now a has three and b two.
-	t.want(&a, 6);
-	t.want(&b, 7);
+	t.want(a, 6);
+	t.want(b, 7);
 	EXPECT_EQ(t.next(), 7u);
-	t.end(&a);
-	t.want(&b, 8);
+	t.end(a);
+	t.want(b, 8);
 	EXPECT_EQ(t.next(), 6u);
 }
 
@@ -92,12 +92,12 @@ TEST(turns, the_forgotten_get_none)
 {
 	turns t;
 
-	t.want(&a, 1);
-	t.want(&a, 2);
-	t.want(&b, 3);
-	t.forget(&a, 1);
-	t.forget(&b, 3);
-	t.forget(&b, 3);
+	t.want(a, 1);
+	t.want(a, 2);
+	t.want(b, 3);
+	t.forget(a, 1);
+	t.forget(b, 3);
+	t.forget(b, 3);
 	EXPECT_FALSE(t.empty());
 	EXPECT_EQ(t.next(), 2u);
 	EXPECT_TRUE(t.empty());
@@ -109,14 +109,14 @@ TEST(turns, the_forgotten_get_none)
 TEST(turns, a_group_of_one_among_groups_of_many)
 {
 	constexpr unsigned engines = 4, alone = 99, rounds = 10000;
-	std::mt19937 random(std::random_device{}());
-	std::map<unsigned, const char *> of = { { alone, &c } };
+	svm_test::seeded random(1);
+	std::map<unsigned, turns::group> of = { { alone, c } };
 	std::vector<unsigned> running;
 	unsigned turns_of_alone = 0;
 	turns t;
 
 	for (unsigned i = 0; i < 64; ++i)
-		of[i] = i % 2 ? &a : &b;
+		of[i] = i % 2 ? a : b;
 	for (auto [queue, group] : of)
 		t.want(group, queue);
 	while (running.size() < engines)

@@ -97,6 +97,33 @@ SVM_TEST(BadFaults, WildAddressesAreFaultsLikeOthers)
 	EXPECT_EQ(memory.at(0), std::byte{2});
 }
 
+// An honest device reports a fault while its queue ends: such an entry is stale, and no sign of a lie.
+SVM_TEST(BadFaults, FaultsOfQueuesThatEndAreStale)
+{
+	constexpr std::uint64_t enough = 5;
+	gpu gpu({.interval_lg2 = 0, .granule_lg2 = 12});
+	mapping memory(8 * mib);
+	memory.no_huge_pages();
+	std::uint64_t garbage = fault_count("garbage"), stale = fault_count("stale");
+	unsigned round = 0;
+	EXPECT_TRUE(eventually(
+		[&] {
+			svmirror::queue queue(gpu.vm);
+			svmirror::job job = queue.touch(memory.bytes(), page, true);
+			// amid its faults, at another moment each time
+			std::this_thread::sleep_for(std::chrono::microseconds(++round * 331 % 5000));
+			EXPECT_EQ(queue.destroy(), 0);
+			EXPECT_TRUE(job.done().wait(job_limit));
+			EXPECT_EQ(madvise(memory.data(), memory.size(), MADV_DONTNEED), 0);
+			return fault_count("stale") >= stale + enough;
+		},
+		60s))
+		<< "only " << fault_count("stale") - stale << " faults met the end of their queue in " << round << " rounds";
+	EXPECT_EQ(fault_count("garbage"), garbage);
+	for (const svmirror::fault_record &record : gpu.vm.fault_log())
+		EXPECT_NE(record.error, -EINVAL) << "logged as garbage: " << std::hex << record.va;
+}
+
 SVM_TEST(BadFaults, AFloodEnds)
 {
 	gpu gpu;

@@ -342,6 +342,18 @@ SVM_TEST(BadInput, IdsThatAreGone)
 	EXPECT_EQ(svmirror_vm_destroy(device.fd(), vm_id), -ENOENT);
 }
 
+// The driver's numbers and those of svm_drm.h have a gap between them.
+SVM_TEST(BadInput, NumbersWithoutAnIoctl)
+{
+	svmirror::device device;
+	std::uint64_t argument[64] = {};
+	for (unsigned number = DRM_SVGPU_INFO + 1; number < DRM_COMMAND_END - DRM_COMMAND_BASE; number++) {
+		if (number >= DRM_SVM_VM_CREATE && number <= DRM_SVM_QUERY)
+			continue;
+		EXPECT_EQ(call(device.fd(), DRM_IOWR(DRM_COMMAND_BASE + number, argument), argument), -EINVAL) << number;
+	}
+}
+
 SVM_TEST(BadInput, SizesOfAVm)
 {
 	svmirror::device device;

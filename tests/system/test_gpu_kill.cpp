@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The virtual GPU dies under load: everybody is told in time, and nothing hangs. */
 #include <cerrno>
+#include <unistd.h>
 
 #include "lifetime.hpp"
 
@@ -113,6 +114,41 @@ SVM_TEST_WITHIN(Row24Kill, UnmapRacesWithTheKill, 150)
 	ASSERT_TRUE(running.wait());
 	kill_gpu();
 	EXPECT_TRUE(worker.succeeded(60s)) << "an invalidation waits for a device that is gone";
+	EXPECT_TRUE(nothing_held());
+}
+
+// The end of a file asks the device to clear all of its queues before it waits for the first of them: of a device that
+// answers nothing any more, too. There is one deadline for all.
+SVM_TEST_WITHIN(Row24Kill, QueuesOfAFileEndTogether, 150)
+{
+	constexpr unsigned queues = 100; // less than half of the ring's entries
+	revival afterwards;
+	std::string timeout = read_line("/sys/module/svgpu/parameters/flush_timeout_ms");
+	ASSERT_TRUE(write_file("/sys/module/svgpu/parameters/flush_timeout_ms", "15000"));
+	signal_pipe ready, killed;
+	child worker([&] {
+		gpu gpu;
+		mapping words(page);
+		std::vector<svmirror::queue> all;
+		std::vector<svmirror::job> jobs;
+		for (unsigned i = 0; i < queues; i++)
+			jobs.push_back(all.emplace_back(gpu.vm).cas_add(*reinterpret_cast<std::uint64_t *>(words.data()), ~0ull));
+		ready.send();
+		if (!killed.wait())
+			return 1;
+		close(gpu.device.fd());
+		_exit(0);
+	});
+	ASSERT_TRUE(ready.wait());
+	kill_gpu();
+	std::uint64_t before = (*driver_file("svm_sync"))["asked"];
+	auto begin = std::chrono::steady_clock::now();
+	killed.send();
+	EXPECT_TRUE(eventually([&] { return (*driver_file("svm_sync"))["asked"] >= before + queues; }, 10s))
+		<< (*driver_file("svm_sync"))["asked"] - before << " queues were cleared before the first was waited for";
+	EXPECT_TRUE(worker.succeeded(2 * bounded));
+	EXPECT_LT(std::chrono::steady_clock::now() - begin, 2 * bounded);
+	EXPECT_TRUE(write_file("/sys/module/svgpu/parameters/flush_timeout_ms", timeout));
 	EXPECT_TRUE(nothing_held());
 }
 

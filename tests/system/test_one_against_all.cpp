@@ -2,6 +2,10 @@
 /* One process takes what it can get of the device. The others go on. */
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <sched.h>
 #include <unistd.h>
 
 #include "manager.hpp"
@@ -60,6 +64,131 @@ struct silence {
 	}
 };
 
+// All contexts and queues that a process gets, by as many files.
+struct hoard {
+	std::vector<std::unique_ptr<svmirror::device>> files;
+	std::vector<std::unique_ptr<svmirror::vm>> vms;
+	std::vector<svmirror::queue> queues;
+
+	hoard()
+	{
+		for (unsigned i = 0; i < 8; i++)
+			files.push_back(std::make_unique<svmirror::device>());
+	}
+
+	// The errno of the one too many.
+	template <typename maker> static int until_refused(const maker &make)
+	{
+		for (;;) {
+			try {
+				make();
+			} catch (const std::system_error &failed) {
+				return failed.code().value();
+			}
+		}
+	}
+
+	// 0, or an errno that is not the documented one.
+	int take()
+	{
+		for (auto &file : files) {
+			int refused = until_refused([&] { vms.push_back(std::make_unique<svmirror::vm>(*file)); });
+			if (refused != ENOSPC)
+				return refused;
+		}
+		// one for each context in turn
+		std::size_t next = 0;
+		int refused = vms.empty() ? ENOSPC : until_refused([&] { queues.emplace_back(*vms[next++ % vms.size()]); });
+		return refused == ENOSPC ? 0 : refused;
+	}
+};
+
+// A job without end on each of @queues. They end with their process.
+void keep_busy(std::vector<svmirror::queue> &queues)
+{
+	static std::vector<std::uint64_t> words(queues.size());
+	static std::vector<svmirror::job> jobs;
+	for (std::size_t i = 0; i < queues.size(); i++)
+		jobs.push_back(queues[i].cas_add(words[i], ~0ull));
+}
+
+// How long small jobs take, each with a fault, while another process goes on with what it has begun by @begin, which
+// returns 0 if that went well.
+std::chrono::milliseconds jobs_beside(const std::function<int()> &begin)
+{
+	signal_pipe begun, seen;
+	child attacker([&] {
+		if (int failed = begin())
+			return failed;
+		begun.send();
+		// its jobs go on
+		_exit(seen.wait(120s) ? 0 : 99);
+	});
+	EXPECT_TRUE(begun.wait(120s));
+	gpu gpu;
+	mapping memory(page);
+	auto shortest = std::chrono::milliseconds::max();
+	// of a few, for a machine that does something else now and then
+	for (unsigned round = 0; round < 3; round++) {
+		auto start = clock::now();
+		for (unsigned i = 0; i < 30; i++) {
+			EXPECT_EQ(device_write(gpu.queue, memory.data(), std::byte(i)), 0);
+			madvise(memory.data(), page, MADV_DONTNEED);
+		}
+		shortest = std::min(shortest, std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start));
+	}
+	seen.send();
+	EXPECT_TRUE(attacker.succeeded());
+	return shortest;
+}
+
+// Processes of one user take what they get, one after the other; @become makes the n-th of them one of that user's.
+// Others find a half.
+void user_takes_all(const std::function<bool(unsigned)> &become)
+{
+	constexpr unsigned processes = 12; // each gets about a half of what the one before it got
+	ASSERT_TRUE(nothing_held()) << "what tests before this one had counts too";
+	struct counts {
+		std::size_t contexts, queues;
+	};
+	mapping memory(page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
+	auto *got = reinterpret_cast<counts *>(memory.data());
+	signal_pipe over;
+	std::vector<std::unique_ptr<child>> attackers;
+	for (unsigned i = 0; i < processes; i++) {
+		signal_pipe begun;
+		attackers.push_back(std::make_unique<child>([&] {
+			hoard all;
+			if (!become(i))
+				return 98;
+			if (int failed = all.take())
+				return failed;
+			got[i] = {all.vms.size(), all.queues.size()};
+			begun.send();
+			return over.wait(120s) ? 0 : 99;
+		}));
+		ASSERT_TRUE(begun.wait(60s)) << "process " << i;
+	}
+	svmirror::gpu_info all = svmirror::device().gpu();
+	counts sum{};
+	for (unsigned i = 0; i < processes; i++) {
+		sum.contexts += got[i].contexts;
+		sum.queues += got[i].queues;
+	}
+	EXPECT_EQ(got[0].contexts, all.contexts / 4);
+	EXPECT_EQ(got[0].queues, all.queues / 4);
+	EXPECT_EQ(sum.contexts, all.contexts / 2);
+	// the last ones had no contexts, and so no queues
+	EXPECT_LE(sum.queues, all.queues / 2);
+	EXPECT_GE(sum.queues, all.queues * 3 / 8);
+	EXPECT_GT(jobs_done(100ms), 0u);
+	for (unsigned i = 0; i < processes; i++)
+		over.send();
+	for (auto &attacker : attackers)
+		EXPECT_TRUE(attacker->succeeded());
+	EXPECT_TRUE(nothing_held());
+}
+
 } // namespace
 
 SVM_TEST_WITHIN(OneAgainstAll, FaultsThatNobodyAnswers, 240)
@@ -82,4 +211,64 @@ SVM_TEST_WITHIN(OneAgainstAll, FaultsThatNobodyAnswers, 240)
 	seen.send();
 	EXPECT_TRUE(attacker.succeeded());
 	EXPECT_TRUE(nothing_held());
+}
+
+SVM_TEST_WITHIN(OneAgainstAll, ManyFilesOfOneProcess, 240)
+{
+	ASSERT_TRUE(nothing_held()) << "what tests before this one had counts too";
+	// the fair share of one of two: the other one has as many jobs as there are engines
+	auto fair = jobs_beside([] {
+		static gpu gpu;
+		static std::vector<svmirror::queue> queues;
+		for (unsigned i = 0; i < gpu.device.gpu().engines; i++)
+			queues.emplace_back(gpu.vm);
+		keep_busy(queues);
+		return 0;
+	});
+	ASSERT_TRUE(nothing_held());
+	auto beside = jobs_beside([] {
+		static hoard all;
+		svmirror::gpu_info gpu = all.files[0]->gpu();
+		if (int failed = all.take())
+			return failed;
+		if (all.vms.size() != gpu.contexts / 4 || all.queues.size() != gpu.queues / 4)
+			return 97;
+		for (auto &vm : all.vms)
+			vm->bind_all();
+		keep_busy(all.queues);
+		return 0;
+	});
+	std::printf("beside few jobs: %lld ms; beside a quarter of all queues: %lld ms\n", static_cast<long long>(fair.count()),
+		    static_cast<long long>(beside.count()));
+	EXPECT_LE(beside, 2 * fair);
+	EXPECT_TRUE(nothing_held());
+}
+
+SVM_TEST_WITHIN(OneAgainstAll, ManyProcessesOfOneUser, 240)
+{
+	user_takes_all([](unsigned) { return setresuid(1000, 0, 0) == 0; });
+}
+
+// Each process has another user id, all of a namespace that one user has made.
+TEST(OneAgainstAll, ManyUsersOfANamespace)
+{
+	if (access("/proc/self/ns/user", F_OK))
+		GTEST_SKIP() << "this kernel has no user namespaces";
+	isolated(
+		[] {
+			user_takes_all([](unsigned i) {
+				// a child maps the ids: it has the right to, in the namespace that it stays in
+				signal_pipe there, mapped;
+				pid_t pid = getpid();
+				child mapper([&] {
+					std::string map = "0 5000 100";
+					return there.wait() && write_file("/proc/" + std::to_string(pid) + "/uid_map", map) ? mapped.send(), 0 : 1;
+				});
+				if (setresuid(1000, 1000, 0) || unshare(CLONE_NEWUSER))
+					return false;
+				there.send();
+				return mapped.wait() && mapper.succeeded() && setresuid(1 + i, 1 + i, 1 + i) == 0;
+			});
+		},
+		240s);
 }

@@ -44,6 +44,12 @@ SVM_TEST(Row26Windows, AtAnOffset)
 	}
 }
 
+SVM_TEST(Row26Windows, CapabilitiesNameTheKindsOfBindings)
+{
+	svmirror::device device;
+	EXPECT_EQ(device.info().capabilities, DRM_SVM_CAPABILITY_MIRROR) << "mirror windows, and no other kind";
+}
+
 SVM_TEST(Row26Windows, IntervalsOfEverySize)
 {
 	svmirror::device device;

@@ -21,21 +21,17 @@ TEST_F(fault_test, device_and_cpu_see_each_other)
 	EXPECT_EQ(v, 77u);
 }
 
-TEST_F(fault_test, info_tells_the_table_and_duplicates)
+TEST_F(fault_test, duplicates_are_counted)
 {
 	map(BASE, 4 * MiB);
-
-	svm_fault_info info{1, 1, true};
-
-	ASSERT_EQ(svm_fault(vm, BASE + 2 * MiB + 5 * PAGE + 123, SVM_READ, &info), 0);
-	EXPECT_EQ(info.start, BASE + 2 * MiB);
-	EXPECT_EQ(info.end, BASE + 4 * MiB);
-	EXPECT_FALSE(info.duplicate);
-	ASSERT_EQ(svm_fault(vm, BASE + 2 * MiB + 5 * PAGE, SVM_READ, &info), 0);
-	EXPECT_TRUE(info.duplicate);
+	ASSERT_EQ(fault(BASE + 2 * MiB + 5 * PAGE + 123, SVM_READ), 0);
+	EXPECT_EQ(count().duplicates, 0u);
+	ASSERT_EQ(fault(BASE + 2 * MiB + 5 * PAGE, SVM_READ), 0);
+	EXPECT_EQ(count().duplicates, 1u);
 	/* A permission that is missing is no duplicate. */
-	ASSERT_EQ(svm_fault(vm, BASE + 2 * MiB + 5 * PAGE, SVM_WRITE, &info), 0);
-	EXPECT_FALSE(info.duplicate);
+	ASSERT_EQ(fault(BASE + 2 * MiB + 5 * PAGE, SVM_WRITE), 0);
+	EXPECT_EQ(count().duplicates, 1u);
+	EXPECT_EQ(count().faults, 3u);
 }
 
 TEST_F(fault_test, nothing_there)

@@ -119,6 +119,29 @@ TEST_F(reclaim_test, fault_walks_again_when_its_table_went)
 	EXPECT_EQ(mem->dma_live(), 256u);
 }
 
+/* It was to write one leaf for the whole table. */
+TEST_F(reclaim_test, fault_with_a_huge_page_walks_again_when_its_table_went)
+{
+	bool once = true;
+
+	map(BASE, 2 * MiB, PROT_RW, true);
+	ASSERT_EQ(fault(BASE, SVM_WRITE), 0);
+	proc->dontneed(BASE, BASE + 2 * MiB);
+	hook.fault_exit = [&](const auto &) {
+		if (std::exchange(once, false)) {
+			EXPECT_EQ(shrink_all(), 1u);
+		}
+	};
+	ASSERT_EQ(fault(BASE, SVM_WRITE), 0);
+	EXPECT_EQ(count().retries, 1u);
+	EXPECT_EQ(count().tables_made, 2u);
+	EXPECT_EQ(count().tables, 1u);
+	EXPECT_EQ(device().write(BASE, 1).what, gpu::status::ok);
+	proc->dontneed(BASE, BASE + 2 * MiB);
+	EXPECT_EQ(device().write(BASE, 1).what, gpu::status::fault);
+	EXPECT_EQ(mem->dma_live(), 0u);
+}
+
 /* An invalidation that comes between a table's end and its successor's birth is not missed. */
 TEST_F(reclaim_test, invalidation_after_the_table_went)
 {

@@ -1,43 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mm/room.hpp: where memory for tables runs out, what is not needed goes, then what was not faulted in for longest. */
-#include "mm/reclaim.hpp"
-#include "mm/room.hpp"
-#include "tests/unit/machine.hpp"
+#include "tests/unit/room_machine.hpp"
 #include "tests/unit/tree.hpp"
 
 namespace svm_test
 {
 
-class room_test : public bound_machine
-{
-protected:
-	static constexpr u64 TABLE = 2 * MiB;
-
-	/* A second vm on the same device; it is only faulted in, since the device walks the first one. */
-	svm_vm *make_other()
-	{
-		svm_vm_params p = params();
-		svm_vm *other = nullptr;
-
-		EXPECT_EQ(svm_vm_create(&p, &other), 0);
-		return other;
-	}
-
-	static svm_counters counted(const svm_vm *of)
-	{
-		svm_counters c;
-
-		svm_vm_counters(of, &c);
-		return c;
-	}
-
-	/* One page in each of n tables, so that all of them are in use. */
-	void use(u64 start, u64 n, u64 step = TABLE)
-	{
-		for (u64 i = 0; i < n; i++)
-			ASSERT_EQ(device_write(start + i * step, i + 1), 0) << i;
-	}
-};
+using room_test = room_machine;
 
 TEST_F(room_test, idle_tables_make_room)
 {
@@ -52,7 +21,7 @@ TEST_F(room_test, idle_tables_make_room)
 
 	ASSERT_NE(other, nullptr);
 	ASSERT_EQ(svm_bind_all(other), 0);
-	EXPECT_EQ(svm_fault(other, BASE, SVM_WRITE, nullptr), 0);
+	EXPECT_EQ(svm_fault(other, BASE, SVM_WRITE), 0);
 	svm_vm_destroy(other);
 	/* Tables in use stay while there are idle ones. */
 	EXPECT_EQ(count().ptes_zapped, 400 * 16u);
@@ -106,22 +75,6 @@ TEST_F(room_test, huge_leaves_go_for_their_directories)
 	EXPECT_LE(gpus->tables, 24u);
 }
 
-/* The vm that runs out loses tables before its neighbours do. */
-TEST_F(room_test, a_neighbour_with_few_tables_keeps_them)
-{
-	svm_vm *other = make_other();
-
-	map(BASE, 400 * TABLE);
-	ASSERT_EQ(svm_bind_all(other), 0);
-	for (u64 i = 0; i < 8; i++)
-		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE, nullptr), 0);
-	gpus->limit = 96;
-	use(BASE, 400);
-	EXPECT_EQ(counted(other).tables, 8u);
-	EXPECT_EQ(counted(other).tables_made, 8u);
-	svm_vm_destroy(other);
-}
-
 TEST_F(room_test, empty_directories_go)
 {
 	gpus->limit = 40;
@@ -167,45 +120,6 @@ TEST_F(room_test, nothing_to_take)
 	EXPECT_EQ(svm_vm_create(&p, &other), -ENOMEM);
 	gpus->limit = ~0ull;
 	EXPECT_EQ(fault(BASE), 0);
-}
-
-/* A limit of the process's own, or no memory for a record of the backend's: no other vm's tables would help. */
-TEST_F(room_test, what_is_not_a_full_device_evicts_nothing)
-{
-	svm_vm *other = make_other();
-	unsigned steps = 0;
-	int failed;
-
-	map(BASE, 100 * TABLE);
-	ASSERT_EQ(svm_bind_all(other), 0);
-	for (u64 i = 0; i < 40; i++)
-		ASSERT_EQ(svm_fault(other, BASE + i * TABLE, SVM_WRITE, nullptr), 0);
-	use(BASE, 40);
-
-	u64 held = gpus->tables;
-
-	do { /* each step of the fault fails once; the last time, none */
-		inject.arm(++steps);
-		failed = fault(BASE + 50 * TABLE, SVM_WRITE);
-		EXPECT_EQ(failed, inject.armed() ? 0 : -ENOMEM) << steps;
-	} while (failed);
-	EXPECT_FALSE(HasFailure());
-	inject.arm(0);
-	EXPECT_EQ(gpus->tables, held + 1);
-	EXPECT_EQ(counted(other).tables_freed + count().tables_freed, 0u);
-	/* Nor for a new vm. */
-	held = gpus->tables;
-	for (unsigned n = 1; n <= 3; n++) {
-		svm_vm_params p = params();
-		svm_vm *none = nullptr;
-
-		inject.arm(n);
-		EXPECT_EQ(svm_vm_create(&p, &none), -ENOMEM) << n;
-	}
-	inject.arm(0);
-	EXPECT_EQ(gpus->tables, held);
-	EXPECT_EQ(counted(other).tables_freed + count().tables_freed, 0u);
-	svm_vm_destroy(other);
 }
 
 TEST_F(room_test, killed)

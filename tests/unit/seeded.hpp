@@ -6,8 +6,8 @@
 #ifndef SVM_TESTS_UNIT_SEEDED_HPP
 #define SVM_TESTS_UNIT_SEEDED_HPP
 
-#include <svm/types.h>
-
+#include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -19,25 +19,26 @@ namespace svm_test
 class seeded : public std::mt19937_64
 {
 public:
-	explicit seeded(u64 fixed)
+	explicit seeded(std::uint64_t fixed)
 		: std::mt19937_64(fixed + chosen())
 	{
 	}
 
 private:
-	static u64 chosen()
+	static std::uint64_t chosen()
 	{
-		static const u64 base = [] {
+		static const std::uint64_t base = [] {
 			const char *text = std::getenv("SVM_TEST_SEED");
 
 			if (!text)
-				return u64(0);
+				return std::uint64_t(0);
 			if (std::strcmp(text, "fresh") != 0)
-				return u64(std::strtoull(text, nullptr, 0));
+				return std::uint64_t(std::strtoull(text, nullptr, 0));
 
-			u64 drawn = std::random_device{}();
+			auto drawn = std::uint64_t(std::random_device{}());
 
-			std::printf("again: SVM_TEST_SEED=%llu svm_unit_tests, with the same filter\n", drawn);
+			std::printf("again: SVM_TEST_SEED=%llu %s, with the same filter\n", static_cast<unsigned long long>(drawn),
+				    program_invocation_short_name);
 			return drawn;
 		}();
 

@@ -15,17 +15,11 @@ using svm::stat;
 /* Each name counts in the field of the same name, and in no other. */
 TEST(stat_test, names_are_fields)
 {
-#define FIELD(name)                                                                                                    \
-	{                                                                                                              \
-		stat::name, &svm_counters::name                                                                        \
-	}
 	const std::pair<stat, u64 svm_counters::*> all[] = {
-		FIELD(faults),	    FIELD(duplicates),	  FIELD(retries),     FIELD(failed),	   FIELD(ptes_written),
-		FIELD(huge_leaves), FIELD(invalidations), FIELD(ptes_zapped), FIELD(huge_zapped),  FIELD(flushes),
-		FIELD(dirtied),	    FIELD(tables),	  FIELD(tables_made), FIELD(tables_freed), FIELD(directories),
-		FIELD(intervals),   FIELD(prefetched),	  FIELD(host_bytes),  FIELD(device_bytes), FIELD(present),
+#define SVM_COUNTER(name) {stat::name, &svm_counters::name}
+#include <svm/counters.h>
+#undef SVM_COUNTER
 	};
-#undef FIELD
 	static_assert(std::size(all) == size_t(stat::count));
 
 	for (auto [name, field] : all) {

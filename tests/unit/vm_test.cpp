@@ -155,8 +155,8 @@ TEST_F(vm_test, two_vms_on_one_process)
 	ASSERT_EQ(svm_bind_all(vm), 0);
 	ASSERT_EQ(svm_bind_all(other), 0);
 	map(BASE, MiB);
-	ASSERT_EQ(svm_fault(vm, BASE, SVM_WRITE, nullptr), 0);
-	ASSERT_EQ(svm_fault(other, BASE, SVM_WRITE, nullptr), 0);
+	ASSERT_EQ(svm_fault(vm, BASE, SVM_WRITE), 0);
+	ASSERT_EQ(svm_fault(other, BASE, SVM_WRITE), 0);
 	EXPECT_EQ(device().write(BASE, 5).what, gpu::status::ok);
 	EXPECT_EQ(second.device().read(BASE).value, 5u);
 	proc->dontneed(BASE, BASE + PAGE);

@@ -2,8 +2,8 @@
 #include "output.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,29 +17,12 @@ struct field {
 	__u64 svmirror::counters::*value;
 };
 
-constexpr auto fields = std::to_array<field>({
-	{"faults", &svmirror::counters::faults},
-	{"duplicates", &svmirror::counters::duplicates},
-	{"retries", &svmirror::counters::retries},
-	{"failed", &svmirror::counters::failed},
-	{"ptes_written", &svmirror::counters::ptes_written},
-	{"huge_leaves", &svmirror::counters::huge_leaves},
-	{"invalidations", &svmirror::counters::invalidations},
-	{"ptes_zapped", &svmirror::counters::ptes_zapped},
-	{"huge_zapped", &svmirror::counters::huge_zapped},
-	{"flushes", &svmirror::counters::flushes},
-	{"dirtied", &svmirror::counters::dirtied},
-	{"tables", &svmirror::counters::tables},
-	{"tables_made", &svmirror::counters::tables_made},
-	{"tables_freed", &svmirror::counters::tables_freed},
-	{"directories", &svmirror::counters::directories},
-	{"intervals", &svmirror::counters::intervals},
-	{"prefetched", &svmirror::counters::prefetched},
-	{"host_bytes", &svmirror::counters::host_bytes},
-	{"device_bytes", &svmirror::counters::device_bytes},
-	{"present", &svmirror::counters::present},
-});
-static_assert(fields.size() * sizeof(__u64) == sizeof(svmirror::counters), "a counter has no name");
+constexpr field fields[] = {
+#define SVM_COUNTER(name) {#name, &svmirror::counters::name}
+#include <svm/counters.h>
+#undef SVM_COUNTER
+};
+static_assert(std::size(fields) * sizeof(__u64) == sizeof(svmirror::counters), "a counter has no name");
 
 } // namespace
 
@@ -71,12 +54,16 @@ json to_json(const svmirror::device_info &info, const svmirror::gpu_info &gpu)
 	for (unsigned bit = 0; bit < 64; bit++)
 		if (info.leaf_sizes >> bit & 1)
 			leaves.push_back(std::uint64_t{1} << bit);
+	json bindings = json::array();
+	if (info.capabilities & DRM_SVM_CAPABILITY_MIRROR)
+		bindings.push_back("mirror");
 	return {
 		{"format", format_name(info)},
 		{"va_bits", info.va_bits},
 		{"table_bytes", std::uint64_t{1} << info.table_lg2},
 		{"leaf_bytes", leaves},
 		{"capabilities", std::uint64_t{info.capabilities}},
+		{"bindings", bindings},
 		{"engines", gpu.engines},
 		{"contexts", gpu.contexts},
 		{"queues", gpu.queues},

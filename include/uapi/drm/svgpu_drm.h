@@ -21,10 +21,10 @@
 extern "C" {
 #endif
 
-#define DRM_SVGPU_QUEUE_CREATE	0x20
-#define DRM_SVGPU_QUEUE_DESTROY	0x21
-#define DRM_SVGPU_SUBMIT	0x22
-#define DRM_SVGPU_INFO		0x23
+#define DRM_SVGPU_QUEUE_CREATE	0x00
+#define DRM_SVGPU_QUEUE_DESTROY	0x01
+#define DRM_SVGPU_SUBMIT	0x02
+#define DRM_SVGPU_INFO		0x03
 
 #define DRM_IOCTL_SVGPU_QUEUE_CREATE \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_QUEUE_CREATE, struct drm_svgpu_queue_create)
@@ -42,8 +42,8 @@ extern "C" {
  * @queue_id: out: its id, never 0
  * @pad: 0
  *
- * No hardware queue is free, or this open file has its share of them, a quarter of what the
- * device has and at least one: -ENOSPC.
+ * The process or its user has its share of the device's queues: -ENOSPC. The shares are those
+ * of contexts, see struct drm_svm_vm_create.
  */
 struct drm_svgpu_queue_create {
 	__u32 vm_id;

@@ -16,8 +16,9 @@
  * input, so that what one call filled in can be passed to the next. A removed device is
  * -ENODEV; one that is wedged refuses with -EIO what would need it (to make vms
  * and queues, bind, prefetch, submit), while taking down and asking go on. A lack
- * of memory is -ENOMEM, a fatal signal -EINTR. What a kernel can do beyond this
- * version shows in &drm_svm_device_info.capabilities.
+ * of memory is -ENOMEM, a fatal signal -EINTR. What a kernel can do shows in
+ * &drm_svm_device_info.capabilities. Reserved fields are room for later versions, for
+ * a chain of extensions among others; no extension exists, so they are padding.
  */
 #ifndef _UAPI_SVM_DRM_H_
 #define _UAPI_SVM_DRM_H_
@@ -32,12 +33,13 @@
 extern "C" {
 #endif
 
-#define DRM_SVM_VM_CREATE	0x00
-#define DRM_SVM_VM_DESTROY	0x01
-#define DRM_SVM_BIND		0x02
-#define DRM_SVM_UNBIND		0x03
-#define DRM_SVM_PREFETCH	0x04
-#define DRM_SVM_QUERY		0x05
+/* The last sixteen numbers that DRM has for drivers, 0x50 to 0x5f, are svmirror's in each. */
+#define DRM_SVM_VM_CREATE	0x50
+#define DRM_SVM_VM_DESTROY	0x51
+#define DRM_SVM_BIND		0x52
+#define DRM_SVM_UNBIND		0x53
+#define DRM_SVM_PREFETCH	0x54
+#define DRM_SVM_QUERY		0x55
 
 #define DRM_IOCTL_SVM_VM_CREATE \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_VM_CREATE, struct drm_svm_vm_create)
@@ -61,9 +63,11 @@ extern "C" {
  *	What is present already in the same table is mapped too, whatever this is.
  * @reserved: 0
  *
- * Sizes out of range: -EINVAL. The device has no context left, or this open file has its
- * share of them: -ENOSPC. The share is a quarter of what the device has, and at least one;
- * a vm counts until all that it held has been given back.
+ * Sizes out of range: -EINVAL. The process or its user has its share of the device's
+ * contexts: -ENOSPC. All processes of a user together may hold as many as they leave free,
+ * and a process may hold as many as it leaves to its user, whatever the number of its files:
+ * of a device that is free otherwise a half and a quarter, and at least one. A vm counts
+ * until all that it held has been given back.
  */
 struct drm_svm_vm_create {
 	__u32 flags;
@@ -172,9 +176,11 @@ struct drm_svm_query {
 	__u32 reserved;
 };
 
+#define DRM_SVM_CAPABILITY_MIRROR	(1ull << 0) /* mirror windows can be bound */
+
 /**
  * struct drm_svm_device_info - what the device's address spaces are like
- * @capabilities: none are defined yet
+ * @capabilities: DRM_SVM_CAPABILITY_*
  * @va_bits: device addresses have so many bits
  * @table_lg2: log2 of the span of one last-level table
  * @leaf_sizes: bit n set: leaves of 2^n bytes are used

@@ -82,7 +82,7 @@ struct svmirror_vm_options {
  * @fd: render node
  * @options: NULL: the kernel's choice
  * @vm: out: its id
- * Return: 0; -EINVAL: sizes; -ENOSPC: the device has no context left, or this file has its share, a quarter of them;
+ * Return: 0; -EINVAL: sizes; -ENOSPC: the process or its user has its share of contexts (svm_drm.h);
  * -ENOMEM; -EIO: the device is wedged.
  */
 int svmirror_vm_create(int fd, const struct svmirror_vm_options *options, uint32_t *vm);
@@ -178,7 +178,7 @@ int svmirror_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records
  * @fd: render node
  * @vm: address space of its jobs
  * @queue: out: its id
- * Return: 0; -ENOENT; -EPERM; -ENOSPC: the device has no more, or this file has its share, a quarter of them; -ENOMEM;
+ * Return: 0; -ENOENT; -EPERM; -ENOSPC: the process or its user has its share of queues; -ENOMEM;
  * -EIO: the device is wedged.
  */
 int svmirror_queue_create(int fd, uint32_t vm, uint32_t *queue);

@@ -24,6 +24,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ranges>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -51,6 +52,27 @@ inline std::uint64_t address(const void *pointer)
 {
 	return reinterpret_cast<std::uintptr_t>(pointer);
 }
+
+// What has its elements side by side: std::vector, std::array, std::span, std::string …
+template <typename R>
+concept memory = std::ranges::contiguous_range<R> && std::ranges::sized_range<R>;
+
+// The pages that hold a range of objects: their first address, and how many bytes they are. An empty range has none.
+struct pages {
+	static constexpr std::uint64_t bytes = 4096;
+
+	std::uint64_t start = 0, length = 0;
+
+	explicit pages(const memory auto &of)
+	{
+		std::uint64_t first = address(std::ranges::data(of));
+		std::uint64_t size = std::ranges::size(of) * sizeof(*std::ranges::data(of));
+		if (!size)
+			return;
+		start = first & -bytes;
+		length = (first + size - start + bytes - 1) & -bytes;
+	}
+};
 
 class device {
 public:
@@ -132,19 +154,35 @@ public:
 	{
 		check(svmirror_bind(fd(), id(), start, length, offset), "bind");
 	}
-	void bind(std::span<const std::byte> memory) { bind(address(memory.data()), memory.size()); }
+	// Mirrors the pages that hold the objects, at the same addresses: also what else lies in the first and the last page. A
+	// window shares no table with another, so two ranges that lie less than a table apart cannot both be bound: EEXIST.
+	void bind(const memory auto &objects)
+	{
+		svmirror::pages span(objects);
+		check(span.length ? 0 : -EINVAL, "bind");
+		bind(span.start, span.length);
+	}
 	void unbind(std::uint64_t start, std::uint64_t length)
 	{
 		check(svmirror_unbind(fd(), id(), start, length), "unbind");
 	}
-	// Returns how many pages of the span the device can reach.
-	std::uint64_t prefetch(std::span<const std::byte> memory, bool write)
+	// Takes out what bind() of the same objects bound.
+	void unbind(const memory auto &objects)
 	{
-		std::uint64_t pages = 0;
-		check(svmirror_prefetch(fd(), id(), address(memory.data()), memory.size(),
-					write ? DRM_SVM_PREFETCH_WRITE : 0, &pages),
-		      "prefetch");
-		return pages;
+		svmirror::pages span(objects);
+		check(span.length ? 0 : -EINVAL, "unbind");
+		unbind(span.start, span.length);
+	}
+	// Makes the pages that hold the objects present. Returns how many of these the device can reach; none for no objects.
+	std::uint64_t prefetch(const memory auto &objects, bool write)
+	{
+		svmirror::pages span(objects);
+		std::uint64_t reached = 0;
+		if (span.length)
+			check(svmirror_prefetch(fd(), id(), span.start, span.length, write ? DRM_SVM_PREFETCH_WRITE : 0,
+						&reached),
+			      "prefetch");
+		return reached;
 	}
 	svmirror::counters counters() const
 	{

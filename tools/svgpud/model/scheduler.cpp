@@ -100,7 +100,7 @@ scheduler::~scheduler()
 	drop_all();
 }
 
-bool scheduler::set_queue(unsigned number, std::shared_ptr<context> where)
+bool scheduler::set_queue(unsigned number, std::shared_ptr<context> where, turns::group owner)
 {
 	std::lock_guard hold(lock_);
 
@@ -113,6 +113,7 @@ bool scheduler::set_queue(unsigned number, std::shared_ptr<context> where)
 		return false;
 	q.set = true;
 	q.where = std::move(where);
+	q.owner = owner;
 	return true;
 }
 
@@ -128,7 +129,7 @@ bool scheduler::submit(const svgpu_job &job)
 
 	q.waiting.push_back(job);
 	if (!waits) {
-		turns_.want(q.where.get(), job.queue);
+		turns_.want(q.owner, job.queue);
 		hand_out();
 	}
 	return true;
@@ -171,7 +172,7 @@ void scheduler::give_up(running &job)
 		return;
 	free_.push_back(*job.slot);
 	job.slot.reset();
-	turns_.end(job.where.get());
+	turns_.end(queues_[job.job.queue].owner);
 }
 
 void scheduler::await_engine(std::unique_lock<std::mutex> &hold, running &job)
@@ -180,7 +181,7 @@ void scheduler::await_engine(std::unique_lock<std::mutex> &hold, running &job)
 
 	// Written under the lock, and only once: end_jobs() has been here, and would not look for us again.
 	if (!canceled())
-		turns_.want(job.where.get(), job.job.queue);
+		turns_.want(queues_[job.job.queue].owner, job.job.queue);
 	hand_out();
 	job.granted.wait(hold, [&] { return job.slot || canceled(); });
 	if (!job.slot)
@@ -204,9 +205,8 @@ void scheduler::end_jobs(std::unique_lock<std::mutex> &hold, const std::vector<u
 {
 	for (unsigned number : numbers) {
 		queue &q = queues_[number];
-		turns::group of = q.current ? q.current->where.get() : q.where.get();
 
-		turns_.forget(of, number);
+		turns_.forget(q.owner, number);
 		for (const svgpu_job &job : q.waiting) {
 			if (!silent)
 				done_({ .cookie = job.cookie, .status = SVGPU_DONE_CANCELED });
@@ -272,7 +272,7 @@ scheduler::running *scheduler::finish(running &job, const svgpu_done &result)
 	give_up(job);
 	q.current.reset();
 	if (!q.waiting.empty())
-		turns_.want(q.where.get(), number);
+		turns_.want(q.owner, number);
 	hand_out(&next);
 	ended_.notify_all();
 	return next;

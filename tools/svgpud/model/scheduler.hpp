@@ -4,7 +4,7 @@
 //  - Jobs of one queue run one after the other, in order, also where the one before failed.
 //  - A job runs while it has an engine, and no two jobs have the same one. It gives the engine up when it ends, while it
 //    stalls on a fault, and when it had the engine for a slice and another queue waits for one.
-//  - Engines are given to contexts in turn, and to the queues of a context in turn (turns.hpp).
+//  - Engines are given to owners in turn, and to the queues of an owner in turn (turns.hpp).
 //  - Each job that submit() took is reported done exactly once, unless drop_all() takes it away in silence.
 //  - clear_queue() and clear_context() return when all jobs concerned have ended and were reported, whether they ran,
 //    stalled or waited.
@@ -59,7 +59,7 @@ public:
 	~scheduler();
 
 	// False: no such queue, or one that still has jobs.
-	bool set_queue(unsigned queue, std::shared_ptr<context> context);
+	bool set_queue(unsigned queue, std::shared_ptr<context> context, turns::group owner);
 	// False: no such queue, or not set, or its context is gone.
 	bool submit(const svgpu_job &job);
 	// False: no such queue, or not set.
@@ -75,6 +75,7 @@ private:
 	struct queue {
 		bool set = false;
 		std::shared_ptr<context> where;
+		turns::group owner = 0; // stays as long as there are jobs
 		std::deque<svgpu_job> waiting;
 		std::unique_ptr<running> current;
 	};

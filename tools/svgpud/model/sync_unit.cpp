@@ -126,7 +126,7 @@ const char *sync_unit::set_queue(const svgpu_sync &op)
 {
 	if (!find(op.context))
 		return "no such context, or not set";
-	return jobs_.set_queue(op.queue, contexts_[op.context]) ? nullptr : "no such queue, or it has jobs";
+	return jobs_.set_queue(op.queue, contexts_[op.context], op.owner) ? nullptr : "no such queue, or it has jobs";
 }
 
 const char *sync_unit::poison(const svgpu_sync &op)

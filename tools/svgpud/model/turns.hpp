@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A fair order of queues that want an engine. Queues come in groups (the contexts), so that a group of many queues gets
-// no more than a group of one:
+// A fair order of queues that want an engine. Queues come in groups (one for each owner), so that a group of many queues
+// gets no more than a group of one:
 //
 //  - The next turn goes to the group that has the fewest turns now; among those, to the one whose last turn began
 //    longest ago.
@@ -13,6 +13,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <list>
 #include <optional>
@@ -21,7 +22,7 @@ namespace svgpu {
 
 class turns {
 public:
-	using group = const void *; // an identity, never followed
+	using group = std::uint32_t;
 
 	bool empty() const { return !waiting_; }
 

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from . import coverage, fuzz, guest, host, kernel, lanes, modules, plan, preload, results, say, sim, vm
+from . import bench, coverage, fuzz, guest, host, kernel, lanes, modules, plan, preload, results, say, sim, vm
 from .paths import JOBS, OUT, TOP
 from .results import Suite
 from .say import Failed, Skipped
@@ -124,20 +124,21 @@ class Check:
 	def lane_boots(self, lane, config):
 		"""One lane's kernel; a build of ours that fails is a failed suite, a kernel that cannot be had is not."""
 		built = kernel.kernel(lane, config)
+		here = [row for row in self.rows(lane) if row.config == config]
 		try:
-			ours = modules.build(built)
+			ours = bench.built_modules(built) if any(row.suite == plan.BENCH for row in here) else modules.build(built)
 		except Failed as error:
 			self.record(self.broken(guest.named(built, "modules"), lane.name, error))
 			return
-		for row in self.rows(lane):
-			if row.config == config and (self.programs_ready or row.suite == "kunit"):
+		for row in here:
+			if self.programs_ready or row.suite == "kunit":
 				self.boot_row(row, built, ours)
 
 	def boot_row(self, row, built, ours):
 		match row.suite:
 			case "kunit":
 				self.boot(row.suite, built, guest.kunit, ours)
-			case "system" | guest.TABLES_SYSTEM:
+			case name if name in guest.SYSTEM_SUITES:
 				self.boot(row.suite, built, guest.system, ours, row.suite, row.programs)
 			case "demo":
 				self.boot(row.suite, built, guest.demo_suite, ours, guest.demo_input())
@@ -145,6 +146,8 @@ class Check:
 				self.boot(row.suite, built, guest.chaos, ours, row.seconds)
 			case "preload":
 				self.boot(row.suite, built, preload.preload, ours, preload_source(built))
+			case plan.BENCH:
+				self.boot(row.suite, built, bench.suite_of, ours)
 
 	@staticmethod
 	def broken(name, lane, error):
@@ -157,8 +160,8 @@ class Check:
 		if not suites - {"kunit"}:
 			return
 		try:
-			guest.build_host(with_tests=bool(suites & {"system", guest.TABLES_SYSTEM}),
-				more=[target for suite, target in (("chaos", "svm_chaos"), ("preload", "svmirror_preload")) if suite in suites])
+			guest.build_host(with_tests=bool(suites & set(guest.SYSTEM_SUITES)),
+				more=[target for suite, target in (("chaos", "svm_chaos"), ("preload", "svmirror_preload"), (plan.BENCH, "svm_bench")) if suite in suites])
 			self.programs_ready = True
 		except Failed as error:
 			self.record(self.broken("release", "host", error))

@@ -79,9 +79,9 @@ class Gpu:
 class Control(threading.Thread):
 	"""Serves the guest's /bin/hostctl on a UNIX socket that QEMU connects its serial port to."""
 
-	def __init__(self, path, gpu):
+	def __init__(self, path, gpu, tracer=None):
 		super().__init__(daemon=True)
-		self.gpu = gpu
+		self.gpu, self.tracer = gpu, tracer
 		self.listener = socket.socket(socket.AF_UNIX)
 		self.listener.bind(str(path))
 		self.listener.listen(1)
@@ -99,6 +99,8 @@ class Control(threading.Thread):
 	def _answer(self, words):
 		if words[:1] == ["gpu"]:
 			return self.gpu.ask(words[1:]) if self.gpu else "this machine has no gpu"
+		if words[:1] == ["trace"]:
+			return self.tracer.ask(words[1:]) if self.tracer else "this machine is not traced"
 		return f"unknown request '{' '.join(words)}'"
 
 	def end(self):

@@ -18,6 +18,9 @@ from .say import Failed
 
 PROGRAM_SECONDS = 1200              # each test has a limit of its own
 TABLES_SYSTEM = "system-tables-system"      # the suite `system` with the device's page tables in system memory
+LITTLE_VRAM = "system-little-vram"          # or with less VRAM than page tables want
+SYSTEM_SUITES = ("system", TABLES_SYSTEM, LITTLE_VRAM)
+LITTLE_VRAM_MIB = 4                         # registers included
 CHAOS = BUILD / "release" / "tests" / "chaos" / "svm_chaos"
 SVMCTL = BUILD / "release" / "tools" / "svmctl" / "svmctl"
 DEFAULT_INPUT = pathlib.Path("/usr/bin/cmake")
@@ -63,13 +66,14 @@ def kunit(kernel, modules):
 
 
 def system(kernel, modules, name, wanted):
-	"""The wanted programs of tests/system, with the page tables in VRAM, or where the suite's name says."""
+	"""The wanted programs of tests/system, with the page tables where the suite's name says, else in VRAM of the usual size."""
 	suite = Suite(named(kernel, name), kernel.lane)
 	programs = [BUILD / "release" / "tests" / "system" / program for program in wanted]
 	place = "system" if name == TABLES_SYSTEM else "vram"       # svgpu's parameter `tables`
+	vram = {"vram_mib": LITTLE_VRAM_MIB} if name == LITTLE_VRAM else {}
 	outcome = vm.run(vm.Job(kernel=kernel, name=name, modules=modules, load=("svmirror", f"svgpu tables={place}"),
 		command=["system-tests"], programs=(*programs, SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),
-		settings={"PROGRAMS": " ".join(wanted), "PROGRAM_SECONDS": PROGRAM_SECONDS}, timeout=3000))
+		settings={"PROGRAMS": " ".join(wanted), "PROGRAM_SECONDS": PROGRAM_SECONDS}, timeout=3000, **vram))
 	for program in wanted:
 		left = outcome.folder / "results" / program
 		if not results.read_junit(suite, left.with_suffix(".xml")):

@@ -13,7 +13,7 @@ from . import say
 from .kernel import clean_env
 from .paths import JOBS, OUT, TOP
 
-PARTS = ["Makefile", "Kconfig", "include", "mm", "drivers", "tests/kunit"]
+PARTS = ["Makefile", "Kconfig", "include", "mm", "drivers", "tests/kunit", "tests/bench"]
 
 
 def _listed():
@@ -44,8 +44,8 @@ def sync(tree):
 	manifest.write_text("\n".join(names) + "\n")
 
 
-def build(kernel):
-	"""{module name: path of its .ko}, built for `kernel`."""
+def build(kernel, more=()):
+	"""{module name: path of its .ko}, built for `kernel`; `more` is for make, e.g. what asks for modules that few need."""
 	home = OUT / "lanes" / f"{kernel.lane}-{kernel.config}"
 	tree = home / "src"
 	tree.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def build(kernel):
 	marker.write_text(str(kernel.build))
 	sync(tree)
 	say.run(f"modules for {kernel.lane} {kernel.config}",
-		["make", "-C", str(kernel.build), f"M={tree}", f"-j{JOBS}", "modules"],
+		["make", "-C", str(kernel.build), f"M={tree}", f"-j{JOBS}", *more, "modules"],
 		home / "modules.log", env=clean_env())
 	if kernel.config == "kcsan":
 		_require_instrumented(tree / "mm" / "core.o")

@@ -9,7 +9,9 @@ import dataclasses
 
 SYSTEM, PRESSURE, LIFETIME, LIAR = PROGRAMS = (
 	"svm_system_tests", "svm_pressure_tests", "svm_lifetime_tests", "svm_liar_tests")
+BENCH = "bench"
 STOCK = "svm_stock_tests"       # FUSE, DAX, cpusets: only a prebuilt kernel has them
+TABLES = "svm_table_tests"      # want a device with little VRAM
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +31,11 @@ class Row:
 
 
 DEBUG, RACES, PREBUILT = "debug", "kcsan", "base"
+SMALL = "base"      # of a lane that we build
 # debug:     KASAN, lockdep, kmemleak and the rest: three times slower than a prebuilt kernel
 # kcsan:     data races, on the newest kernel, whose checker is the newest
-# base:      on lane stock the distribution's kernel as users have it, with NUMA, memcg, cpusets, FUSE and DAX
+# base:      on lane stock the distribution's kernel as users have it, with NUMA, memcg, cpusets, FUSE and DAX; on the
+#            others the same small kernel as debug without its checks, for what is counted
 TABLE = (
 	Row("kunit", ("debian-12", "debian-13", "current"), DEBUG, "the port in each kernel whose interfaces differ"),
 	Row("system", ("debian-12",), DEBUG, "all programs under all checks once", PROGRAMS),
@@ -45,6 +49,9 @@ TABLE = (
 	Row("system", ("stock",), PREBUILT, "what users run: no debugging that changes times, the options that our configs lack",
 		(STOCK, *PROGRAMS)),
 	Row("system-tables-system", ("stock",), PREBUILT, "the same with page tables in system memory", (SYSTEM,)),
+	Row("system-little-vram", ("debian-12",), DEBUG, "page tables that do not fit into VRAM, under all checks", (TABLES,)),
+	Row("system-little-vram", ("stock",), PREBUILT, "the same at the speed that users meet: one process's hunger and the others' throughput",
+		(TABLES,)),
 	Row("demo", ("stock",), PREBUILT, "what `make demo` shows"),
 	Row("preload", ("stock",), PREBUILT, "unmodified programs, at the speed and with the options that they meet"),
 	# Combinations that differ from the above in one respect only, and more time.
@@ -56,6 +63,9 @@ TABLE = (
 	Row("chaos", ("debian-12", "debian-13", "current"), DEBUG, "longer, on each kernel", seconds=600, soak=True),
 	Row("chaos", ("stock",), PREBUILT, "longer, at full speed", seconds=600, soak=True),
 	Row("preload", ("debian-12",), DEBUG, "unmodified programs under all checks", soak=True),
+	# Not in make check: it needs a kernel of its own, and figures that were kept on it.
+	Row(BENCH, ("current",), SMALL, "nothing has become dearer: instructions, counted on the kernel without checks whose source has the peer",
+		soak=True),
 )
 # What the random suites of the host are given by `make soak`, beside what `make check` gives.
 STRESS, SOAK_STRESS = "2", "60"     # seconds of each stress scenario, in each preset

@@ -29,6 +29,11 @@ PROBE_SECONDS = 20
 PMEM = "64M!1G"             # size and guest-physical address, in all sizes of RAM that are used
 TCG = ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
 KVM = ["-accel", "kvm", "-cpu", "host"]
+# One CPU whose time is its instructions: each takes 1 ns, and the time-stamp counter counts ns. The same boot counts the
+# same to the last digit, so nothing from outside may have a say: the clock begins at a fixed date, chance has a seed.
+COUNTING = ["-accel", "tcg,thread=single", "-cpu", "max,la57=off", "-icount", "shift=0,sleep=off",
+	"-rtc", "base=2020-01-01,clock=vm", "-seed", "42"]
+COUNTING_KHZ = 1000000
 
 _probing = threading.Lock()
 
@@ -115,24 +120,30 @@ def tsc_khz():
 	return round((last[1] - first[1]) * 1000000 / (last[0] - first[0]))
 
 
-def command(kernel, accel, files, ram_mib, extra):
+def _clock(counting):
+	"""What the kernel is told of its clock. On a busy machine its own measurement is off, by up to 7 times, and with it
+	each of its seconds: so it is measured here."""
+	if counting:
+		return f"tsc_early_khz={COUNTING_KHZ} norandmaps "
+	return f"tsc_early_khz={tsc_khz()} " if tsc_khz() else ""
+
+
+def command(kernel, accel, files, ram_mib, extra, counting=False):
 	"""The argv of a run. `files`: ram, root, results, console, control; initramfs and gpu too if there are."""
 	if ram_mib > RAM_LIMIT_MIB:
 		raise Failed(f"{ram_mib} MiB of RAM: above {RAM_LIMIT_MIB} file offsets are no longer physical addresses")
 	# no_timer_check: the check of the timer's interrupt at boot counts ticks in a loop. Where the host is busy none
 	# comes in time, and the kernel panics.
-	# Measured here: on a busy machine the guest's own measurement is off, by up to 7 times, and with it each of its seconds.
-	clock = f"tsc_early_khz={tsc_khz()} " if tsc_khz() else ""
 	# Persistent memory for a file system with DAX, /dev/pmem0: only prebuilt kernels have its drivers. And they keep
 	# programs from mapping registers that a driver has (IO_STRICT_DEVMEM), which one test does.
 	prebuilt = f"memmap={PMEM} iomem=relaxed " if kernel.packages else ""
 	# Two nodes of the one RAM file; their balancing is switched on by the test that wants it.
-	append = (clock + prebuilt + "numa=fake=2 numa_balancing=disable secretmem.enable=1 "
+	append = (_clock(counting) + prebuilt + "numa=fake=2 numa_balancing=disable secretmem.enable=1 "
 		"root=/dev/vda rw init=/bin/init console=ttyS0 loglevel=5 nokaslr tsc=reliable no_timer_check oops=panic "
 		"panic=-1 page_poison=1 kmemleak=on watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
 		+ extra).strip()
-	argv = [BINARY, *accel, "-M", "q35", "-m", f"{ram_mib}M", "-smp", "2", "-nodefaults", "-display", "none",
-		"-no-reboot", "-object", f"memory-backend-file,id=ram,size={ram_mib}M,mem-path={files['ram']},share=on",
+	argv = [BINARY, *accel, "-M", "q35", "-m", f"{ram_mib}M", "-smp", "1" if counting else "2", "-nodefaults",
+		"-display", "none", "-no-reboot", "-object", f"memory-backend-file,id=ram,size={ram_mib}M,mem-path={files['ram']},share=on",
 		"-machine", "memory-backend=ram", "-kernel", str(kernel.image), "-append", append,
 		"-drive", f"file={files['root']},if=virtio,format=raw,cache=unsafe",
 		"-drive", f"file={files['results']},if=virtio,format=raw,cache=unsafe",

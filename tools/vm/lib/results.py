@@ -13,7 +13,7 @@ import xml.etree.ElementTree as xml
 
 from .say import Failed, tail
 
-VARIANTS = re.compile(r"^kcsan-|-(?:asan|tsan|tables-system)$")
+VARIANTS = re.compile(r"^kcsan-|-(?:asan|tsan|tables-system|little-vram)$")
 
 
 @dataclasses.dataclass
@@ -239,7 +239,7 @@ def read_mutations(path):
 		raise Failed(f"{path} is no JSON: {error}") from error
 
 
-def _columns(rows, right=()):
+def columns(rows, right=()):
 	"""Rows of text under each other; numbers to the right."""
 	widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
 	return "\n".join("  ".join(cell.rjust(width) if column in right else cell.ljust(width)
@@ -251,14 +251,14 @@ def table(suites):
 	rows = [["suite", "lane", "passed", "failed", "skipped", "seconds"]]
 	rows += [[suite.suite, suite.lane, str(suite.passed), str(suite.failed), str(suite.skipped), f"{suite.seconds:.1f}"]
 		for suite in suites]
-	return _columns(rows, right=range(2, 6))
+	return columns(rows, right=range(2, 6))
 
 
 def mutation_table(mutations):
 	"""Each deliberate fault, what caught it and after how many steps."""
 	rows = [["fault", "caught by", "steps until caught"]]
 	rows += [[str(each["fault"]), str(each["caught_by"] or "NOT CAUGHT"), str(each["steps"])] for each in mutations]
-	return _columns(rows, right=(2,))
+	return columns(rows, right=(2,))
 
 
 def skip_lines(suites):

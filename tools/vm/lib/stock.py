@@ -22,8 +22,8 @@ PARTS = r"(linux-(?:image|headers|kbuild)-\S+)"
 # In the order in which the initramfs loads them, with what they depend on.
 BOOT = ("virtio_pci", "virtio_blk", "ext4")
 # Loaded before our modules: DRM for svgpu; zram, loop and FUSE, which the lanes' own kernels have built in; persistent
-# memory (memmap=SIZE!START on the command line) for DAX; the injection of bad pages.
-DRIVERS = ("drm", "zram", "loop", "fuse", "nd_e820", "nd_pmem", "hwpoison-inject")
+# memory (memmap=SIZE!START on the command line) for DAX; the injection of bad pages; vgem for fences that are not svgpu's.
+DRIVERS = ("drm", "zram", "loop", "fuse", "nd_e820", "nd_pmem", "hwpoison-inject", "vgem")
 UNPACKERS = {".xz": lzma.open, ".gz": gzip.open}
 
 

@@ -20,6 +20,7 @@ import time
 from . import guestlog, modules, qemu, rootfs, say, stock
 from .gpu import Control, Gpu
 from .paths import OUT
+from .trace import Tracer
 
 RESULTS_MIB = 64
 
@@ -44,6 +45,8 @@ class Job:
 	settings: dict = None       # more variables for the guest's /etc/settings
 	quiet: bool = False         # do not show the guest's output
 	modules: dict = None        # {name: .ko}; built if not given
+	counting: bool = False      # one CPU, whose clock counts instructions
+	traced: bool = False        # the guest may have its instructions written down: see trace.py
 
 
 @dataclasses.dataclass
@@ -169,7 +172,7 @@ def run(job):
 	image = rootfs.make(folder, job.kernel, built, job.load, job.programs, job.files, _shell(job.command),
 		{"LEAK_SCAN": int(job.leak_scan and job.kernel.config == "debug"),
 			"DRIVERS": " ".join(stock.DRIVERS) if job.kernel.packages else "", **(job.settings or {})})
-	accel, accel_args = qemu.accelerator(job.kernel, folder)
+	accel, accel_args = ("TCG, counting", qemu.COUNTING) if job.counting else qemu.accelerator(job.kernel, folder)
 	say.say(f"booting {job.kernel.release} ({job.kernel.lane} {job.kernel.config}) under {accel}: {job.name}")
 	trouble = _boot(job, folder, image, accel, accel_args)
 	image.unlink(missing_ok=True)
@@ -189,7 +192,7 @@ def _boot(job, folder, image, accel, accel_args):
 		"results": _sparse(folder / "results.img", RESULTS_MIB << 20)}
 	if job.kernel.packages:
 		files["initramfs"] = stock.initramfs(job.kernel, folder, rootfs.busybox(), rootfs.GUEST / "initramfs")
-	gpu = control = child = None
+	gpu = control = child = tracer = None
 	# A UNIX socket's path is limited to 107 bytes; the run's folder may lie deeper.
 	with tempfile.TemporaryDirectory(prefix="svmirror-") as short:
 		short = pathlib.Path(short)
@@ -197,10 +200,13 @@ def _boot(job, folder, image, accel, accel_args):
 			if job.gpu:
 				gpu = Gpu(folder, ram, job.ram_mib << 20, job.vram_mib, short / "gpu")
 				files["gpu"] = gpu.socket
-			control = Control(short / "control", gpu)
+			if job.traced:
+				tracer = Tracer(folder / "trace", short / "monitor")
+			control = Control(short / "control", gpu, tracer)
 			control.start()
 			files["control"] = short / "control"
-			argv = qemu.command(job.kernel, accel_args, files, job.ram_mib, job.cmdline)
+			argv = qemu.command(job.kernel, accel_args, files, job.ram_mib, job.cmdline, job.counting)
+			argv += tracer.arguments() if tracer else []
 			(folder / "qemu.sh").write_text(shlex.join(argv) + "\n")
 			with open(folder / "qemu.log", "wb") as sink:
 				child = say.spawn(argv, stdout=sink, stderr=sink)
@@ -212,6 +218,8 @@ def _boot(job, folder, image, accel, accel_args):
 				say.end(child)
 			if control:
 				control.end()
+			if tracer:
+				tracer.end()
 			gone = gpu.end() if gpu else None
 			ram.unlink(missing_ok=True)
 	if gone and not trouble:

@@ -2,10 +2,12 @@
 """The commands of README and of Documentation/testing.rst: each one's program exists and takes its arguments.
 
 What takes minutes is not run: make answers a dry run, the tools parse their arguments, and a program of build/ is
-one that cmake knows in that folder. A command of a kind that is not known here fails, so that none goes unchecked.
+one that cmake knows in that folder, with tests that its filter finds. A command of a kind that is not known here fails,
+so that none goes unchecked. The commands in RUN take seconds and are run, in a copy of the sources without build/ and out/.
 """
 
 import contextlib
+import fnmatch
 import importlib.machinery
 import importlib.util
 import io
@@ -14,8 +16,10 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 from unittest import mock
 
@@ -28,6 +32,10 @@ from vm.lib.paths import TOP
 
 START = re.compile(r"(?:[A-Z_]+=\S* )*(?:make|cmake|ctest|tools/|tests/|build/)\S*(?: |$)")
 IN_THE_GUEST = ("SVM_MIRROR_REPORT=",)
+# Run as they stand, in this order.
+RUN = ("make help", "tools/vm/run --help", "cmake --preset debug", "cmake --preset release",
+	"tests/model/run no_barrier_in_callback", "make clean")
+TEST = re.compile(r"^\s*(?:TEST|TEST_F|TEST_P|TYPED_TEST|SVM_TEST|SVM_TEST_WITHIN)\((\w+),\s*(\w+)", re.M)
 
 
 def blocks(text):
@@ -67,6 +75,18 @@ def targets(folder):
 	return re.findall(r"add_executable\((\w+)", listed.read_text()) if listed.exists() else []
 
 
+def tests(folder):
+	"""Names of the tests in the sources of a folder, less what their instances add."""
+	return [f"{suite}.{name}" for path in (TOP / folder).glob("*.cpp") for suite, name in TEST.findall(path.read_text())]
+
+
+def found(pattern, names):
+	"""Tests that a filter finds: a part of the form PREFIX/SUITE.NAME/NUMBER stands for SUITE.NAME."""
+	parts = pattern.split("/")
+	middle = next((part for part in parts if "." in part), pattern)
+	return [name for name in names if fnmatch.fnmatchcase(name, middle)]
+
+
 class Commands(unittest.TestCase):
 	def presets(self):
 		return {preset["name"] for preset in json.loads((TOP / "CMakePresets.json").read_text())["configurePresets"]}
@@ -75,6 +95,13 @@ class Commands(unittest.TestCase):
 		_, preset, *folder, name = path.split("/")
 		self.assertIn(preset, self.presets())
 		self.assertIn(name, targets("/".join(folder)), f"cmake builds no {path}")
+		return "/".join(folder)
+
+	def check_filter(self, folder, words):
+		for word in words:
+			if word.startswith("--gtest_filter="):
+				pattern = word.partition("=")[2]
+				self.assertTrue(found(pattern, tests(folder)), f"{folder} has no test like {pattern}")
 
 	def check_make(self, words):
 		# The modules need a kernel's build tree: any will do for a dry run.
@@ -87,7 +114,7 @@ class Commands(unittest.TestCase):
 		at = words.index("--") if "--" in words else len(words)
 		for option, value in zip(words[:at], words[1:at]):
 			if option == "--program":
-				self.check_built(value)
+				self.check_filter(self.check_built(value), shlex.split(" ".join(words[at + 1:])))
 		with mock.patch("pathlib.Path.is_file", lambda path: True), contextlib.redirect_stderr(io.StringIO()) as said:
 			try:
 				options = program(TOOLS / "vm" / "run").parse(words)
@@ -132,7 +159,7 @@ class Commands(unittest.TestCase):
 		elif head.endswith("/"):
 			pass            # a folder is meant, perhaps one that is made
 		elif head.startswith("build/"):
-			self.check_built(head)
+			self.check_filter(self.check_built(head), rest)
 		elif (TOP / head).is_dir() or head.endswith((".txt", ".py", ".rst", ".cpp", ".hpp", ".h", ".c")):
 			self.assertTrue((TOP / head).exists(), f"there is no {head}")
 		elif os.access(TOP / head, os.X_OK):
@@ -153,10 +180,30 @@ class Commands(unittest.TestCase):
 	def test_testing(self):
 		self.all_of("Documentation/testing.rst", 25)
 
+	def test_some_commands_run_in_a_clean_copy(self):
+		documented = {command for name in ("README.md", "Documentation/testing.rst") for command in commands((TOP / name).read_text())}
+		listed = subprocess.run(["git", "-C", str(TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+			capture_output=True, text=True, check=True).stdout.split("\0")
+		with tempfile.TemporaryDirectory() as folder:
+			copy = pathlib.Path(folder) / "svmirror"
+			for name in listed:
+				if name and (TOP / name).is_file():
+					(copy / name).parent.mkdir(parents=True, exist_ok=True)
+					shutil.copy2(TOP / name, copy / name)
+			for command in RUN:
+				self.assertIn(command, documented)
+				ended = subprocess.run(command, shell=True, cwd=copy, capture_output=True, text=True,
+					env={key: value for key, value in os.environ.items() if not key.startswith("MAKE")})
+				self.assertEqual(ended.returncode, 0, f"{command}: {ended.stdout[-2000:]}{ended.stderr[-2000:]}")
+			self.assertEqual({path.name for path in copy.iterdir()} & {"build", "out"}, set(), "make clean leaves something")
+
 	def test_a_wrong_command_is_noticed(self):
 		for command in ("make dmeo", "tools/vm/run debian-12 debg -- true", "build/release/tests/system/svm_no_tests",
 				"tools/vm/check --suites sistem", "cmake --preset relase", "tests/model/rum", "build/relase/tools/svmctl/svmctl",
 				"tools/vm/run debian-12 debug --program build/release/tests/system/svm_no_tests -- svm_no_tests",
+				"build/debug/tests/unit/svm_unit_tests --gtest_filter='*nothing_like_it*'",
+				"tools/vm/run debian-12 debug --program build/release/tests/system/svm_system_tests -- "
+				"\"svm_system_tests --gtest_filter='*NothingLikeIt*'\"",
 				"LANE=debian-12 tools/vm/check --suites kcsan-kunit", "tools/vm/fuzz --keap"):
 			with self.subTest(command), self.assertRaises((AssertionError, say.Failed)):
 				self.one(command)
