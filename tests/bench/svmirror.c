@@ -78,7 +78,7 @@ static int svmirror_fault(void *state, u64 va, bool write)
 	int err;
 
 	do {
-		err = svm_fault(state, va, write ? SVM_WRITE : SVM_READ, NULL);
+		err = svm_fault(state, va, write ? SVM_WRITE : SVM_READ);
 	} while (err == -EAGAIN);
 	return err;
 }
