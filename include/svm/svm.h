@@ -158,7 +158,8 @@ struct mm_struct *svm_vm_mm(const struct svm_vm *vm);
  * Nothing is mapped until the device faults or svm_prefetch() is called.
  * Context: process; sleeps; killable; not under mmap_lock.
  * Return: 0; -EINVAL (alignment, outside the device's or the user's address space);
- * -EEXIST (shares a table with another window, or with one that is being taken out); -ENOMEM; -EINTR.
+ * -EEXIST (shares a table with another window, or with one that is being taken out); -ENOMEM;
+ * -EINTR.
  */
 int svm_bind(struct svm_vm *vm, u64 start, u64 end, s64 offset);
 

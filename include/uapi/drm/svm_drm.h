@@ -117,7 +117,8 @@ struct drm_svm_bind {
  * @start: as it was bound
  * @length: as it was bound; no window of that very span: -ENOENT
  *
- * On return the device can reach nothing through the window any more.
+ * On return the device can reach nothing through the window any more. Where memory for it
+ * runs out, nothing was done: -ENOMEM.
  */
 struct drm_svm_unbind {
 	__u32 vm_id;
