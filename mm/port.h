@@ -180,8 +180,8 @@ void port_warn(const char *what);
  * one of a row of calls, most likely, that take writing away from one mapping after the other.
  */
 void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep, bool forking);
-/* A grace period after port_defer: free the node. */
-void svm_port_deferred(void *node);
+/* A grace period after port_defer: free the node. True: it was part of a page table, so memory for tables may have come back. */
+bool svm_port_deferred(void *node);
 /*
  * Shrinker: how many empty tables and directories the domain's owner could free; look at n of them and free those that
  * were not used since the last look; returns how many, and in *looked at how many it has looked. May be called in reclaim:

@@ -242,14 +242,16 @@ void free_node(node &n)
 
 } // namespace svm
 
-extern "C" void svm_port_deferred(void *passed)
+extern "C" bool svm_port_deferred(void *passed)
 {
 	auto &d = *static_cast<svm::deferred *>(passed);
 
-	if (d.kind == svm::deferred_kind::span)
+	if (d.kind == svm::deferred_kind::span) {
 		svm::span_map::free_deferred(d);
-	else
-		svm::free_node(static_cast<svm::node &>(d));
+		return false;
+	}
+	svm::free_node(static_cast<svm::node &>(d));
+	return true;
 }
 
 extern "C" u64 svm_port_count(void *domain_owner)

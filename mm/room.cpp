@@ -9,7 +9,7 @@ namespace svm {
 namespace {
 
 constexpr unsigned max_turns = 256, eager_turns = 4, enough_waits = 8;
-constexpr u32 young_age = 16;
+constexpr u32 young_age = 16, youngest_age = 1;
 constexpr u64 max_batch = 1024;
 constexpr u64 worth_a_look = 64; // one idle node among so many
 
@@ -47,10 +47,17 @@ struct taking {
 	u32 idle_age; // idle nodes from this age on go
 	u32 used_age; // and tables in use from this one on
 	u64 most;
+	bool bare; // tables in use that have no memory go, too
 	departure out{ vm };
 
 	u64 pass();
 };
+
+// A hint: a table that gets some meanwhile is taken or left alone by the old answer.
+bool has_memory(const table &tb)
+{
+	return tb.entries.load_acquire(); // with the release in give_memory()
+}
 
 bool take_table(table &tb, va_span all, void *arg)
 {
@@ -59,7 +66,7 @@ bool take_table(table &tb, va_span all, void *arg)
 
 	port_relax();
 	if (age >= t->idle_age)
-		t->out.take(tb, all, age >= t->used_age);
+		t->out.take(tb, all, age >= t->used_age && (t->bare || has_memory(tb)));
 	return t->out.taken < t->most;
 }
 
@@ -93,7 +100,7 @@ void give_up_idle(void *owner, void *arg)
 	if (!pieces || !idle || (all->young == young_age && idle < pieces / worth_a_look))
 		return;
 	reader section(vm.domain());
-	taking t{ vm, all->young, none_in_use, max_batch };
+	taking t{ vm, all->young, none_in_use, max_batch, false };
 	all->taken += t.pass();
 }
 
@@ -104,6 +111,7 @@ struct ages {
 	svm_vm &vm;
 	u32 young;
 	u32 step;
+	bool bare; // tables that have no memory count, too
 	u64 count[steps] = {};
 
 	unsigned index(u32 age) const { return age / step < steps ? age / step : steps - 1; }
@@ -124,7 +132,7 @@ bool count_age(table &tb, va_span, void *arg)
 	auto *a = static_cast<ages *>(arg);
 
 	port_relax();
-	if (u32 age = tb.age(a->vm.pt); age >= a->young)
+	if (u32 age = tb.age(a->vm.pt); age >= a->young && (a->bare || has_memory(tb)))
 		a->count[a->index(age)]++;
 	return true;
 }
@@ -139,9 +147,11 @@ void evict(void *owner, void *arg)
 		return;
 	reader section(vm.domain());
 	u64 n = pieces / 8 < 1 ? 1 : pieces / 8 > max_batch ? max_batch : pieces / 8;
-	ages a{ vm, all->young, static_cast<u32>(pieces / 16 + 1) };
+	// What maps huge leaves only has no memory to give. It goes where nothing else is left, for its directories' sake.
+	bool bare = all->young == youngest_age;
+	ages a{ vm, all->young, static_cast<u32>(pieces / 16 + 1), bare };
 	vm.pt.visit(vm.pt.all(), count_age, &a);
-	taking t{ vm, all->young, a.from(n), n };
+	taking t{ vm, all->young, a.from(n), n, bare };
 	all->taken += t.pass();
 }
 
@@ -152,7 +162,7 @@ void grow_older(void *owner, void *)
 
 void take_some(device *dma, device_share &all)
 {
-	for (; !all.taken && all.young; all.young /= 4) {
+	for (; !all.taken && all.young >= youngest_age; all.young /= 4) {
 		port_each_domain(dma, give_up_idle, &all);
 		if (!all.taken)
 			port_each_domain(dma, evict, &all);

@@ -261,7 +261,8 @@ int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
  * @pages: out: pages of 4 KiB of the span that the device can reach now
  *
  * Context: process; sleeps; killable; not under mmap_lock. Tables are filled in parallel.
- * Return: 0; -EINVAL (alignment, span not inside windows); -EINTR; -ENOMEM; what
+ * Return: 0; -EINVAL (alignment, span not inside windows); -EFAULT (the process's memory is
+ * gone); -EPERM (the thread is of another process); -EINTR; -ENOMEM; what
  * &svm_backend_ops.gone said.
  */
 int svm_prefetch(struct svm_vm *vm, u64 start, u64 end, enum svm_access access, u64 *pages);

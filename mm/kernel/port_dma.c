@@ -96,9 +96,13 @@ bool svm_dma_is_direct(struct port_domain *d)
 	if (d->iommu || get_dma_ops(d->dev) || !dev_is_dma_coherent(d->dev))
 		return false;
 	d->dma_limit = min_not_zero(dma_get_mask(d->dev), d->dev->bus_dma_limit);
-	page = alloc_page(GFP_KERNEL);
-	if (!page)
+	/* A page that the device reaches: of any other the API would warn. */
+	page = alloc_page(d->dma_limit < U64_MAX ? GFP_KERNEL | GFP_DMA32 : GFP_KERNEL);
+	if (!page || phys_to_dma(d->dev, page_to_phys(page)) + PAGE_SIZE - 1 > d->dma_limit) {
+		if (page)
+			__free_page(page);
 		return false;
+	}
 	direct = try_direct(d->dev, page);
 	__free_page(page);
 	return direct;

@@ -216,13 +216,15 @@ void svm_free_work(struct work_struct *work)
 	struct port_domain *d = container_of(work, typeof(*d), free_work);
 	struct llist_node *list = llist_del_all(&d->freed);
 	struct deferred *x, *next;
+	bool room = false;
 
 	llist_for_each_entry_safe(x, next, list, freed) {
-		svm_port_deferred(x->node);
+		room |= svm_port_deferred(x->node);
 		atomic_long_dec(&d->deferred);
 		cond_resched();
 	}
-	svm_room_freed(d->dev);
+	if (room)
+		svm_room_freed(d->dev);
 }
 
 /**

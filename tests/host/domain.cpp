@@ -129,9 +129,12 @@ void port_domain::work()
 		busy_ = true;
 		hold.unlock();
 		synchronize();
+		bool room = false;
+
 		for (void *node : nodes)
-			svm_port_deferred(node);
-		dma_->frees.fetch_add(1, std::memory_order_release); /* with the acquire in port_frees() */
+			room |= svm_port_deferred(node);
+		if (room)
+			dma_->frees.fetch_add(1, std::memory_order_release); /* with the acquire in port_frees() */
 		hold.lock();
 		busy_ = false;
 		cv_.notify_all();

@@ -235,6 +235,35 @@ TEST_F(evict_test, huge_leaves_are_no_share_of_the_memory)
 	svm_vm_destroy(other);
 }
 
+/* A table under a huge leaf has no memory to give: it stays while tables with memory are there, though they are younger. */
+TEST_F(evict_test, huge_leaves_stay_where_tables_with_memory_go)
+{
+	map(BASE, 60 * TABLE, PROT_RW, true);
+	map(BASE + 60 * TABLE, 600 * TABLE);
+	use(BASE, 60);
+	gpus->limit = 67;
+	use(BASE + 100 * TABLE, 300);
+	EXPECT_EQ(count().huge_leaves, 60u);
+	for (u64 i = 0; i < 60; i++)
+		EXPECT_EQ(device().read(BASE + i * TABLE).what, gpu::status::ok) << i;
+}
+
+/* What a bind and an unbind free is no memory for tables. */
+TEST_F(evict_test, maps_of_windows_are_no_room)
+{
+	svm_vm *other = make_other();
+	u64 before = port_frees(&dev);
+
+	for (unsigned i = 0; i < 10; i++) {
+		ASSERT_EQ(svm_bind(other, BASE, BASE + TABLE, 0), 0);
+		ASSERT_EQ(svm_bind(other, BASE + TABLE, BASE + 2 * TABLE, 0), 0);
+		ASSERT_EQ(svm_unbind(other, BASE, BASE + TABLE), 0);
+		ASSERT_EQ(svm_unbind(other, BASE + TABLE, BASE + 2 * TABLE), 0);
+	}
+	svm_vm_destroy(other); /* all that was deferred is freed */
+	EXPECT_EQ(port_frees(&dev), before);
+}
+
 /* One idle table among hundreds in use does not make each fault go through all of them. */
 TEST_F(evict_test, a_fault_looks_at_few_tables)
 {
