@@ -50,11 +50,6 @@ result<table *> table_at(svm_vm &vm, u64 va)
 	return tb;
 }
 
-bool moved(const table &tb, u64 seq) SVM_REQUIRES(tb.lock)
-{
-	return tb.state.load_relaxed() != table_state::ready || tb.seq.load_relaxed() != seq;
-}
-
 // The page words of one pass over a table, and what is to become of the pages in them.
 struct filling {
 	svm_vm &vm;
@@ -114,7 +109,7 @@ struct filling {
 		port.write = asked.access != SVM_READ;
 		port.have = room.have;
 		port.page = room.words;
-		port.seq = tb.seq.load_relaxed(); // a stale value fails moved() later
+		port.seq = tb.seq.load_relaxed(); // a stale value fails the comparison in write_with()
 	}
 
 	// Whether the port brought what must be had.
@@ -187,7 +182,7 @@ struct filling {
 			vm.pt.stat.add(stat::device_bytes, fresh.bytes);
 			fresh.cpu = nullptr;
 		}
-		if (moved(tb, port.seq))
+		if (tb.seq.load_relaxed() != port.seq) // an invalidation has met the table since
 			return err::busy;
 		vm.pt.map(tb, first, count, pages);
 		return {};
