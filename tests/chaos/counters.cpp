@@ -144,7 +144,7 @@ void stir(slot &out, field &f, svmirror::vm &vm, random &numbers)
 		fork_and_scribble(out, f);
 	} else if (which == std::size(advices) + 1) {
 		out.note(2, "prefetch [%zu, %zu)", first, first + count);
-		vm.prefetch({at, count * page_bytes}, pause % 2);
+		vm.prefetch(std::span(at, count * page_bytes), pause % 2);
 	} else if (which == std::size(advices) + 2) {
 		out.note(2, "mlock and munlock [%zu, %zu)", first, first + std::min<std::size_t>(count, 64));
 		if (mlock(at, std::min<std::size_t>(count, 64) * page_bytes) || munlock(at, std::min<std::size_t>(count, 64) * page_bytes))

@@ -2,6 +2,7 @@
 /* Prefetch: what it makes present, what it leaves out, under churn and when killed. */
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <functional>
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -34,13 +35,15 @@ std::chrono::duration<double> time_of(const std::function<void()> &call)
 	return std::chrono::steady_clock::now() - begin;
 }
 
-// Builds memory anew for the CPU and for the prefetch, twice, and compares the best of each: what prefetch takes
+// Builds memory anew for the CPU and for the prefetch, a few times, and compares the best of each: what prefetch takes
 // must be of the order of what the CPU's own touching takes, though it writes the device's tables as well.
 void expect_as_cheap_as_touching(svmirror::vm &vm, std::size_t size, std::size_t step, const std::function<void(std::byte *)> &build)
 {
 	auto touching = std::chrono::duration<double>::max(), prefetching = touching;
 	std::chrono::duration<double> building{};
-	for (unsigned round = 0; round < 2; round++) {
+	unsigned rounds = 0;
+	// the machine may do something else meanwhile, so a bad round has others after it
+	for (; rounds < 2 || (rounds < 5 && prefetching >= 2 * touching); rounds++) {
 		mapping memory(size, PROT_NONE);
 		building += time_of([&] { build(memory.data()); });
 		touching = std::min(touching, time_of([&] {
@@ -52,8 +55,10 @@ void expect_as_cheap_as_touching(svmirror::vm &vm, std::size_t size, std::size_t
 		prefetching = std::min(prefetching, time_of([&] { EXPECT_EQ(vm.prefetch(again.bytes(), true), size / step); }));
 	}
 	std::printf("%zu pages: the CPU's touching %.2f ms, prefetch %.2f ms; mapping them %.0f ms\n", size / step,
-		    touching.count() * 1e3, prefetching.count() * 1e3, building.count() * 1e3 / 2);
+		    touching.count() * 1e3, prefetching.count() * 1e3, building.count() * 1e3 / rounds);
 	std::fflush(stdout); // the body's process ends without
+	if (std::filesystem::exists("/sys/kernel/debug/kcsan"))
+		GTEST_SKIP() << "KCSAN delays the module's accesses and leaves the CPU's own faults alone: the times say nothing";
 	EXPECT_LT(prefetching, 2 * touching);
 }
 

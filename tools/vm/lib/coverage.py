@@ -80,7 +80,7 @@ def suite():
 			"--json", str(data), *(str(BUILD / PRESET / folder) for folder in ("mm", "tests/unit"))],
 			OUT / "log" / "coverage.log", cwd=TOP, env=clean_env())
 		# core.cpp is the kernel's unit: nothing but the others.
-		sources = [f"mm/{path.name}" for path in (TOP / "mm").glob("*.cpp") if path.name != "core.cpp"]
+		sources = [path.relative_to(TOP).as_posix() for path in (TOP / "mm").rglob("*.cpp") if path.name != "core.cpp"]
 		report = read(json.loads(data.read_text()), sources)
 		text = text_of(report)
 		(OUT / "coverage.txt").write_text(text.replace("; ", "\n") + "\n")
