@@ -88,7 +88,7 @@ struct filling {
 		va_span block = vm.pt.table_span(asked.va);
 
 		reach = reach_of(block.common(w.span), attempt);
-		first = static_cast<unsigned>((reach.start - block.start) >> PORT_PAGE_LG2);
+		first = vm.pt.index(reach.start);
 		count = static_cast<unsigned>(reach.pages());
 		missing = count - vm.pt.present(tb, first, count, asked.access, room.have);
 		u64 page = align_down(asked.va, PORT_PAGE_LG2);
@@ -120,9 +120,12 @@ struct filling {
 		return !asked.must || ((word & PORT_PAGE_VALID) && (!port.write || (word & PORT_PAGE_WRITE)));
 	}
 
+	// How many words are filled: one stands for the table where one mapping is the whole answer.
+	unsigned filled() const { return port.block ? 1 : count; }
+
 	bool brought_any() const
 	{
-		for (unsigned i = 0; i < count; i++) {
+		for (unsigned i = 0; i < filled(); i++) {
 			if (room.words[i] & PORT_PAGE_VALID)
 				return true;
 		}
@@ -136,18 +139,17 @@ struct filling {
 		asked.wait = port.wait == PORT_NO_PAGE ? wish::nowhere : tb.interval->of->to_va(port.wait);
 	}
 
-	// One word of the table's order, where one mapping is the whole answer.
+	// The one word is of the table's order.
 	void take_block()
 	{
 		first = 0;
 		count = vm.pt.entries();
-		room.words[0] |= u64(vm.pt.table_lg2() - PORT_PAGE_LG2) << PORT_PAGE_ORDER_SHIFT;
 	}
 
 	// Gives back the pages that no leaf took.
 	void undo()
 	{
-		mirrored_pages(room.words, first).rest(port.block ? 1 : count, [this](u64 dma, u32 lg2) {
+		mirrored_pages(room.words, first).rest(filled(), [this](u64 dma, u32 lg2) {
 			port_dma_release(vm.domain(), dma, lg2, false);
 		});
 	}
@@ -286,11 +288,13 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 
 	vm.pt.stat.add(svm::stat::invalidations);
 	svm::full_barrier(); // B1 of mirror.hpp, with B2 in make_ready()
-	svm::va_span part{ w.to_va(hit.start), w.to_va(hit.end) };
-	if (forking && !hit.empty()) // one flush for a table's mappings: the calls that follow find nothing to take
-		part = part.widened(vm.pt.table_lg2()).common(in.span);
-	if (!hit.empty())
+	if (!hit.empty()) {
+		svm::va_span part{ w.to_va(hit.start), w.to_va(hit.end) };
+
+		if (forking) // one flush for a table's mappings: the calls that follow find nothing to take
+			part = part.widened(vm.pt.table_lg2()).common(in.span);
 		vm.pt.visit(part, svm::invalidate_table, &i);
+	}
 	batch.finish();
 }
 

@@ -152,9 +152,8 @@ void count(prefetching &p, va_span part)
 
 	if (!tb)
 		return;
-	u64 base = p.vm.pt.table_span(part.start).start;
-	p.pages.fetch_add_relaxed(p.vm.pt.present(*tb, static_cast<unsigned>((part.start - base) >> PORT_PAGE_LG2),
-						       static_cast<unsigned>(part.pages()), p.access, nullptr));
+	p.pages.fetch_add_relaxed(p.vm.pt.present(*tb, p.vm.pt.index(part.start),
+						  static_cast<unsigned>(part.pages()), p.access, nullptr));
 }
 
 void work(void *arg)

@@ -88,10 +88,8 @@ static struct svgpu_process *process_of(struct svgpu_shares *shares,
 static void add_process(struct svgpu_device *dev, struct svgpu_process *process,
 			struct svgpu_user *user)
 {
-	if (list_empty(&user->link)) {
-		user->uid = current_payer();
+	if (list_empty(&user->link))
 		list_add(&user->link, &dev->shares.users);
-	}
 	user->processes++;
 	process->dev = dev;
 	process->user = user;
@@ -123,10 +121,11 @@ struct svgpu_process *svgpu_process_get(struct svgpu_device *dev)
 		return NULL;
 	}
 	INIT_LIST_HEAD(&new_user->link);
+	new_user->uid = current_payer();
 	spin_lock(&shares->lock);
 	process = process_of(shares, current->mm);
 	if (!process) {
-		user = user_of(shares, current_payer());
+		user = user_of(shares, new_user->uid);
 		process = new_process;
 		add_process(dev, process, user ?: new_user);
 	}

@@ -72,16 +72,20 @@ struct iommu_domain *svm_dma_iommu(struct device *dev)
 	return iommu;
 }
 
-static bool try_direct(struct device *dev, struct page *page)
+static bool try_direct(struct device *dev, struct page *page, u64 limit)
 {
-	dma_addr_t addr = dma_map_page_attrs(dev, page, 0, PAGE_SIZE,
-					     SVM_DMA_DIR, SVM_DMA_ATTRS);
+	dma_addr_t direct = phys_to_dma(dev, page_to_phys(page)), addr;
 
+	/* Of a page that the device does not reach the API would warn. */
+	if (direct + PAGE_SIZE - 1 > limit)
+		return false;
+	addr = dma_map_page_attrs(dev, page, 0, PAGE_SIZE, SVM_DMA_DIR,
+				  SVM_DMA_ATTRS);
 	if (dma_mapping_error(dev, addr))
 		return false;
 	dma_unmap_page_attrs(dev, addr, PAGE_SIZE, SVM_DMA_DIR,
 			     SVM_DMA_ATTRS);
-	return addr == phys_to_dma(dev, page_to_phys(page));
+	return addr == direct;
 }
 
 /*
@@ -96,14 +100,10 @@ bool svm_dma_is_direct(struct port_domain *d)
 	if (d->iommu || get_dma_ops(d->dev) || !dev_is_dma_coherent(d->dev))
 		return false;
 	d->dma_limit = min_not_zero(dma_get_mask(d->dev), d->dev->bus_dma_limit);
-	/* A page that the device reaches: of any other the API would warn. */
 	page = alloc_page(d->dma_limit < U64_MAX ? GFP_KERNEL | GFP_DMA32 : GFP_KERNEL);
-	if (!page || phys_to_dma(d->dev, page_to_phys(page)) + PAGE_SIZE - 1 > d->dma_limit) {
-		if (page)
-			__free_page(page);
+	if (!page)
 		return false;
-	}
-	direct = try_direct(d->dev, page);
+	direct = try_direct(d->dev, page, d->dma_limit);
 	__free_page(page);
 	return direct;
 }

@@ -47,7 +47,8 @@ static bool map_block(struct pass *p)
 	if (!covers_block(p, &pfn) ||
 	    svm_dma_map(p->d, pfn_to_page(pfn), f->block_lg2, &dma))
 		return false;
-	f->page[0] = word_of(p->pfn, dma);
+	f->page[0] = word_of(p->pfn, dma) |
+		     (f->block_lg2 - PAGE_SHIFT) << PORT_PAGE_ORDER_SHIFT;
 	f->block = true;
 	return true;
 }

@@ -125,18 +125,16 @@ inline void page_table::map(table &tb, unsigned first, unsigned count, mirrored_
 
 inline va_span page_table::retire(table &tb, va_span part)
 {
-	u64 start = start_of(tb);
+	unsigned first = index(part.start);
 
-	return format->retire(*this, tb, static_cast<unsigned>((part.start - start) >> PORT_PAGE_LG2),
-			      static_cast<unsigned>((part.end - start) >> PORT_PAGE_LG2));
+	return format->retire(*this, tb, first, first + static_cast<unsigned>(part.pages()));
 }
 
 inline void page_table::finish(table &tb, va_span part)
 {
-	u64 start = start_of(tb);
+	unsigned first = index(part.start);
 
-	format->finish(*this, tb, static_cast<unsigned>((part.start - start) >> PORT_PAGE_LG2),
-		       static_cast<unsigned>((part.end - start) >> PORT_PAGE_LG2));
+	format->finish(*this, tb, first, first + static_cast<unsigned>(part.pages()));
 }
 
 inline bool page_table::is_idle(const table &tb) const { return format->idle(tb); }

@@ -13,17 +13,15 @@ struct device *bench_device;
 
 int bench_device_init(void)
 {
-	int err;
+	static const struct platform_device_info info = {
+		.name = "svm_bench",
+		.id = PLATFORM_DEVID_NONE,
+		.dma_mask = DMA_BIT_MASK(64),
+	};
 
-	platform = platform_device_register_simple("svm_bench", PLATFORM_DEVID_NONE,
-						   NULL, 0);
+	platform = platform_device_register_full(&info);
 	if (IS_ERR(platform))
 		return PTR_ERR(platform);
-	err = dma_coerce_mask_and_coherent(&platform->dev, DMA_BIT_MASK(64));
-	if (err) {
-		platform_device_unregister(platform);
-		return err;
-	}
 	bench_device = &platform->dev;
 	return 0;
 }

@@ -82,7 +82,7 @@ static bool take_block(address_space &mm, struct port_fault &f)
 
 	if (!v || !e || base < v->start || base + size > v->end || (f.write && !e->write))
 		return false;
-	f.page[0] = word_of(e->frame, e->write);
+	f.page[0] = word_of(e->frame, e->write) | u64(BLOCK_LG2 - 12) << PORT_PAGE_ORDER_SHIFT;
 	f.block = true;
 	return true;
 }

@@ -27,17 +27,15 @@ static struct mm_struct *test_mm;		/* of the process that inserts the module */
  */
 int world_begin(struct kunit_suite *suite)
 {
-	int err;
+	static const struct platform_device_info info = {
+		.name = "svm_kunit",
+		.id = PLATFORM_DEVID_NONE,
+		.dma_mask = DMA_BIT_MASK(64),
+	};
 
-	platform = platform_device_register_simple("svm_kunit", PLATFORM_DEVID_NONE,
-						   NULL, 0);
+	platform = platform_device_register_full(&info);
 	if (IS_ERR(platform))
 		return PTR_ERR(platform);
-	err = dma_coerce_mask_and_coherent(&platform->dev, DMA_BIT_MASK(64));
-	if (err) {
-		platform_device_unregister(platform);
-		return err;
-	}
 	test_mm = current->mm;
 	mmgrab(test_mm);
 	return 0;

@@ -17,6 +17,15 @@ protected:
 			shrink(~0ull);
 		return had - count().tables;
 	}
+
+	/* Runs fn once, where the next fault has its pages in its hands. */
+	void in_next_fault(std::function<void()> fn)
+	{
+		hook.fault_exit = [fn, once = true](const auto &) mutable {
+			if (std::exchange(once, false))
+				fn();
+		};
+	}
 };
 
 TEST_F(reclaim_test, idle_tables_go_and_their_memory_with_them)
@@ -102,15 +111,9 @@ TEST_F(reclaim_test, memory_stays_until_the_acknowledge)
 /* A fault stands on the table, with pages in its hands, when the table goes. */
 TEST_F(reclaim_test, fault_walks_again_when_its_table_went)
 {
-	bool once = true;
-
 	map(BASE, 2 * MiB);
 	touch(BASE, MiB);
-	hook.fault_exit = [&](const auto &) {
-		if (std::exchange(once, false)) {
-			EXPECT_EQ(shrink_all(), 1u);
-		}
-	};
+	in_next_fault([this] { EXPECT_EQ(shrink_all(), 1u); });
 	ASSERT_EQ(fault(BASE, SVM_WRITE), 0);
 	EXPECT_EQ(count().retries, 1u);
 	EXPECT_EQ(count().tables_made, 2u);
@@ -122,16 +125,10 @@ TEST_F(reclaim_test, fault_walks_again_when_its_table_went)
 /* It was to write one leaf for the whole table. */
 TEST_F(reclaim_test, fault_with_a_huge_page_walks_again_when_its_table_went)
 {
-	bool once = true;
-
 	map(BASE, 2 * MiB, PROT_RW, true);
 	ASSERT_EQ(fault(BASE, SVM_WRITE), 0);
 	proc->dontneed(BASE, BASE + 2 * MiB);
-	hook.fault_exit = [&](const auto &) {
-		if (std::exchange(once, false)) {
-			EXPECT_EQ(shrink_all(), 1u);
-		}
-	};
+	in_next_fault([this] { EXPECT_EQ(shrink_all(), 1u); });
 	ASSERT_EQ(fault(BASE, SVM_WRITE), 0);
 	EXPECT_EQ(count().retries, 1u);
 	EXPECT_EQ(count().tables_made, 2u);
@@ -145,17 +142,14 @@ TEST_F(reclaim_test, fault_with_a_huge_page_walks_again_when_its_table_went)
 /* An invalidation that comes between a table's end and its successor's birth is not missed. */
 TEST_F(reclaim_test, invalidation_after_the_table_went)
 {
-	bool once = true;
 	u64 v;
 
 	map(BASE, 2 * MiB);
 	touch(BASE, PAGE, 9);
-	hook.fault_exit = [&](const auto &) {
-		if (!std::exchange(once, false))
-			return;
+	in_next_fault([this] {
 		EXPECT_EQ(shrink_all(), 1u);
 		proc->dontneed(BASE, BASE + PAGE);
-	};
+	});
 	ASSERT_EQ(fault(BASE), 0);
 	ASSERT_EQ(device_read(BASE, &v), 0);
 	EXPECT_EQ(v, 0u);
