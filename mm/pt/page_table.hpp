@@ -27,6 +27,7 @@ struct svm_format {
 	void (*unpublish)(svm::page_table &, svm::table &);
 	bool (*give_memory)(svm::table &, const svm_table_mem &);
 	void (*map)(svm::page_table &, svm::table &, unsigned first, unsigned count, svm::mirrored_pages &);
+	void (*map_null)(svm::page_table &, svm::table &, unsigned first, unsigned count, svm::null_pages &);
 	svm::va_span (*retire)(svm::page_table &, svm::table &, unsigned first, unsigned last);
 	void (*finish)(svm::page_table &, svm::table &, unsigned first, unsigned last);
 	bool (*idle)(const svm::table &);
@@ -68,6 +69,7 @@ inline constexpr svm_format format_ops = {
 	.unpublish = walk<F>::unpublish,
 	.give_memory = leaves<F>::give_memory,
 	.map = leaves<F>::template map<mirrored_pages>,
+	.map_null = leaves<F>::template map<null_pages>,
 	.retire = leaves<F>::retire,
 	.finish = leaves<F>::finish,
 	.idle = leaves<F>::idle,
@@ -123,6 +125,11 @@ inline void page_table::map(table &tb, unsigned first, unsigned count, mirrored_
 	format->map(*this, tb, first, count, pages);
 }
 
+inline void page_table::map(table &tb, unsigned first, unsigned count, null_pages &pages)
+{
+	format->map_null(*this, tb, first, count, pages);
+}
+
 inline va_span page_table::retire(table &tb, va_span part)
 {
 	unsigned first = index(part.start);
@@ -135,6 +142,14 @@ inline void page_table::finish(table &tb, va_span part)
 	unsigned first = index(part.start);
 
 	format->finish(*this, tb, first, first + static_cast<unsigned>(part.pages()));
+}
+
+inline void page_table::take_away(table &tb, va_span owed)
+{
+	if (owed.empty())
+		return;
+	flush(owed, false);
+	finish(tb, owed);
 }
 
 inline bool page_table::is_idle(const table &tb) const { return format->idle(tb); }
