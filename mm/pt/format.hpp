@@ -12,6 +12,7 @@
 //	retired  the device may not, but may still have it in its TLB: address and write permission are kept in
 //	         the word until the flush was acknowledged and the page given back. No list of zapped pages is needed,
 //	         and a retired leaf says that a flush is owed.
+// A *null* leaf is a leaf that leads to no memory: reads give zero and writes vanish. It has the same states.
 // classify() tells them apart, and from a link. laws() is what the core takes for granted of the words; it is checked when a
 // format is compiled.
 #pragma once
@@ -33,12 +34,22 @@ struct level {
 	u8 index_bits;	// log2 of the entries of one table
 	u8 entry_lg2;	// log2 of the bytes of one entry
 	bool leaf;	// an entry of this level may map memory
+	bool null;	// an entry of this level may be a null leaf
+};
+
+// How the device caches what a leaf leads to.
+enum class cache_policy : u8 {
+	coherent,	// cached, and the CPU's caches are snooped
+	noncoherent,	// cached, and the CPU's caches are not snooped: memory that the CPU maps write-combining, or does not map
+	uncached,
 };
 
 struct leaf_attrs {
 	bool write;
-	bool atomic;
+	bool atomic; // means nothing without write
 	svm_aperture aperture;
+	cache_policy cache = cache_policy::coherent;
+	bool null = false; // reads zero and drops writes: no address, no page to give back, and all accesses are allowed
 };
 
 // What the leaf word of an entry is.
@@ -62,11 +73,14 @@ concept format = requires(u64 leaf, u64 addr, leaf_attrs attrs, void *entry, con
 							// sees old or new, never a mixture that maps
 	{ F::link(entry, lv, addr, where) };		// entry of level lv leads to the table at addr
 
-	{ F::leaf(lv, addr, attrs) } -> std::same_as<u64>;
+	{ F::leaf(lv, addr, attrs) } -> std::same_as<u64>; // linear in addr; attrs.null is false: null_leaf() makes those
+	{ F::null_leaf(lv) } -> std::same_as<u64>;	// where levels[lv].null
+	{ F::is_null(leaf) } -> std::same_as<bool>;	// of a valid or retired leaf
 	{ F::classify(leaf, lv) } -> std::same_as<entry_state>; // of an entry of level lv; link: above the tables only
 	{ F::writable(leaf) } -> std::same_as<bool>;	// of a valid or retired leaf
 	{ F::allows(leaf, access) } -> std::same_as<bool>;
-	{ F::address(leaf, lv) } -> std::same_as<u64>;	// of a valid or retired leaf
+	{ F::address(leaf, lv) } -> std::same_as<u64>;	// of a valid or retired leaf that is not null, like the next
+	{ F::aperture(leaf) } -> std::same_as<svm_aperture>;
 	{ F::retire(leaf) } -> std::same_as<u64>;
 	{ F::grant_write(leaf) } -> std::same_as<u64>;
 	{ F::with_hint(leaf) } -> std::same_as<u64>;
@@ -84,6 +98,8 @@ struct geometry {
 	static constexpr unsigned entries = 1u << F::levels[table_level].index_bits;
 	static constexpr unsigned table_lg2 = F::levels[table_level].shift + F::levels[table_level].index_bits;
 	static constexpr unsigned page_lg2 = F::levels[table_level].shift;
+	// From a page's leaf to that of the next page, all else alike.
+	static constexpr u64 next_page = F::leaf(table_level, PORT_PAGE_SIZE, {}) - F::leaf(table_level, 0, {});
 
 	static constexpr u32 bytes(unsigned lv) { return 1u << (F::levels[lv].index_bits + F::levels[lv].entry_lg2); }
 
@@ -114,6 +130,8 @@ constexpr bool laws_of_leaf(unsigned lv, u64 addr, leaf_attrs a)
 
 	if (F::classify(leaf, lv) != entry_state::valid || F::address(leaf, lv) != addr || F::writable(leaf) != a.write)
 		return false;
+	if (lv + 1 == F::depth && F::leaf(lv, addr + PORT_PAGE_SIZE, a) - leaf != geometry<F>::next_page)
+		return false;
 	if (!F::allows(leaf, SVM_READ) || F::allows(leaf, SVM_WRITE) != a.write || F::allows(leaf, SVM_ATOMIC) != atomic)
 		return false;
 	if (F::classify(more, lv) != entry_state::valid || F::address(more, lv) != addr || !F::allows(more, SVM_ATOMIC))
@@ -121,7 +139,22 @@ constexpr bool laws_of_leaf(unsigned lv, u64 addr, leaf_attrs a)
 	// Also at address 0, where a format that keeps no other bit could not tell the word from an empty one.
 	if (F::classify(gone, lv) != entry_state::retired || F::address(gone, lv) != addr || F::writable(gone) != a.write)
 		return false;
-	return !F::allows(gone, SVM_READ) && !F::allows(gone, SVM_WRITE) && !F::allows(gone, SVM_ATOMIC);
+	if (F::allows(gone, SVM_READ) || F::allows(gone, SVM_WRITE) || F::allows(gone, SVM_ATOMIC))
+		return false;
+	// A page that the core took for null would never be given back.
+	return !F::is_null(leaf) && !F::is_null(gone) && F::aperture(leaf) == a.aperture && F::aperture(gone) == a.aperture;
+}
+
+// A null leaf allows everything, so that no fault comes back to it, and is known for one as long as it is not empty.
+template <format F>
+constexpr bool laws_of_null(unsigned lv)
+{
+	u64 leaf = F::null_leaf(lv), gone = F::retire(leaf);
+
+	return F::classify(leaf, lv) == entry_state::valid && F::is_null(leaf) && F::writable(leaf) && !F::hinted(leaf) &&
+	       F::allows(leaf, SVM_READ) && F::allows(leaf, SVM_WRITE) && F::allows(leaf, SVM_ATOMIC) &&
+	       F::classify(gone, lv) == entry_state::retired && F::is_null(gone) && !F::hinted(gone) &&
+	       !F::allows(gone, SVM_READ) && !F::allows(gone, SVM_WRITE) && !F::allows(gone, SVM_ATOMIC);
 }
 
 // A hint comes and goes without a trace, and does not outlive its leaf.
@@ -141,12 +174,15 @@ constexpr bool laws()
 {
 	constexpr u64 addresses[] = { 0, bit(30), bit(39) | bit(31), bit(45) - bit(30) };
 	constexpr svm_aperture apertures[] = { SVM_SYSTEM, SVM_VRAM };
+	constexpr cache_policy policies[] = { cache_policy::coherent, cache_policy::noncoherent, cache_policy::uncached };
 
 	for (unsigned lv = 0; lv < F::depth; lv++) {
 		if (F::classify(F::empty, lv) != entry_state::empty || F::allows(F::empty, SVM_READ))
 			return false;
-		for (unsigned n = 0; F::levels[lv].leaf && n < 64; n++) {
-			leaf_attrs a{ bool(n & 1), bool(n & 2), apertures[n >> 2 & 1] };
+		if (F::levels[lv].null && !laws_of_null<F>(lv))
+			return false;
+		for (unsigned n = 0; F::levels[lv].leaf && n < 3 * 64; n++) {
+			leaf_attrs a{ bool(n & 1), bool(n & 2), apertures[n >> 2 & 1], policies[n / 64] };
 			u64 addr = addresses[n >> 3 & 3];
 
 			// The lowest address bit that a leaf of this level has, too.

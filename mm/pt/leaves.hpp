@@ -76,8 +76,9 @@ public:
 	{
 		if (first == 0 && count == G::entries && F::levels[huge_level].leaf) {
 			run all = src.run_at(0, G::entries);
+			bool fits = all.attrs.null ? F::levels[huge_level].null : aligned(all.address, G::table_lg2);
 
-			if (all.there && all.pages == G::entries && all.leaf_pages >= G::entries && aligned(all.address, G::table_lg2)) {
+			if (all.there && all.pages == G::entries && all.leaf_pages >= G::entries && fits) {
 				if (map_huge(t, tb, all))
 					src.take(0, G::entries);
 				settle(t, tb);
@@ -94,7 +95,9 @@ public:
 		for (unsigned i = first, end = first + count; i < end;) {
 			run r = src.run_at(i, end - i);
 
-			if (r.there && blank)
+			if (r.there && r.attrs.null)
+				map_null(tb, i, r, src);
+			else if (r.there && blank)
 				map_blank(tb, i, r, src);
 			else if (r.there)
 				granted |= map_over(t, tb, i, r, src);
@@ -166,7 +169,7 @@ public:
 
 			if (lost(t))
 				return forget(t, tb);
-			release(t, leaf, huge_level);
+			release(t, tb, leaf, huge_level);
 			F::store(top, huge_level, F::empty);
 			tb.top = table_top::none;
 		}
@@ -221,9 +224,9 @@ private:
 	{
 		bool huge = tb.top == table_top::huge, huge_gone = tb.top == table_top::huge_retired;
 
-		port_dma_abandon(t.domain, tb.live + tb.retired + (huge || huge_gone ? 1 : 0));
+		port_dma_abandon(t.domain, tb.live + tb.retired + (huge || huge_gone ? 1 : 0) - tb.nulls);
 		t.stat.sub(stat::present, tb.live + (huge ? huge_pages : 0));
-		tb.live = tb.retired = 0;
+		tb.live = tb.retired = tb.nulls = 0;
 		tb.top = table_top::none;
 		settle(t, tb);
 	}
@@ -266,7 +269,8 @@ private:
 		if (tb.top == table_top::linked)
 			retire(t, tb, 0, G::entries);
 		bool was_linked = tb.top == table_top::linked;
-		F::store(top, huge_level, F::leaf(huge_level, r.address, r.attrs));
+		F::store(top, huge_level, r.attrs.null ? F::null_leaf(huge_level) : F::leaf(huge_level, r.address, r.attrs));
+		tb.nulls = tb.nulls + r.attrs.null;
 		tb.top = table_top::huge;
 		if (was_linked) { // the device may still walk by the old pointer
 			t.flush(whole(tb), false);
@@ -283,12 +287,25 @@ private:
 		return group > 1 && i % group == 0 && left >= group && aligned(addr, G::page_lg2 + F::hint_lg2);
 	}
 
-	static void write(const table &tb, unsigned i, unsigned n, u64 addr, leaf_attrs attrs, bool hint) SVM_REQUIRES(tb.lock)
+	// Entries [i, i + n): this leaf and those of the pages behind its page.
+	static void write(const table &tb, unsigned i, unsigned n, u64 leaf) SVM_REQUIRES(tb.lock)
 	{
-		for (char *e = entry(tb, i), *end = entry(tb, i + n); e < end; e += offset(1), addr += PORT_PAGE_SIZE) {
-			u64 leaf = F::leaf(G::table_level, addr, attrs);
+		for (char *e = entry(tb, i), *end = entry(tb, i + n); e < end; e += offset(1), leaf += G::next_page)
+			F::store(e, G::table_level, leaf);
+	}
 
-			F::store(e, G::table_level, hint ? F::with_hint(leaf) : leaf);
+	// Null leaves where the table is empty.
+	template <source S>
+	static void map_null(table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
+	{
+		SVM_ASSERT(F::levels[G::table_level].null);
+		for (unsigned i = first; i < first + r.pages; i++) {
+			if (F::classify(F::load(entry(tb, i)), G::table_level) != entry_state::empty)
+				continue;
+			F::store(entry(tb, i), G::table_level, F::null_leaf(G::table_level));
+			tb.live++;
+			tb.nulls++;
+			src.take(i, 1);
 		}
 	}
 
@@ -302,9 +319,11 @@ private:
 
 		if (!lines_up || from >= to)
 			from = to = end;
-		write(tb, first, from - first, r.address, r.attrs, false);
-		write(tb, from, to - from, r.address + (from - first) * PORT_PAGE_SIZE, r.attrs, true);
-		write(tb, to, end - to, r.address + (to - first) * PORT_PAGE_SIZE, r.attrs, false);
+		u64 leaf = F::leaf(G::table_level, r.address, r.attrs);
+
+		write(tb, first, from - first, leaf);
+		write(tb, from, to - from, F::with_hint(leaf + (from - first) * G::next_page));
+		write(tb, to, end - to, leaf + (to - first) * G::next_page);
 		tb.live += r.pages;
 		src.take(first, r.pages);
 	}
@@ -314,13 +333,13 @@ private:
 	static bool map_over(page_table &t, table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
 	{
 		unsigned end = first + r.pages;
-		u64 addr = r.address;
+		u64 addr = r.address, leaf = F::leaf(G::table_level, addr, r.attrs);
 		bool granted = false;
 
 		for (unsigned i = first; i < end;) {
 			bool hint = starts_group(i, end - i, addr) && group_empty(tb, i);
 
-			for (unsigned stop = hint ? i + group : i + 1; i < stop; i++, addr += PORT_PAGE_SIZE) {
+			for (unsigned stop = hint ? i + group : i + 1; i < stop; i++, addr += PORT_PAGE_SIZE, leaf += G::next_page) {
 				char *e = entry(tb, i);
 				u64 old = F::load(e);
 
@@ -337,7 +356,7 @@ private:
 					SVM_ASSERT(lost(t)); // else the sequence keeps faults out until it is finished
 					break;
 				default:
-					write(tb, i, 1, addr, r.attrs, hint);
+					F::store(e, G::table_level, hint ? F::with_hint(leaf) : leaf);
 					tb.live++;
 					src.take(i, 1);
 				}
@@ -392,7 +411,7 @@ private:
 			if (lost(t))
 				return forget(t, tb);
 			for (unsigned k = 0; k < n; k++) {
-				release(t, leaf[k], G::table_level);
+				release(t, tb, leaf[k], G::table_level);
 				F::store(entry(tb, at[k]), G::table_level, F::empty);
 				tb.retired--;
 			}
@@ -400,10 +419,14 @@ private:
 	}
 
 	// Hardware keeps no dirty bit: what the device could write counts as written.
-	static void release(page_table &t, u64 leaf, unsigned lv)
+	static void release(page_table &t, table &tb, u64 leaf, unsigned lv) SVM_REQUIRES(tb.lock)
 	{
 		u32 lg2 = F::levels[lv].shift;
 
+		if (F::is_null(leaf)) {
+			tb.nulls--;
+			return;
+		}
 		if (F::writable(leaf))
 			t.stat.add(stat::dirtied, 1ull << (lg2 - G::page_lg2));
 		port_dma_release(t.domain, F::address(leaf, lv), lg2, F::writable(leaf));

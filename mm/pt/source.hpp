@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What leaves are made from. The one path that writes leaves asks its source for runs, and tells it which pages leaves took;
-// what is left over is the source's to give back. Mirrored memory comes from port_fault(); an object of the driver (a
-// scatter list, a block of VRAM) and NULL are further models of the same concept.
+// what is left over is the source's to give back. Mirrored memory comes from port_fault(), null from nowhere; an object
+// of the driver (a scatter list, a block of VRAM) is a further model of the same concept.
 #pragma once
 
 #include <concepts>
@@ -16,7 +16,7 @@ struct run {
 	bool there;
 	u32 pages;	// at least 1
 	u32 leaf_pages; // at most so many pages of it may share a leaf, since they are given back together; a power of two
-	u64 address;	// of the first page, as the device sees it
+	u64 address;	// of the first page, as the device sees it; not looked at where attrs.null
 	leaf_attrs attrs;
 };
 
@@ -85,6 +85,16 @@ private:
 	unsigned first;
 };
 
-static_assert(source<mirrored_pages>);
+// Reads zero, drops writes, and nothing is given back: null leaves as large as the format has them.
+struct null_pages {
+	run run_at(unsigned, unsigned n) const
+	{
+		return { .there = true, .pages = n, .leaf_pages = max_entries, .address = 0,
+			 .attrs = { .write = true, .atomic = true, .aperture = SVM_SYSTEM, .null = true } };
+	}
+	void take(unsigned, unsigned) {}
+};
+
+static_assert(source<mirrored_pages> && source<null_pages>);
 
 } // namespace svm

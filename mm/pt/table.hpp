@@ -82,6 +82,7 @@ struct table : node {
 	table_lock lock;
 	u16 live SVM_GUARDED_BY(lock) = 0;	// valid leaves in mem
 	u16 retired SVM_GUARDED_BY(lock) = 0;	// retired leaves in mem
+	u16 nulls SVM_GUARDED_BY(lock) = 0;	// leaves that are null among all these, the one above included
 	table_top top SVM_GUARDED_BY(lock) = table_top::none;
 	bool counted_idle SVM_GUARDED_BY(lock) = true; // is in page_table::idle
 	atomic<table_state> state{ table_state::fresh };

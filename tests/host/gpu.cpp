@@ -122,6 +122,11 @@ gpu::answer gpu::access(u64 va, svm_access how, Fn fn)
 	if (t.what == translation::outcome::bad) {
 		complain("a malformed entry" + at(va));
 		a.what = status::bad;
+	} else if (grants(t, how) && t.null) {
+		std::atomic<u64> nothing{0};
+
+		a.what = status::ok;
+		a.value = fn(nothing);
 	} else if (grants(t, how)) {
 		a.frame = mem_.of_dma(t.addr + (va & ((1ull << t.lg2) - 1) & ~0xfffull));
 		a.what = a.frame == NO_FRAME || t.vram ? status::bad : status::ok;

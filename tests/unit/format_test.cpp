@@ -30,7 +30,7 @@ static_assert(!svm::format<int>);
 struct forgets_address_0 : svm::xe2 {
 	static constexpr u64 retire(u64 w)
 	{
-		return w & ~(present | ps64 | svm::xe2::pat(pat_coherent, false));
+		return w & ~(present | ps64 | pat(pat_coherent, false));
 	}
 };
 struct forgets_permission : svm::xe2 {
@@ -71,7 +71,49 @@ struct grants_no_atomics : svm::xe2 {
 		return w | rw;
 	}
 };
+struct null_is_forgotten : svm::xe2 {
+	static constexpr u64 retire(u64 w)
+	{
+		return svm::xe2::retire(w) & ~null;
+	}
+};
+struct null_may_not_be_written : svm::xe2 {
+	static constexpr u64 null_leaf(unsigned lv)
+	{
+		return svm::xe2::null_leaf(lv) & ~rw;
+	}
+};
+struct pages_look_null : svm::xe2 {
+	static constexpr bool is_null(u64 w)
+	{
+		return !(w & svm::xe2::address_mask);
+	}
+};
+struct forgets_aperture : svm::xe2 {
+	static constexpr u64 retire(u64 w)
+	{
+		return svm::xe2::retire(w) & ~dm;
+	}
+};
+struct uncached_is_no_leaf : svm::xe2 {
+	static constexpr svm::entry_state classify(u64 w, unsigned lv)
+	{
+		return (w & pat(3, false)) == pat(3, false) ? svm::entry_state::empty : svm::xe2::classify(w, lv);
+	}
+};
+struct next_page_elsewhere : svm::xe2 {
+	static constexpr u64 leaf(unsigned lv, u64 addr, svm::leaf_attrs a)
+	{
+		return svm::xe2::leaf(lv, addr == PORT_PAGE_SIZE ? 2 * addr : addr, a);
+	}
+};
 static_assert(svm::laws<svm::xe2>() && svm::laws<nv_v2>());
+static_assert(!svm::laws<null_is_forgotten>());
+static_assert(!svm::laws<null_may_not_be_written>());
+static_assert(!svm::laws<pages_look_null>());
+static_assert(!svm::laws<forgets_aperture>());
+static_assert(!svm::laws<uncached_is_no_leaf>());
+static_assert(!svm::laws<next_page_elsewhere>());
 static_assert(!svm::laws<forgets_address_0>());
 static_assert(!svm::laws<forgets_permission>());
 static_assert(!svm::laws<stays_valid>());

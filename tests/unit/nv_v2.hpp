@@ -20,18 +20,19 @@ struct nv_v2 {
 	static constexpr unsigned va_bits = 49;
 	static constexpr unsigned depth = 5;
 	static constexpr svm::level levels[depth] = {
-		{ 47, 2, 3, false }, { 38, 9, 3, false }, { 29, 9, 3, false }, { 21, 8, 4, true }, { 12, 9, 3, true },
+		{ 47, 2, 3, false, false }, { 38, 9, 3, false, false }, { 29, 9, 3, false, false }, { 21, 8, 4, true, true }, { 12, 9, 3, true, true },
 	};
 	static constexpr unsigned hint_lg2 = 0;
 	static constexpr u64 empty = 0;
 
 	static constexpr u64 valid_bit = 1, vol = 1 << 3, privilege = 1 << 5, read_only = 1 << 6, atomic_disable = 1 << 7;
 	static constexpr u64 address_mask = ((1ull << 54) - 1) & ~0xffull;
+	static constexpr u64 sparse = vol, retired_null = privilege | 1 << 4;
 	static constexpr unsigned dual = 3;
 
 	static constexpr u64 pte_aperture(svm_aperture where)
 	{
-		return (where == SVM_VRAM ? 0 : 2) << 1;
+		return where == SVM_VRAM ? 0 : 2 << 1;
 	}
 	static constexpr u64 pde_aperture(svm_aperture where)
 	{
@@ -60,7 +61,7 @@ struct nv_v2 {
 	/* The low half of a dual PDE with a table is invalid, so it is no leaf either. */
 	static constexpr svm::entry_state classify(u64 word, unsigned lv)
 	{
-		if (word & valid_bit)
+		if ((word & valid_bit) || word == sparse)
 			return svm::entry_state::valid;
 		if (!word)
 			return svm::entry_state::empty;
@@ -72,6 +73,19 @@ struct nv_v2 {
 		return addr >> 4 | valid_bit | pte_aperture(a.aperture) | (a.write ? 0 : read_only) |
 		       (a.write && a.atomic ? 0 : atomic_disable);
 	}
+	/* Not valid and volatile: sparse. */
+	static constexpr u64 null_leaf(unsigned)
+	{
+		return sparse;
+	}
+	static constexpr bool is_null(u64 word)
+	{
+		return (word & (valid_bit | retired_null)) == retired_null || word == sparse;
+	}
+	static constexpr svm_aperture aperture(u64 word)
+	{
+		return word & 6 ? SVM_SYSTEM : SVM_VRAM;
+	}
 	static constexpr bool writable(u64 word)
 	{
 		return !(word & read_only);
@@ -80,7 +94,7 @@ struct nv_v2 {
 	{
 		u64 deny = (how == SVM_READ ? 0 : read_only) | (how == SVM_ATOMIC ? atomic_disable : 0);
 
-		return (word & valid_bit) && !(word & deny);
+		return word == sparse || ((word & valid_bit) && !(word & deny));
 	}
 	static constexpr u64 address(u64 word, unsigned)
 	{
@@ -89,7 +103,7 @@ struct nv_v2 {
 	/* The MMU looks at VOL of an invalid word (sparse) and at no other bit. PRIVILEGE tells a retired one from an empty one. */
 	static constexpr u64 retire(u64 word)
 	{
-		return (word & ~(valid_bit | vol)) | privilege;
+		return word == sparse ? retired_null : (word & ~(valid_bit | vol)) | privilege;
 	}
 	static constexpr u64 grant_write(u64 word)
 	{
