@@ -81,6 +81,8 @@ status enter(svm_vm &vm, u64 va, place &at)
 		// A wild address makes no table: it could be any number of them.
 		if (!at.tb && !port_mapped(vm.domain(), at.of->to_cpu(va)))
 			return err::fault;
+		if (!at.tb && vm.bindings.at(va) != at.of) // that slept: nothing is made for what was unbound meanwhile
+			return err::busy;
 		result<interval *> in = interval_at(vm, *at.of, va);
 		if (!in.ok())
 			return status::from(in.error());
@@ -410,7 +412,12 @@ status serve(svm_vm &vm, u64 va, svm_access access, u64 &cpu)
 	status done = fault_in(vm, asked);
 
 	cpu = asked.cpu;
-	return done;
+	if (!done.is(err::wait))
+		return done;
+	const binding *now = vm.bindings.at(va);
+	if (!now)
+		return err::fault; // unbound just now
+	return now->mirrors() && now->to_cpu(align_down(va, PORT_PAGE_LG2)) == cpu ? done : status(err::changing);
 }
 
 status fault(svm_vm &vm, u64 va, svm_access access)

@@ -137,6 +137,13 @@ void change::publish()
 	published = true;
 }
 
+bool in_part_bound(const svm_vm &vm, va_span span)
+{
+	span_map::piece p = vm.bindings.next(span.start);
+
+	return p && p.span.meets(span);
+}
+
 struct emptying {
 	svm_vm &vm;
 	departure out;
@@ -150,12 +157,16 @@ bool empty_table(table &tb, va_span part, void *arg)
 	port_relax();
 	if (part == pt.span_of(tb) && e->out.take(tb, part, true))
 		return true;
-	table_guard lock(tb.lock);
-	// Also of one that another thread is taking out: the device may go by its leaves until that thread's flush.
-	if (tb.state.load_relaxed() == table_state::dead)
-		return true;
-	tb.interval.store_relaxed(nullptr); // none is found there after the readers of now have left
-	pt.take_away(tb, pt.retire(tb, part));
+	{
+		table_guard lock(tb.lock);
+		// Also of one that another thread is taking out: the device may go by its leaves until that thread's flush.
+		if (tb.state.load_relaxed() == table_state::dead)
+			return true;
+		tb.interval.store_relaxed(nullptr); // none is found there after the readers of now have left
+		pt.take_away(tb, pt.retire(tb, part));
+	}
+	if (!in_part_bound(e->vm, pt.span_of(tb)))
+		e->out.take(tb, pt.span_of(tb), false);
 	return true;
 }
 

@@ -103,7 +103,7 @@ void gpu::check(u64 va, svm_access how, u32 f)
 
 	u64 home = mem_.at(f).home.load(std::memory_order_relaxed);
 
-	if (home && home != ((va - offset_) & ~0xfffull))
+	if (home && home != ((va - (offset_of_ ? offset_of_(va) : offset_)) & ~0xfffull))
 		complain("the device reaches another address's page" + at(va));
 	if (how != SVM_READ && mem_.is_zero(f))
 		complain("the device writes the zero page" + at(va));

@@ -45,7 +45,12 @@ public:
 		root_ = addr;
 		root_vram_ = vram;
 	}
-	/* Device addresses [window, …) mirror CPU addresses `offset` lower: to check whose page it meets. */
+	/* A device address mirrors the CPU address that is its binding's offset lower: to check whose page it meets. */
+	void set_offsets(std::function<u64(u64 va)> of)
+	{
+		offset_of_ = std::move(of);
+	}
+	/* The same one everywhere. */
 	void set_offset(u64 offset)
 	{
 		offset_ = offset;
@@ -86,6 +91,7 @@ private:
 	u64 root_ = 0;
 	bool root_vram_ = false;
 	u64 offset_ = 0;
+	std::function<u64(u64 va)> offset_of_;
 	rwsem gate_; /* shared: an access from its translation to its end */
 	mutex tlb_lock_;
 	std::map<u64, translation> tlb_[4]; /* by start; 1 GiB, 2 MiB, 64 KiB, 4 KiB */

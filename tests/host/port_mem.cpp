@@ -126,30 +126,34 @@ void port_domain_destroy(port_domain *d)
 	delete d;
 }
 
-int port_domain_lock(port_domain *d)
+static void may_lock(port_mutex which, const char *where)
 {
 	point();
-	might_sleep("port_domain_lock");
+	might_sleep(where);
 	if (current().callbacks)
-		complain("the window lock is taken in a callback");
-	current().window_lock_count++;
-	return d->lock(true) ? 0 : -EINTR;
+		complain(std::string(where) + " in a callback");
+	/* The holder waits for readers. */
+	if (which == PORT_BIND && current().readers)
+		complain("the bind lock is taken in a reader section");
+	current().domain_lock_count++;
 }
 
-void port_domain_lock_force(port_domain *d)
+int port_domain_lock(port_domain *d, port_mutex which)
 {
-	point();
-	might_sleep("port_domain_lock_force");
-	if (current().callbacks)
-		complain("the window lock is taken in a callback");
-	current().window_lock_count++;
-	d->lock(false);
+	may_lock(which, "port_domain_lock");
+	return d->lock(which, true) ? 0 : -EINTR;
 }
 
-void port_domain_unlock(port_domain *d)
+void port_domain_lock_force(port_domain *d, port_mutex which)
+{
+	may_lock(which, "port_domain_lock_force");
+	d->lock(which, false);
+}
+
+void port_domain_unlock(port_domain *d, port_mutex which)
 {
 	point();
-	d->unlock();
+	d->unlock(which);
 }
 
 int port_read_enter(port_domain *d)
