@@ -326,7 +326,7 @@ struct invalidating {
 void take_parts(svm_vm &vm, const binding &b, table &tb, va_span part) SVM_REQUIRES(tb.lock)
 {
 	va_span owed{};
-	auto take = [&](va_span s) {
+	auto take = [&](va_span s) SVM_REQUIRES(tb.lock) {
 		va_span flush = s.empty() ? va_span{} : vm.pt.retire(tb, s);
 
 		owed = owed.empty() ? flush : flush.empty() ? owed : owed.joined(flush);

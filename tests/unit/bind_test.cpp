@@ -132,6 +132,9 @@ TEST_F(bind_test, lists_what_is_bound)
 	ASSERT_EQ(svm_unbind(vm, BASE - PAGE, BASE + 4 * PAGE), 0);
 	EXPECT_EQ(bindings(), (list{mirror(BASE + 4 * PAGE, BASE + 8 * PAGE), mirror(BASE + 8 * PAGE, BASE + 9 * PAGE, PAGE)}));
 
+	ASSERT_EQ(svm_bind(vm, BASE + 5 * PAGE, BASE + 6 * PAGE, 0), 0); /* the same once more */
+	EXPECT_EQ(bindings(), (list{mirror(BASE + 4 * PAGE, BASE + 8 * PAGE), mirror(BASE + 8 * PAGE, BASE + 9 * PAGE, PAGE)}));
+
 	svm_bind_op one;
 
 	EXPECT_EQ(svm_bindings(vm, BASE + 5 * PAGE, &one, 1), 1u);
