@@ -96,7 +96,7 @@ struct table : node {
 	svm_table_mem mem SVM_GUARDED_BY(lock){};
 };
 
-static_assert(sizeof(table) - sizeof(struct port_lock) + sizeof(u32) <= 128, "bookkeeping per touched table, locks' debugging left out");
+static_assert(sizeof(struct port_lock) > sizeof(u32) || sizeof(table) <= 128, "bookkeeping per touched table, where locks are not debugged");
 
 // One device page table: a tree of directories and tables, the format of its entries, and the backend that holds their
 // memory. The operations on it are defined in page_table.hpp; the format implements them.
