@@ -392,8 +392,6 @@ int svgpu_ioctl_vm_destroy(struct drm_device *drm, void *data,
 			   struct drm_file *drm_file);
 int svgpu_ioctl_bind(struct drm_device *drm, void *data,
 		     struct drm_file *drm_file);
-int svgpu_ioctl_unbind(struct drm_device *drm, void *data,
-		       struct drm_file *drm_file);
 int svgpu_ioctl_prefetch(struct drm_device *drm, void *data,
 			 struct drm_file *drm_file);
 int svgpu_ioctl_query(struct drm_device *drm, void *data,

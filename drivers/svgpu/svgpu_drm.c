@@ -117,7 +117,6 @@ static const struct drm_ioctl_desc svgpu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(SVM_VM_DESTROY, svgpu_ioctl_vm_destroy,
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVM_BIND, svgpu_ioctl_bind, DRM_RENDER_ALLOW),
-	DRM_IOCTL_DEF_DRV(SVM_UNBIND, svgpu_ioctl_unbind, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVM_PREFETCH, svgpu_ioctl_prefetch,
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVM_QUERY, svgpu_ioctl_query, DRM_RENDER_ALLOW),

@@ -255,7 +255,7 @@ status check(const svm_vm &vm, const svm_bind_op &op)
 		return cpu.empty() || !cpu.page_aligned() || !user.holds(cpu) ? err::inval : status();
 	if (op.kind > SVM_BIND_NULL || op.offset)
 		return err::inval;
-	return op.kind == SVM_BIND_NULL && !vm.pt.format->null ? err::opnotsupp : status();
+	return op.kind == SVM_BIND_NULL && !vm.pt.format->info.null ? err::opnotsupp : status();
 }
 
 // None is wrong by itself, and no two meet.
