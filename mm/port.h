@@ -54,9 +54,8 @@ void port_domain_destroy(struct port_domain *d);
  * section; the interval lock is taken in one.
  */
 enum port_mutex { PORT_BIND, PORT_INTERVALS };
-/* Sleeps; -EINTR when killed. _force waits uninterruptibly. */
+/* Sleeps; -EINTR when killed. */
 int port_domain_lock(struct port_domain *d, enum port_mutex which);
-void port_domain_lock_force(struct port_domain *d, enum port_mutex which);
 void port_domain_unlock(struct port_domain *d, enum port_mutex which);
 /* Reader section (SRCU): may sleep inside; synchronize waits for all that are inside now. */
 int port_read_enter(struct port_domain *d);

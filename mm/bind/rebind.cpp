@@ -203,6 +203,19 @@ bool in_use(const svm_vm &vm, const interval &i)
 	return false;
 }
 
+// No fault finds it any more. False: killed, or no memory.
+bool take_out(svm_vm &vm, binding &b, const interval &i)
+{
+	interval_guard lock(vm.domain());
+	if (!lock.held().ok())
+		return false;
+	span_map::change index(b.intervals);
+	if (!index.replace(i.span, nullptr).ok())
+		return false;
+	index.commit(vm.domain());
+	return true;
+}
+
 // Ends the intervals that the hull has left without a span. No reader stands on them.
 void end_unused(svm_vm &vm, binding &b, va_span hull)
 {
@@ -211,15 +224,8 @@ void end_unused(svm_vm &vm, binding &b, va_span hull)
 	each_interval(b, hull, [&](interval &i) {
 		if (in_use(vm, i))
 			return;
-		{
-			interval_guard_force lock(vm.domain());
-			span_map::change index(b.intervals);
-
-			if (!index.replace(i.span, nullptr).ok())
-				return; // it stays: it calls in vain
-			index.commit(vm.domain());
-		}
-		end_interval(vm, i);
+		if (take_out(vm, b, i)) // else it stays, and calls in vain
+			end_interval(vm, i);
 	});
 }
 
