@@ -2,30 +2,22 @@
 /*
  * The ioctls that every driver with shared virtual memory has (svm_drm.h). They
  * check what the uAPI promises to check and hand the rest to svmirror. All run
- * inside a drm_dev section (svgpu_drm.c): the device is not removed meanwhile.
+ * inside a drm_dev section (file.c): the device is not removed meanwhile.
  *
  * A wedged device refuses what would need it; taking down and asking go on.
  */
+#include <linux/export.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "svgpu.h"
+#include "internal.h"
 
 /* No record will be longer, so a larger stride is a mistake of the caller's. */
 #define STRIDE_MAX	4096
 
-/**
- * svgpu_answer() - copy an answer as struct drm_svm_query describes
- * @user: address of the caller's buffer
- * @size: in: its size; out: bytes written, or at 0: needed
- * @answer: the answer
- * @bytes: its size
- *
- * Return: 0 or -EFAULT.
- */
-int svgpu_answer(u64 user, u64 *size, const void *answer, size_t bytes)
+int svm_drm_answer(u64 user, u64 *size, const void *answer, size_t bytes)
 {
 	if (*size) {
 		bytes = min_t(u64, *size, bytes);
@@ -35,6 +27,7 @@ int svgpu_answer(u64 user, u64 *size, const void *answer, size_t bytes)
 	*size = bytes;
 	return 0;
 }
+EXPORT_SYMBOL_GPL(svm_drm_answer);
 
 /* 0 and @end, or -EINVAL: not aligned, empty, or past the end of the address space. */
 static int check_span(u64 start, u64 length, u64 *end)
@@ -46,42 +39,43 @@ static int check_span(u64 start, u64 length, u64 *end)
 }
 
 /* DRM_SVM_VM_CREATE */
-int svgpu_ioctl_vm_create(struct drm_device *drm, void *data,
-			  struct drm_file *drm_file)
+int svm_drm_ioctl_vm_create(struct drm_device *drm, void *data,
+			    struct drm_file *drm_file)
 {
-	struct svgpu_file *file = drm_file->driver_priv;
+	struct svm_drm_file *file = svm_drm_file_of(drm_file);
 	struct drm_svm_vm_create *args = data;
-	struct svgpu_device *dev = to_svgpu(drm);
-	struct svgpu_vm *vm;
+	struct svm_drm_device *dev = file->dev;
+	struct svm_drm_vm *vm;
 	int ret;
 
 	if (args->flags || args->reserved[0] || args->reserved[1])
 		return -EINVAL;
-	if (svgpu_error(dev))
-		return svgpu_error(dev);
-	vm = svgpu_vm_create(dev, args->interval_lg2, args->granule_lg2);
+	if (svm_drm_error(dev))
+		return svm_drm_error(dev);
+	vm = svm_drm_vm_create(dev, args->interval_lg2, args->granule_lg2);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	ret = xa_alloc(&file->vms, &args->vm_id, vm, xa_limit_31b, GFP_KERNEL);
 	if (ret) {
-		svgpu_vm_stop(vm);
-		svgpu_vm_put(vm);
+		svm_drm_vm_stop(vm);
+		svm_drm_vm_put(vm);
 	}
 	return ret;
 }
+EXPORT_SYMBOL_GPL(svm_drm_ioctl_vm_create);
 
 /* DRM_SVM_VM_DESTROY */
-int svgpu_ioctl_vm_destroy(struct drm_device *drm, void *data,
-			   struct drm_file *drm_file)
+int svm_drm_ioctl_vm_destroy(struct drm_device *drm, void *data,
+			     struct drm_file *drm_file)
 {
-	struct svgpu_file *file = drm_file->driver_priv;
+	struct svm_drm_file *file = svm_drm_file_of(drm_file);
 	struct drm_svm_vm_destroy *args = data;
-	struct svgpu_vm *vm;
+	struct svm_drm_vm *vm;
 	int ret = 0;
 
 	if (args->pad)
 		return -EINVAL;
-	vm = svgpu_vm_get(file, args->vm_id);
+	vm = svm_drm_vm_get(file, args->vm_id);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	/* With the lock, against another destroy and against a queue being made. */
@@ -94,24 +88,25 @@ int svgpu_ioctl_vm_destroy(struct drm_device *drm, void *data,
 		__xa_erase(&file->vms, args->vm_id);
 	xa_unlock(&file->vms);
 	if (!ret)
-		svgpu_vm_stop(vm);
-	svgpu_vm_unuse(vm);
+		svm_drm_vm_stop(vm);
+	svm_drm_vm_unuse(vm);
 	if (!ret) {
-		svgpu_vm_wait_gone(vm, svgpu_vm_deadline());
+		svm_drm_vm_wait_gone(vm, svm_drm_vm_deadline());
 		/* The handle's. */
-		svgpu_vm_put(vm);
+		svm_drm_vm_put(vm);
 	}
-	svgpu_vm_put(vm);
+	svm_drm_vm_put(vm);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(svm_drm_ioctl_vm_destroy);
 
 /* DRM_SVM_BIND */
-int svgpu_ioctl_bind(struct drm_device *drm, void *data,
-		     struct drm_file *drm_file)
+int svm_drm_ioctl_bind(struct drm_device *drm, void *data,
+		       struct drm_file *drm_file)
 {
 	struct drm_svm_bind *args = data;
 	bool all = !args->start && !args->length;
-	struct svgpu_vm *vm;
+	struct svm_drm_vm *vm;
 	u64 end = 0;
 	int ret;
 
@@ -121,19 +116,20 @@ int svgpu_ioctl_bind(struct drm_device *drm, void *data,
 		    check_span(args->start, args->length, &end);
 	if (ret)
 		return ret;
-	vm = svgpu_vm_get(drm_file->driver_priv, args->vm_id);
+	vm = svm_drm_vm_get(svm_drm_file_of(drm_file), args->vm_id);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
-	ret = svgpu_error(vm->dev);
+	ret = svm_drm_error(vm->dev);
 	if (!ret)
 		ret = all ? svm_bind_all(vm->svm) :
 			    svm_bind(vm->svm, args->start, end, args->offset);
-	svgpu_vm_leave(vm);
+	svm_drm_vm_leave(vm);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(svm_drm_ioctl_bind);
 
 /* Where svm_bind_all() ends: the user's address space or the device's, whichever ends first. */
-static u64 end_of_all(const struct svgpu_vm *vm)
+static u64 end_of_all(const struct svm_drm_vm *vm)
 {
 	u32 va_bits = svm_format_describe(vm->dev->format)->va_bits;
 	u64 user = current->mm->task_size;
@@ -142,12 +138,12 @@ static u64 end_of_all(const struct svgpu_vm *vm)
 }
 
 /* DRM_SVM_UNBIND */
-int svgpu_ioctl_unbind(struct drm_device *drm, void *data,
-		       struct drm_file *drm_file)
+int svm_drm_ioctl_unbind(struct drm_device *drm, void *data,
+			 struct drm_file *drm_file)
 {
 	struct drm_svm_unbind *args = data;
 	bool all = !args->start && !args->length;
-	struct svgpu_vm *vm;
+	struct svm_drm_vm *vm;
 	u64 end = 0;
 	int ret;
 
@@ -156,21 +152,22 @@ int svgpu_ioctl_unbind(struct drm_device *drm, void *data,
 	ret = all ? 0 : check_span(args->start, args->length, &end);
 	if (ret)
 		return ret;
-	vm = svgpu_vm_get(drm_file->driver_priv, args->vm_id);
+	vm = svm_drm_vm_get(svm_drm_file_of(drm_file), args->vm_id);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	ret = svm_unbind(vm->svm, args->start, all ? end_of_all(vm) : end);
-	svgpu_vm_leave(vm);
+	svm_drm_vm_leave(vm);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(svm_drm_ioctl_unbind);
 
 /* DRM_SVM_PREFETCH */
-int svgpu_ioctl_prefetch(struct drm_device *drm, void *data,
-			 struct drm_file *drm_file)
+int svm_drm_ioctl_prefetch(struct drm_device *drm, void *data,
+			   struct drm_file *drm_file)
 {
 	struct drm_svm_prefetch *args = data;
 	enum svm_access access;
-	struct svgpu_vm *vm;
+	struct svm_drm_vm *vm;
 	u64 end;
 	int ret;
 
@@ -180,18 +177,19 @@ int svgpu_ioctl_prefetch(struct drm_device *drm, void *data,
 	if (ret)
 		return ret;
 	access = args->flags & DRM_SVM_PREFETCH_WRITE ? SVM_WRITE : SVM_READ;
-	vm = svgpu_vm_get(drm_file->driver_priv, args->vm_id);
+	vm = svm_drm_vm_get(svm_drm_file_of(drm_file), args->vm_id);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
-	ret = svgpu_error(vm->dev);
+	ret = svm_drm_error(vm->dev);
 	if (!ret)
 		ret = svm_prefetch(vm->svm, args->start, end, access,
 				   &args->pages);
-	svgpu_vm_leave(vm);
+	svm_drm_vm_leave(vm);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(svm_drm_ioctl_prefetch);
 
-static int query_device(struct svgpu_device *dev, struct drm_svm_query *args)
+static int query_device(struct svm_drm_device *dev, struct drm_svm_query *args)
 {
 	const struct svm_format_info *format =
 		svm_format_describe(dev->format);
@@ -203,16 +201,16 @@ static int query_device(struct svgpu_device *dev, struct drm_svm_query *args)
 	};
 
 	strscpy(info.format, format->name, sizeof(info.format));
-	return svgpu_answer(args->data, &args->size, &info, sizeof(info));
+	return svm_drm_answer(args->data, &args->size, &info, sizeof(info));
 }
 
-static int query_counters(struct svgpu_vm *vm, struct drm_svm_query *args)
+static int query_counters(struct svm_drm_vm *vm, struct drm_svm_query *args)
 {
 	struct svm_counters counters;
 
 	BUILD_BUG_ON(sizeof(counters) != sizeof(struct drm_svm_counters));
 	svm_vm_counters(vm->svm, &counters);
-	return svgpu_answer(args->data, &args->size, &counters,
+	return svm_drm_answer(args->data, &args->size, &counters,
 			    sizeof(counters));
 }
 
@@ -232,7 +230,7 @@ static int put_records(u64 user, const struct drm_svm_fault_record *records,
 	return 0;
 }
 
-static int query_fault_log(struct svgpu_vm *vm, struct drm_svm_query *args)
+static int query_fault_log(struct svm_drm_vm *vm, struct drm_svm_query *args)
 {
 	u32 stride = args->stride ?: DRM_SVM_FAULT_RECORD_SIZE_1;
 	struct drm_svm_fault_record *records;
@@ -243,30 +241,30 @@ static int query_fault_log(struct svgpu_vm *vm, struct drm_svm_query *args)
 	    stride % sizeof(u64))
 		return -EINVAL;
 	if (!args->size) {
-		args->size = svgpu_faultlog_count(&vm->log) * stride;
+		args->size = svm_drm_faultlog_count(&vm->log) * stride;
 		return 0;
 	}
-	max = min_t(u64, args->size / stride, SVGPU_FAULT_LOG);
-	records = kvcalloc(SVGPU_FAULT_LOG, sizeof(*records),
+	max = min_t(u64, args->size / stride, SVM_DRM_FAULT_LOG);
+	records = kvcalloc(SVM_DRM_FAULT_LOG, sizeof(*records),
 			   GFP_KERNEL_ACCOUNT);
 	if (!records)
 		return -ENOMEM;
 	/* Copied when no lock is held: touching the caller's memory may take its time. */
-	count = svgpu_faultlog_take(&vm->log, records, max);
+	count = svm_drm_faultlog_take(&vm->log, records, max);
 	args->size = count * stride;
 	ret = put_records(args->data, records, count, stride);
 	if (ret)
-		svgpu_faultlog_put_back(&vm->log, records, count);
+		svm_drm_faultlog_put_back(&vm->log, records, count);
 	kvfree(records);
 	return ret;
 }
 
 /* DRM_SVM_QUERY */
-int svgpu_ioctl_query(struct drm_device *drm, void *data,
-		      struct drm_file *drm_file)
+int svm_drm_ioctl_query(struct drm_device *drm, void *data,
+			struct drm_file *drm_file)
 {
 	struct drm_svm_query *args = data;
-	struct svgpu_vm *vm;
+	struct svm_drm_vm *vm;
 	int ret;
 
 	if (args->reserved || args->query > DRM_SVM_QUERY_FAULT_LOG ||
@@ -274,13 +272,14 @@ int svgpu_ioctl_query(struct drm_device *drm, void *data,
 		return -EINVAL;
 	if (args->query == DRM_SVM_QUERY_DEVICE)
 		return args->vm_id ? -EINVAL :
-				     query_device(to_svgpu(drm), args);
-	vm = svgpu_vm_get(drm_file->driver_priv, args->vm_id);
+				     query_device(svm_drm_file_of(drm_file)->dev, args);
+	vm = svm_drm_vm_get(svm_drm_file_of(drm_file), args->vm_id);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	ret = args->query == DRM_SVM_QUERY_COUNTERS ?
 		      query_counters(vm, args) :
 		      query_fault_log(vm, args);
-	svgpu_vm_leave(vm);
+	svm_drm_vm_leave(vm);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(svm_drm_ioctl_query);
