@@ -49,7 +49,7 @@ void ask_host(std::vector<std::string> request)
 
 modules::modules()
 {
-	for (const char *name : {"svmirror", "svgpu"})
+	for (const char *name : {"svmirror", "svm_drm", "svgpu"})
 		modules_.push_back({name, find_module(name), parameters_of(name)});
 }
 

@@ -13,7 +13,7 @@
 
 namespace lifetime {
 
-// svmirror and svgpu as they are loaded now, with their parameters.
+// svmirror, svm_drm and svgpu as they are loaded now, with their parameters.
 class modules {
 public:
 	modules();
