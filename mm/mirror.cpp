@@ -373,7 +373,7 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 	svm_vm &vm = *in.vm;
 	svm::cpu_span hit = svm::cpu_span{ start, end }.common(b.to_cpu(in.span)); // end may be ~0: cut before anything is added
 	svm::reader section(vm.domain());
-	svm::gather batch(vm.pt, may_sleep);
+	svm::gather batch(vm.pt, may_sleep, &in);
 	svm::invalidating i{ vm, in, batch, seq, may_sleep };
 
 	vm.pt.stat.add(svm::stat::invalidations);

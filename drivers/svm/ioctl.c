@@ -7,9 +7,7 @@
  * A wedged device refuses what would need it; taking down and asking go on.
  */
 #include <linux/export.h>
-#include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "internal.h"
 

@@ -163,7 +163,9 @@ bool empty_table(table &tb, va_span part, void *arg)
 		if (tb.state.load_relaxed() == table_state::dead)
 			return true;
 		tb.interval.store_relaxed(nullptr); // none is found there after the readers of now have left
-		pt.take_away(tb, pt.retire(tb, part));
+		va_span owed = pt.retire(tb, part);
+		// With all else that is retired in the table: a callback of that interval does not come back to it.
+		pt.take_away(tb, owed.empty() ? owed : pt.span_of(tb));
 	}
 	if (!in_part_bound(e->vm, pt.span_of(tb)))
 		e->out.take(tb, pt.span_of(tb), false);

@@ -83,8 +83,8 @@ struct table : node {
 	u16 live SVM_GUARDED_BY(lock) = 0;	// valid leaves in mem
 	u16 retired SVM_GUARDED_BY(lock) = 0;	// retired leaves in mem
 	u16 nulls SVM_GUARDED_BY(lock) = 0;	// leaves that are null among all these, the one above included
-	table_top top SVM_GUARDED_BY(lock) = table_top::none;
-	bool counted_idle SVM_GUARDED_BY(lock) = true; // is in page_table::idle
+	table_top top : 7 SVM_GUARDED_BY(lock) = table_top::none;
+	bool counted_idle : 1 SVM_GUARDED_BY(lock) = true; // is in page_table::idle
 	atomic<table_state> state{ table_state::fresh };
 	// The mirror's; no code in pt/ reads them. The notifier sequence of the last invalidation that met this table, and the
 	// interval that the table is alone of, if there is one. Both are written under the lock. A reader without it compares
@@ -96,7 +96,7 @@ struct table : node {
 	svm_table_mem mem SVM_GUARDED_BY(lock){};
 };
 
-static_assert(sizeof(struct port_lock) > sizeof(u32) || sizeof(table) <= 128, "bookkeeping per touched table, where locks are not debugged");
+static_assert(sizeof(table) - sizeof(struct port_lock) + sizeof(u32) <= 128, "bookkeeping per touched table, locks' debugging left out");
 
 // One device page table: a tree of directories and tables, the format of its entries, and the backend that holds their
 // memory. The operations on it are defined in page_table.hpp; the format implements them.
