@@ -54,7 +54,7 @@ bool take_out(table &tb, va_span, void *arg)
 void sweep(svm_vm &vm, va_span tables)
 {
 	reader section(vm.domain());
-	gather batch(vm.pt, true, nullptr);
+	gather batch(vm.pt, true);
 	sweeping s{ vm, batch };
 
 	vm.pt.visit(tables, strip, &s);

@@ -14,7 +14,7 @@ namespace svm {
 class gather {
 public:
 	// alone: it retires in tables of that interval alone, and finishes in no others; null: in all.
-	gather(page_table &of, bool sleep, const struct interval *alone) : pt(of), may_sleep(sleep), of_interval(alone) {}
+	gather(page_table &of, bool sleep, const struct interval *alone = nullptr) : pt(of), may_sleep(sleep), of_interval(alone) {}
 	~gather() { SVM_ASSERT(owed.empty()); }
 	gather(const gather &) = delete;
 	gather &operator=(const gather &) = delete;
