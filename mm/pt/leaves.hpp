@@ -10,7 +10,7 @@
 #pragma once
 
 #include "mm/base/assert.hpp"
-#include "mm/pt/source.hpp"
+#include "mm/pt/groups.hpp"
 #include "mm/pt/walk.hpp"
 
 namespace svm {
@@ -18,7 +18,7 @@ namespace svm {
 template <format F>
 class leaves {
 	using G = geometry<F>;
-	static constexpr unsigned group = 1u << F::hint_lg2;
+	using H = groups<F>;
 	static constexpr unsigned huge_level = G::table_level - 1;
 	static constexpr u32 huge_pages = G::entries;
 	static constexpr unsigned batch = 16;
@@ -31,7 +31,7 @@ public:
 		if (huge_allows(tb, access))
 			return true;
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
-		return e && F::allows(F::load(e + offset(G::index(G::table_level, va))), access);
+		return e && F::allows(F::load(e + H::offset(G::index(G::table_level, va))), access);
 	}
 
 	// How many of [first, first + count) allow the access; have (if any): bit n says so of entry first + n.
@@ -47,7 +47,7 @@ public:
 			if (!huge && !e)
 				i = i + 64 < count ? i + 64 : count;
 			for (unsigned n = 0; (huge || e) && n < 64 && i < count; n++, i++) {
-				u64 is = huge || F::allows(F::load(e + offset(first + i)), access);
+				u64 is = huge || F::allows(F::load(e + H::offset(first + i)), access);
 
 				word |= is << n;
 				found += is;
@@ -130,14 +130,13 @@ public:
 		if (tb.live) {
 			u32 before = tb.live;
 
-			drop_hint(tb, first);
-			drop_hint(tb, last);
+			H::drop_hints(tb, first, last);
 			for (unsigned i = first; i < last && tb.live; i++) {
-				u64 leaf = F::load(entry(tb, i));
+				u64 leaf = F::load(H::entry(tb, i));
 
 				if (F::classify(leaf, G::table_level) != entry_state::valid)
 					continue;
-				F::store(entry(tb, i), G::table_level, F::retire(leaf));
+				F::store(H::entry(tb, i), G::table_level, F::retire(leaf));
 				tb.live--;
 				tb.retired++;
 			}
@@ -155,7 +154,7 @@ public:
 	{
 		if (tb.top != table_top::linked)
 			return;
-		F::store(walk<F>::top_entry(tb), huge_level, F::empty);
+		F::store(walk<F>::top_entry(tb), huge_level, F::empty(huge_level));
 		tb.top = table_top::none;
 		walk<F>::publish(t);
 	}
@@ -170,7 +169,7 @@ public:
 			if (lost(t))
 				return forget(t, tb);
 			release(t, tb, leaf, huge_level);
-			F::store(top, huge_level, F::empty);
+			F::store(top, huge_level, F::empty(huge_level));
 			tb.top = table_top::none;
 		}
 		finish_small(t, tb, first, last);
@@ -192,12 +191,10 @@ public:
 	}
 
 private:
-	static u32 offset(unsigned i) { return i << F::levels[G::table_level].entry_lg2; }
-	static char *entry(const table &tb, unsigned i) SVM_REQUIRES(tb.lock) { return static_cast<char *>(tb.mem.cpu) + offset(i); }
 	static va_span whole(const table &tb) { return part(tb, 0, G::entries); }
 
 	// The TLB may hold a hinted group as one: a flush takes all of it.
-	static va_span widened(va_span span) { return span.widened(G::page_lg2 + F::hint_lg2); }
+	static va_span widened(va_span span) { return span.widened(G::page_lg2 + G::hint_max); }
 
 	// Keeps the count of idle tables.
 	static void settle(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
@@ -281,28 +278,15 @@ private:
 		return true;
 	}
 
-	// Do entries [i, i + left) begin with a whole group that the run can fill as one?
-	static bool starts_group(unsigned i, unsigned left, u64 addr)
-	{
-		return group > 1 && i % group == 0 && left >= group && aligned(addr, G::page_lg2 + F::hint_lg2);
-	}
-
-	// Entries [i, i + n): this leaf and those of the pages behind its page.
-	static void write(const table &tb, unsigned i, unsigned n, u64 leaf) SVM_REQUIRES(tb.lock)
-	{
-		for (char *e = entry(tb, i), *end = entry(tb, i + n); e < end; e += offset(1), leaf += G::next_page)
-			F::store(e, G::table_level, leaf);
-	}
-
 	// Null leaves where the table is empty.
 	template <source S>
 	static void map_null(table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
 	{
 		SVM_ASSERT(F::levels[G::table_level].null);
 		for (unsigned i = first; i < first + r.pages; i++) {
-			if (F::classify(F::load(entry(tb, i)), G::table_level) != entry_state::empty)
+			if (F::classify(F::load(H::entry(tb, i)), G::table_level) != entry_state::empty)
 				continue;
-			F::store(entry(tb, i), G::table_level, F::null_leaf(G::table_level));
+			F::store(H::entry(tb, i), G::table_level, F::null_leaf(G::table_level));
 			tb.live++;
 			tb.nulls++;
 			src.take(i, 1);
@@ -313,17 +297,7 @@ private:
 	template <source S>
 	static void map_blank(table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
 	{
-		bool lines_up = group > 1 && !(((r.address >> G::page_lg2) - first) % group);
-		unsigned end = first + r.pages;
-		unsigned from = (first + group - 1) / group * group, to = end / group * group;
-
-		if (!lines_up || from >= to)
-			from = to = end;
-		u64 leaf = F::leaf(G::table_level, r.address, r.attrs);
-
-		write(tb, first, from - first, leaf);
-		write(tb, from, to - from, F::with_hint(leaf + (from - first) * G::next_page));
-		write(tb, to, end - to, leaf + (to - first) * G::next_page);
+		H::write_run(tb, first, r);
 		tb.live += r.pages;
 		src.take(first, r.pages);
 	}
@@ -337,10 +311,13 @@ private:
 		bool granted = false;
 
 		for (unsigned i = first; i < end;) {
-			bool hint = starts_group(i, end - i, addr) && group_empty(tb, i);
+			unsigned hint = H::group_at(i, end - i, addr), start = i;
+			u64 leads = leaf;
 
-			for (unsigned stop = hint ? i + group : i + 1; i < stop; i++, addr += PORT_PAGE_SIZE, leaf += G::next_page) {
-				char *e = entry(tb, i);
+			while (hint && !H::group_empty(tb, i, hint))
+				hint = H::smaller_group(hint, end - i);
+			for (unsigned stop = i + (1u << hint); i < stop; i++, addr += PORT_PAGE_SIZE, leaf += G::next_page) {
+				char *e = H::entry(tb, i);
 				u64 old = F::load(e);
 
 				switch (F::classify(old, G::table_level)) {
@@ -348,7 +325,7 @@ private:
 					// Same page, since any other would have been invalidated in between; its DMA mapping stays.
 					if (!r.attrs.write || F::writable(old))
 						break;
-					drop_group(tb, i);
+					H::drop_group(tb, i);
 					F::store(e, G::table_level, F::grant_write(F::without_hint(old)));
 					granted = true;
 					break;
@@ -356,42 +333,14 @@ private:
 					SVM_ASSERT(lost(t)); // else the sequence keeps faults out until it is finished
 					break;
 				default:
-					F::store(e, G::table_level, hint ? F::with_hint(leaf) : leaf);
+					F::store(e, G::table_level, hint ? F::with_hint(leaf, hint) : leaf);
 					tb.live++;
 					src.take(i, 1);
 				}
 			}
+			H::note_group(tb, start, hint, leads);
 		}
 		return granted;
-	}
-
-	static bool group_empty(const table &tb, unsigned first) SVM_REQUIRES(tb.lock)
-	{
-		for (unsigned i = first; i < first + group; i++) {
-			if (F::load(entry(tb, i)) != F::empty)
-				return false;
-		}
-		return true;
-	}
-
-	// Before the group around i becomes uneven: none of its leaves may speak for the others.
-	static void drop_group(table &tb, unsigned i) SVM_REQUIRES(tb.lock)
-	{
-		unsigned first = i / group * group;
-
-		for (unsigned k = first; group > 1 && k < first + group; k++) {
-			u64 leaf = F::load(entry(tb, k));
-
-			if (F::classify(leaf, G::table_level) == entry_state::valid && F::hinted(leaf))
-				F::store(entry(tb, k), G::table_level, F::without_hint(leaf));
-		}
-	}
-
-	// A cut at i goes through a group unless i is a group's edge.
-	static void drop_hint(table &tb, unsigned i) SVM_REQUIRES(tb.lock)
-	{
-		if (i % group)
-			drop_group(tb, i);
 	}
 
 	static void finish_small(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
@@ -403,7 +352,7 @@ private:
 			unsigned n = 0;
 
 			for (; i < last && n < batch; i++) {
-				leaf[n] = F::load(entry(tb, i));
+				leaf[n] = F::load(H::entry(tb, i));
 				if (F::classify(leaf[n], G::table_level) == entry_state::retired)
 					at[n++] = i;
 			}
@@ -412,7 +361,7 @@ private:
 				return forget(t, tb);
 			for (unsigned k = 0; k < n; k++) {
 				release(t, tb, leaf[k], G::table_level);
-				F::store(entry(tb, at[k]), G::table_level, F::empty);
+				F::store(H::entry(tb, at[k]), G::table_level, F::empty(G::table_level));
 				tb.retired--;
 			}
 		}

@@ -43,7 +43,7 @@ constexpr u64 leaf_sizes()
 
 	// What the mirror makes of them: pages, hinted groups, and one leaf for a whole table.
 	sizes |= 1ull << geometry<F>::page_lg2;
-	sizes |= 1ull << (geometry<F>::page_lg2 + F::hint_lg2);
+	sizes |= static_cast<u64>(F::hints) << geometry<F>::page_lg2;
 	if (F::levels[geometry<F>::table_level - 1].leaf)
 		sizes |= 1ull << geometry<F>::table_lg2;
 	return sizes;

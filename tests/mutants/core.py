@@ -56,7 +56,7 @@ SIM = {
 	"a huge leaf stays": [
 		(LEAVES, "			F::store(top, huge_level, F::retire(F::load(top)));", "")],
 	"a hint speaks for leaves that are gone": [
-		(LEAVES, "			drop_hint(tb, first);\n			drop_hint(tb, last);", "")],
+		(LEAVES, "			H::drop_hints(tb, first, last);", "")],
 	"the old way to a table is not flushed when a huge leaf takes its place": [
 		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries);",
 			"			finish_small(t, tb, 0, G::entries);")],
@@ -155,6 +155,35 @@ UNIT = {
 	"two unbinds of one window take it apart twice": [
 		(WINDOW, "	status done = @{windows.replace(span, nullptr)}@;", "status()")],
 }
+
+# One at least in each format's own code; the words are in tests/unit/decode_test.cpp and golden_test.cpp.
+FORMATS = {
+	"a page is given back for a null leaf": [
+		(LEAVES, "if (@{F::is_null(leaf)}@) {\n			tb.nulls--;", "false")],
+	"a fragment outlives a cut through it": [
+		("mm/pt/groups.hpp", "if (@{cuts_group(tb, first)}@)", "false")],
+	"xe2: PAT2 of a large leaf is where that of a page is": [
+		("mm/fmt/xe2.hpp", "bit(@{large ? 12 : 7}@)", "7")],
+	"xe2: a null leaf leads to page 0": [
+		("mm/fmt/xe2.hpp", "{ true, true, SVM_SYSTEM }) | @{null}@;", "0")],
+	"nv: big pages lie where the small ones do": [
+		("mm/fmt/nv.hpp", "addr += @{small_bytes}@;", "0")],
+	"nv: a big page stays when its group becomes uneven": [
+		("mm/fmt/nv.hpp", "static void clear_side(void *table, unsigned group) { @{put(side(table), group, 0, __ATOMIC_RELAXED);}@ }", "")],
+	"nv_v2: a retired large leaf looks like a pointer": [
+		("mm/fmt/nv_v2.hpp", "(w & @{(address_mask | read_only)}@) | gone", "(address_mask | read_only | aperture_mask)")],
+	"nv_v3: memory that is not coherent is mapped as coherent": [
+		("mm/fmt/nv_v3.hpp", "a.cache == cache_policy::noncoherent ? @{3 << 1}@ : 2 << 1", "2 << 1")],
+	"amd: a large leaf has a page's fragment": [
+		("mm/fmt/amd.hpp", "static_cast<u64>(@{levels[lv].shift - 12}@) << fragment_shift : 0", "0")],
+	"amd_gfx9: the leaf bit is off by one": [
+		("mm/fmt/amd_gfx9.hpp", "lv < 3 ? @{bit(54)}@ : 0", "bit(53)")],
+	"amd_gfx12: pages lack the leaf bit": [
+		("mm/fmt/amd_gfx12.hpp", "leaf_bit(unsigned) { return @{bit(63)}@; }", "0")],
+	"mlx5_odp: words are little-endian": [
+		("mm/fmt/mlx5_odp.hpp", "static_cast<u64 *>(entry), @{__builtin_bswap64(w)}@, order", "w")],
+}
+UNIT |= FORMATS
 
 # Those that only the simulation's making of new tables shows soon.
 OF_NEW_TABLES = ("no barrier between an interval's sequence and the walk (B1)", "no barrier between a new table and its interval's sequence (B2)",
