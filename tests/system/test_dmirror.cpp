@@ -121,9 +121,10 @@ SVM_TEST(Dmirror, BadInput)
 	EXPECT_EQ(device.call(_IOWR('H', 2, dmirror_command), memory.data(), buffer.data(), 1), -ENOTTY);
 	EXPECT_EQ(ioctl(device.fd(), DMIRROR_READ, nullptr), -1);
 	EXPECT_EQ(errno, EFAULT);
+	// the page is there for the device, so nothing but the look at the caller can refuse it
+	EXPECT_EQ(device.call(DMIRROR_READ, memory.data(), buffer.data(), 1), 0);
 	child other([&] { return device.call(DMIRROR_READ, memory.data(), buffer.data(), 1) == -EPERM ? 0 : 1; });
 	EXPECT_TRUE(other.succeeded()) << "a child is another process";
-	EXPECT_EQ(device.call(DMIRROR_READ, memory.data(), buffer.data(), 1), 0);
 }
 
 SVM_TEST(Dmirror, SnapshotSaysWhatTheDeviceReaches)
