@@ -48,6 +48,7 @@ static const struct file_operations svgpu_fops = {
 #ifdef CONFIG_COMPAT
 	.compat_ioctl = svm_drm_compat_ioctl,
 #endif
+	.show_fdinfo = svm_drm_show_fdinfo,
 	.poll = drm_poll,
 	.read = drm_read,
 	.llseek = noop_llseek,

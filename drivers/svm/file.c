@@ -16,6 +16,7 @@
 void svm_drm_file_init(struct svm_drm_file *file, struct svm_drm_device *dev)
 {
 	file->dev = dev;
+	file->number = atomic64_inc_return(&dev->file_number);
 	/* Handles are never 0. */
 	xa_init_flags(&file->vms, XA_FLAGS_ALLOC1);
 }

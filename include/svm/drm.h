@@ -14,10 +14,10 @@
  *   allocates (&svm_drm_ops.vm_size)
  * - &struct svm_drm_fault_rec in what stalls on one fault at a time, such as a queue
  *
- * It puts the library's ioctls into its table of ioctls and svm_drm_ioctl() into its file
- * operations, and for each fault that the device reports it finds the vm by
- * svm_drm_vm_of_context() and hands both to svm_drm_fault_submit(). What is left to the driver
- * is in &struct svm_drm_ops and in &struct svm_backend_ops, whose @backend is the
+ * It puts the library's ioctls into its table of ioctls, svm_drm_ioctl() and
+ * svm_drm_show_fdinfo() into its file operations, and for each fault that the device reports it
+ * finds the vm by svm_drm_vm_of_context() and hands both to svm_drm_fault_submit(). What is left
+ * to the driver is in &struct svm_drm_ops and in &struct svm_backend_ops, whose @backend is the
  * &struct svm_drm_vm.
  */
 #ifndef SVM_DRM_H
@@ -38,6 +38,7 @@
 
 struct drm_device;
 struct drm_file;
+struct seq_file;
 struct svm_drm_process;
 struct svm_drm_vm;
 
@@ -157,6 +158,7 @@ struct svm_drm_device {
 	struct xarray contexts;	/* id → vm */
 	struct svm_drm_shares shares;
 	wait_queue_head_t gone;	/* the last vm */
+	atomic64_t file_number;	/* of the last one that was opened */
 	/* For the driver's debugfs; the first two are zero when nothing is open. */
 	atomic_t vm_total;
 	atomic_t fault_total;
@@ -176,8 +178,10 @@ static inline int svm_drm_error(const struct svm_drm_device *dev)
  */
 struct svm_drm_file {
 	struct svm_drm_device *dev;
-	/* private: handle → vm */
-	struct xarray vms;
+
+	/* private: */
+	struct xarray vms;	/* handle → vm */
+	u64 number;		/* no other file of the device had it */
 };
 
 #define SVM_DRM_FAULT_LOG	128
@@ -299,6 +303,16 @@ long svm_drm_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
  */
 long svm_drm_compat_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 #endif
+
+/**
+ * svm_drm_show_fdinfo() - for the file operations' show_fdinfo
+ * @m: where to
+ * @filp: the file
+ *
+ * Shows whose file it is, and what its vms hold: see fdinfo.c.
+ * Context: process; sleeps.
+ */
+void svm_drm_show_fdinfo(struct seq_file *m, struct file *filp);
 
 /**
  * svm_drm_vm_get() - the vm of a handle
