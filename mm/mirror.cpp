@@ -60,6 +60,7 @@ struct filling {
 	unsigned first = 0; // entry of words[0]
 	unsigned count = 0;
 	unsigned missing = 0; // of them, entries that do not allow the access yet
+	u64 left = 0;	      // pages that are mapped for DMA, and that no leaf has
 	struct port_fault port {};
 
 	filling(svm_vm &v, table &t, wish &w) : vm(v), tb(t), asked(w), room(v.scratch) {}
@@ -123,15 +124,6 @@ struct filling {
 	// How many words are filled: one stands for the table where one mapping is the whole answer.
 	unsigned filled() const { return port.block ? 1 : count; }
 
-	bool brought_any() const
-	{
-		for (unsigned i = 0; i < filled(); i++) {
-			if (room.words[i] & PORT_PAGE_VALID)
-				return true;
-		}
-		return false;
-	}
-
 	// Tells a prefetch how far it got.
 	void report()
 	{
@@ -149,9 +141,8 @@ struct filling {
 	// Gives back the pages that no leaf took.
 	void undo()
 	{
-		mirrored_pages(room.words, first).rest(filled(), [this](u64 dma, u32 lg2) {
-			port_dma_release(vm.domain(), dma, lg2, false);
-		});
+		if (left)
+			port_dma_release(vm.domain(), room.words, filled(), port.block ? vm.pt.table_lg2() : PORT_PAGE_LG2, false);
 	}
 
 	status write()
@@ -172,7 +163,7 @@ struct filling {
 	// Takes over fresh if the table needs it.
 	status write_with(svm_table_mem &fresh)
 	{
-		mirrored_pages pages(room.words, first);
+		mirrored_pages pages(room.words, first, port.block ? vm.pt.table_lg2() - PORT_PAGE_LG2 : 0);
 		table_guard lock(tb.lock);
 
 		if (tb.state.load_relaxed() != table_state::ready) // written under the lock
@@ -187,6 +178,7 @@ struct filling {
 		if (tb.seq.load_relaxed() != port.seq) // an invalidation has met the table since
 			return err::busy;
 		vm.pt.map(tb, first, count, pages);
+		left -= pages.mappings_taken();
 		return {};
 	}
 };
@@ -204,11 +196,12 @@ status populate(svm_vm &vm, table &tb, wish &asked, unsigned attempt)
 	int failed = port_fault(vm.domain(), &f.port);
 	if (failed)
 		return status::from(failed);
+	f.left = f.port.mapped;
 	f.report();
 	status done = f.answered() ? status() : status(err::fault);
 	if (f.port.block)
 		f.take_block();
-	if (done.ok() && f.brought_any())
+	if (done.ok() && f.left)
 		done = f.write();
 	f.undo();
 	return done;

@@ -21,7 +21,7 @@ class leaves {
 	static constexpr unsigned group = 1u << F::hint_lg2;
 	static constexpr unsigned huge_level = G::table_level - 1;
 	static constexpr u32 huge_pages = G::entries;
-	static constexpr unsigned batch = 16;
+	static constexpr unsigned batch = 32;
 
 public:
 	// Does what is mapped now allow the access? Takes no lock: the answer may be old when it is read, in which
@@ -87,18 +87,19 @@ public:
 		}
 		if (!lead_to_memory(t, tb))
 			return; // a huge leaf that allows everything is there
-		bool blank = tb.live == 0 && tb.retired == 0;
 		bool granted = false;
 		u32 before = tb.live;
 
-		for (unsigned i = first, end = first + count; i < end;) {
-			run r = src.run_at(i, end - i);
+		if (tb.live == 0 && tb.retired == 0) {
+			tb.live = static_cast<u16>(fill(entry(tb, 0), first, first + count, src));
+		} else {
+			for (unsigned i = first, end = first + count; i < end;) {
+				run r = src.run_at(i, end - i);
 
-			if (r.there && blank)
-				map_blank(tb, i, r, src);
-			else if (r.there)
-				granted |= map_over(t, tb, i, r, src);
-			i += r.pages;
+				if (r.there)
+					granted |= map_over(t, tb, i, r, src);
+				i += r.pages;
+			}
 		}
 		t.stat.add(stat::ptes_written, tb.live - before);
 		t.stat.add(stat::present, tb.live - before);
@@ -125,19 +126,20 @@ public:
 			t.stat.sub(stat::present, huge_pages);
 		}
 		if (tb.live) {
-			u32 before = tb.live;
+			u32 before = tb.live, left = before;
 
 			drop_hint(tb, first);
 			drop_hint(tb, last);
-			for (unsigned i = first; i < last && tb.live; i++) {
-				u64 leaf = F::load(entry(tb, i));
+			for (char *e = entry(tb, first), *end = entry(tb, last); e < end && left; e += offset(1)) {
+				u64 leaf = F::load(e);
 
 				if (F::classify(leaf, G::table_level) != entry_state::valid)
 					continue;
-				F::store(entry(tb, i), G::table_level, F::retire(leaf));
-				tb.live--;
-				tb.retired++;
+				F::store(e, G::table_level, F::retire(leaf));
+				left--;
 			}
+			tb.live = static_cast<u16>(left);
+			tb.retired = static_cast<u16>(tb.retired + before - left);
 			t.stat.add(stat::ptes_zapped, before - tb.live);
 			t.stat.sub(stat::present, before - tb.live);
 		}
@@ -166,7 +168,8 @@ public:
 
 			if (lost(t))
 				return forget(t, tb);
-			release(t, leaf, huge_level);
+			u64 word = word_of(leaf, huge_level);
+			release(t, &word, 1, huge_level);
 			F::store(top, huge_level, F::empty);
 			tb.top = table_top::none;
 		}
@@ -283,30 +286,58 @@ private:
 		return group > 1 && i % group == 0 && left >= group && aligned(addr, G::page_lg2 + F::hint_lg2);
 	}
 
-	static void write(const table &tb, unsigned i, unsigned n, u64 addr, leaf_attrs attrs, bool hint) SVM_REQUIRES(tb.lock)
+	// n leaves of a run, from the entry e on.
+	static void write(char *e, unsigned n, u64 addr, leaf_attrs attrs, bool hint)
 	{
-		for (char *e = entry(tb, i), *end = entry(tb, i + n); e < end; e += offset(1), addr += PORT_PAGE_SIZE) {
+		for (char *end = e + offset(n); e < end; e += offset(1), addr += PORT_PAGE_SIZE) {
 			u64 leaf = F::leaf(G::table_level, addr, attrs);
 
 			F::store(e, G::table_level, hint ? F::with_hint(leaf) : leaf);
 		}
 	}
 
-	// A run into a table that maps nothing and owes nothing: what it has of whole groups carries the hint.
+	// Entries [first, end) of a table that maps nothing and owes nothing; entry 0 is at `entries`. What runs have of whole
+	// groups carries the hint. How many leaves it wrote. A fault in memory of 4 KiB pages spends most of the core's time here:
+	// a function of its own, and a copy of the source, whose members then stay in registers.
 	template <source S>
-	static void map_blank(table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
+	[[gnu::noinline]] static u32 fill(char *entries, unsigned first, unsigned end, S &whole)
 	{
-		bool lines_up = group > 1 && !(((r.address >> G::page_lg2) - first) % group);
-		unsigned end = first + r.pages;
-		unsigned from = (first + group - 1) / group * group, to = end / group * group;
+		S src = whole;
+		u32 written = 0;
 
-		if (!lines_up || from >= to)
-			from = to = end;
-		write(tb, first, from - first, r.address, r.attrs, false);
-		write(tb, from, to - from, r.address + (from - first) * PORT_PAGE_SIZE, r.attrs, true);
-		write(tb, to, end - to, r.address + (to - first) * PORT_PAGE_SIZE, r.attrs, false);
-		tb.live += r.pages;
-		src.take(first, r.pages);
+		for (unsigned i = first; i < end;) {
+			u32 n = fill_groups(entries, i, end, src);
+
+			src.take(i, n);
+			written += n;
+			i += n;
+			// The rest of a group one by one.
+			for (unsigned edge = (i / group + 1) * group; i < end && i < edge; i++) {
+				page p = src.page_at(i);
+
+				if (!p.there)
+					continue;
+				F::store(entries + offset(i), G::table_level, F::leaf(G::table_level, p.address, p.attrs));
+				src.take(i, 1);
+				written++;
+			}
+		}
+		whole = src;
+		return written;
+	}
+
+	// The whole groups that a run fills from entry i on: so many leaves, or 0.
+	template <source S>
+	static u32 fill_groups(char *entries, unsigned i, unsigned end, const S &src)
+	{
+		if (i % group || end - i < group)
+			return 0;
+		run r = src.run_at(i, end - i);
+		if (!r.there || !starts_group(i, r.pages, r.address))
+			return 0;
+		u32 n = r.pages / group * group;
+		write(entries + offset(i), n, r.address, r.attrs, true);
+		return n;
 	}
 
 	// A run over what may be there. True: a valid leaf was granted more, which the TLB does not know.
@@ -337,7 +368,7 @@ private:
 					SVM_ASSERT(lost(t)); // else the sequence keeps faults out until it is finished
 					break;
 				default:
-					write(tb, i, 1, addr, r.attrs, hint);
+					write(e, 1, addr, r.attrs, hint);
 					tb.live++;
 					src.take(i, 1);
 				}
@@ -355,18 +386,22 @@ private:
 		return true;
 	}
 
-	// Before the group around i becomes uneven: none of its leaves may speak for the others.
+	// Before the group around i becomes uneven: none of its leaves may speak for the others. All of them have the hint, or none.
 	static void drop_group(table &tb, unsigned i) SVM_REQUIRES(tb.lock)
 	{
 		unsigned first = i / group * group;
 
-		for (unsigned k = first; group > 1 && k < first + group; k++) {
-			u64 leaf = F::load(entry(tb, k));
+		if (group == 1 || !has_hint(F::load(entry(tb, i))))
+			return;
+		for (char *e = entry(tb, first), *end = entry(tb, first + group); e < end; e += offset(1)) {
+			u64 leaf = F::load(e);
 
-			if (F::classify(leaf, G::table_level) == entry_state::valid && F::hinted(leaf))
-				F::store(entry(tb, k), G::table_level, F::without_hint(leaf));
+			if (has_hint(leaf)) // not of a table that went with the device
+				F::store(e, G::table_level, F::without_hint(leaf));
 		}
 	}
+
+	static bool has_hint(u64 leaf) { return F::classify(leaf, G::table_level) == entry_state::valid && F::hinted(leaf); }
 
 	// A cut at i goes through a group unless i is a group's edge.
 	static void drop_hint(table &tb, unsigned i) SVM_REQUIRES(tb.lock)
@@ -377,36 +412,49 @@ private:
 
 	static void finish_small(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
-		unsigned at[batch];
-		u64 leaf[batch];
+		u64 word[batch];
 
-		for (unsigned i = first; i < last && tb.retired;) {
-			unsigned n = 0;
+		for (unsigned i = first, n; i < last && tb.retired; i += n) {
+			char *e = entry(tb, i);
+			u32 found = 0;
 
-			for (; i < last && n < batch; i++) {
-				leaf[n] = F::load(entry(tb, i));
-				if (F::classify(leaf[n], G::table_level) == entry_state::retired)
-					at[n++] = i;
+			n = last - i < batch ? last - i : batch;
+			for (unsigned k = 0; k < n; k++) {
+				word[k] = word_of(F::load(e + offset(k)), G::table_level);
+				found += word[k] != 0;
 			}
 			// Asked once a batch, as it may be a read across the bus; also where no word says retired any more.
 			if (lost(t))
 				return forget(t, tb);
+			if (!found)
+				continue;
+			release(t, word, n, G::table_level);
 			for (unsigned k = 0; k < n; k++) {
-				release(t, leaf[k], G::table_level);
-				F::store(entry(tb, at[k]), G::table_level, F::empty);
-				tb.retired--;
+				if (word[k])
+					F::store(e + offset(k), G::table_level, F::empty);
 			}
+			tb.retired = static_cast<u16>(tb.retired - found);
 		}
 	}
 
+	// A retired leaf as a word of the port's; 0 for others.
+	static u64 word_of(u64 leaf, unsigned lv)
+	{
+		if (F::classify(leaf, lv) != entry_state::retired)
+			return 0;
+		return F::address(leaf, lv) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | (F::writable(leaf) ? PORT_PAGE_WRITE : 0);
+	}
+
 	// Hardware keeps no dirty bit: what the device could write counts as written.
-	static void release(page_table &t, u64 leaf, unsigned lv)
+	static void release(page_table &t, const u64 *word, u32 n, unsigned lv)
 	{
 		u32 lg2 = F::levels[lv].shift;
+		u64 dirty = 0;
 
-		if (F::writable(leaf))
-			t.stat.add(stat::dirtied, 1ull << (lg2 - G::page_lg2));
-		port_dma_release(t.domain, F::address(leaf, lv), lg2, F::writable(leaf));
+		for (u32 k = 0; k < n; k++)
+			dirty += (word[k] & PORT_PAGE_WRITE) != 0;
+		t.stat.add(stat::dirtied, dirty << (lg2 - G::page_lg2));
+		port_dma_release(t.domain, word, n, lg2, true);
 	}
 };
 
