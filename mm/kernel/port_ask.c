@@ -53,7 +53,6 @@ static unsigned long *word(struct pass *p, u64 cpu)
 	return (unsigned long *)&p->f->page[svm_pass_index(p->f, cpu)];
 }
 
-
 /* Of a page of ZONE_DEVICE: is it persistent memory, or the like? */
 static noinline bool is_plain_memory(const struct page *page)
 {
