@@ -30,7 +30,7 @@ bool strip(table &tb, va_span part, void *arg)
 		return true;
 	s->batch.retire(tb, part);
 	s->vm.pt.unlink(tb);
-	s->batch.owe(part, part); // for the pointer to the table, also where no leaf was valid
+	s->batch.owe(tb, part, part); // for the pointer to the table, also where no leaf was valid
 	return true;
 }
 

@@ -52,7 +52,7 @@ SIM = {
 			"			t.stat.sub(stat::present, before - tb.live);\n"
 			"			if (before == tb.live && tb.top != table_top::huge_retired)\n				return {};")],
 	"the last leaf of a span stays": [
-		(LEAVES, "i < last && tb.live", "i + 1 < last && tb.live")],
+		(LEAVES, "e < end && left", "e + offset(1) < end && left")],
 	"a huge leaf stays": [
 		(LEAVES, "			F::store(top, huge_level, F::retire(F::load(top)));", "")],
 	"a hint speaks for leaves that are gone": [
@@ -61,8 +61,7 @@ SIM = {
 		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries);",
 			"			finish_small(t, tb, 0, G::entries);")],
 	"a page that the device wrote is not marked dirty": [
-		(LEAVES, "		port_dma_release(t.domain, F::address(leaf, lv), lg2, F::writable(leaf));",
-			"		port_dma_release(t.domain, F::address(leaf, lv), lg2, false);")],
+		(LEAVES, "port_dma_release(t.domain, word, n, lg2, @{true}@);", "false")],
 	"every page may be written": [
 		("mm/pt/source.hpp", "bool write = @{w & PORT_PAGE_WRITE}@;", "w & PORT_PAGE_VALID")],
 	"a table is freed without a grace period": [
@@ -120,7 +119,7 @@ UNIT = {
 		(MIRROR, "count - @{vm.pt.present(tb, first, count, asked.access, room.have)}@",
 			"(__builtin_memset(room.have, 0, (count + 63) / 64 * sizeof(u64)), 0u)")],
 	"a prefetch takes table memory for nothing": [
-		(MIRROR, "done.ok() && @{f.brought_any()}@)", "true")],
+		(MIRROR, "done.ok() && @{f.left}@)", "true")],
 	"a prefetch takes what lies outside of its span": [
 		(MIRROR, "		if (!asked.must)\n			all = all.common({ asked.va, asked.want.end });", "")],
 	"a fork flushes for each mapping": [
