@@ -16,6 +16,7 @@
 #include "tests/host/frames.hpp"
 #include "tests/host/rwsem.hpp"
 #include "tests/host/walker.hpp"
+#include "tools/svgpud/mmu/mmu.h"
 
 #include <map>
 #include <svm/svm.h>
@@ -72,6 +73,12 @@ public:
 
 	void invalidate(u64 start, u64 end);
 
+	/* Walks as that device does, and not as Xe2 does. It then keeps no pointers to tables. */
+	void set_mmu(const mmu &m)
+	{
+		mmu_ = &m;
+	}
+
 	/* What the tables say now, past the TLB. */
 	translation look(u64 va) const;
 	/* Whether they allow an access. If they do and the device faulted, its TLB has an older translation. */
@@ -98,12 +105,15 @@ private:
 
 	memory &mem_;
 	read_entry read_;
+	const mmu *mmu_ = nullptr;
 	u64 root_ = 0;
 	bool root_vram_ = false;
 	rule leads_ = [](u64 va, u64 cpu) { return cpu == some_page || cpu == null || cpu == va; };
 	rwsem gate_; /* shared: an access from its translation to its end */
 	mutex tlb_lock_;
-	std::map<u64, translation> tlb_[4]; /* by start; 1 GiB, 2 MiB, 64 KiB, 4 KiB */
+	static constexpr unsigned sizes = 20;
+	std::map<u64, translation> tlb_[sizes]; /* by start; of 4 KiB, 8 KiB, … */
+	u32 used_ = 0; /* which of them have held some */
 	std::map<u64, pointer> pointers_[3]; /* by va >> shift; shift 39, 30, 21 */
 	std::atomic<u64> walks_{0};
 };

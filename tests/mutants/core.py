@@ -31,6 +31,7 @@ FOR_EACH_PART = """	for (span_map::piece p = vm.bindings.next(part.start); p && 
 OF_CHANGING = """	if (const va_span *changing = vm.changing.load_acquire()) // after the map; with the releases in rebind()
 		take(changing->common(part));
 """
+TAKE_AWAY = "		pt.take_away(tb, owed.empty() ? owed : pt.span_of(tb));"
 SET_CHANGING = "	vm.changing.store_release(&hull); // with the acquires in look() and take_parts()\n"
 PUBLISH = "	next.publish();\n	empty_tables(vm, ops, count);\n"
 EMPTY = "	empty_tables(vm, ops, count);\n"
@@ -54,7 +55,7 @@ SIM = {
 	"a dead table is written": [
 		(MIRROR, "	@{if (tb.state.load_relaxed() != table_state::ready) // written under the lock\n		return err::busy;}@\n	// Kept", "")],
 	"pages that no leaf took stay mapped for DMA": [
-		(MIRROR, "		pages.rest(filled(), [this](u64 dma, u32 lg2) { port_dma_release(vm.domain(), dma, lg2, false); });", "")],
+		(MIRROR, "		if (left)\n			port_dma_release(vm.domain(), room.words, filled(), lg2, false);", "")],
 	"a table's memory that was not needed leaks": [
 		(MIRROR, "	if (fresh.cpu)\n		vm.pt.ops->table_free(vm.pt.backend, &fresh);", "")],
 	"the TLB is flushed before the leaves go": [
@@ -67,17 +68,16 @@ SIM = {
 			"			t.stat.sub(stat::present, before - tb.live);\n"
 			"			if (before == tb.live && tb.top != table_top::huge_retired)\n				return {};")],
 	"the last leaf of a span stays": [
-		(LEAVES, "i < last && tb.live", "i + 1 < last && tb.live")],
+		(LEAVES, "e < end && left", "e + offset(1) < end && left")],
 	"a huge leaf stays": [
 		(LEAVES, "			F::store(top, huge_level, F::retire(F::load(top)));", "")],
 	"a hint speaks for leaves that are gone": [
-		(LEAVES, "			drop_hint(tb, first);\n			drop_hint(tb, last);", "")],
+		(LEAVES, "			H::drop_hints(tb, first, last);", "")],
 	"the old way to a table is not flushed when a huge leaf takes its place": [
 		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries);",
 			"			finish_small(t, tb, 0, G::entries);")],
 	"a page that the device wrote is not marked dirty": [
-		(LEAVES, "		port_dma_release(t.domain, F::address(leaf, lv), lg2, F::writable(leaf));",
-			"		port_dma_release(t.domain, F::address(leaf, lv), lg2, false);")],
+		(LEAVES, "port_dma_release(t.domain, word, n, lg2, @{true}@);", "false")],
 	"every page may be written": [
 		("mm/pt/source.hpp", "bool write = @{w & PORT_PAGE_WRITE}@;", "w & PORT_PAGE_VALID")],
 	"a table is freed without a grace period": [
@@ -135,7 +135,7 @@ UNIT = {
 		(MIRROR, "count - @{vm.pt.present(*at.tb, vm.pt.index(reach.start), count, asked.access, room.have)}@",
 			"(__builtin_memset(room.have, 0, (count + 63) / 64 * sizeof(u64)), 0u)")],
 	"a prefetch takes table memory for nothing": [
-		(MIRROR, "wanted && @{brought_any()}@", "true")],
+		(MIRROR, "wanted && @{left}@", "true")],
 	"a prefetch takes what lies outside of its span": [
 		(MIRROR, "		if (!asked.must)\n			all = all.common({ asked.va, asked.want.end });", "")],
 	"a fork flushes for each mapping": [
@@ -184,11 +184,15 @@ UNIT = {
 	"a table is one interval's although a part leads elsewhere": [
 		(MIRROR, "at.alone = @{at.span == all}@;", "true")],
 	"what is replaced is given back without a flush": [
-		(REBIND, "		pt.take_away(tb, pt.retire(tb, part));", "va_span owed = pt.retire(tb, part); if (!owed.empty()) pt.finish(tb, owed);")],
+		(REBIND, TAKE_AWAY, "if (!owed.empty()) pt.finish(tb, pt.span_of(tb));")],
 	"what is replaced is flushed, but not retired": [
-		(REBIND, "		pt.take_away(tb, pt.retire(tb, part));", "pt.take_away(tb, part);")],
+		(REBIND, "va_span owed = @{pt.retire(tb, part)}@;", "part")],
 	"what is replaced is retired, but not given back": [
-		(REBIND, "		pt.take_away(tb, pt.retire(tb, part));", "pt.flush(pt.retire(tb, part), false);")],
+		(REBIND, TAKE_AWAY, "pt.flush(part, false);")],
+	"a rebind leaves what a callback has retired in a part that it does not touch": [
+		(REBIND, "owed.empty() ? owed : @{pt.span_of(tb)}@", "part")],
+	"a callback that comes back gives back what others have retired": [
+		(GATHER, "!g->of_interval || @{tb.interval.load_relaxed() == g->of_interval}@", "true")],
 	"a callback takes tables of one interval only": [
 		(MIRROR, "		take_parts(i->vm, *i->in.of, tb, part);", "")],
 	"a callback gives back what it takes of a shared table without a flush": [
@@ -242,6 +246,35 @@ UNIT = {
 	"an interval reaches beyond the user's addresses": [
 		(INTERVAL, "va + (@{above < to_end}@ ? above : to_end)", "true")],
 }
+
+# One at least in each format's own code; the words are in tests/unit/decode_test.cpp and golden_test.cpp.
+FORMATS = {
+	"a page is given back for a null leaf": [
+		(LEAVES, "if (@{F::is_null(leaf)}@)\n			return null_word;", "false")],
+	"a fragment outlives a cut through it": [
+		("mm/pt/groups.hpp", "if (@{cuts_group(tb, first)}@)", "false")],
+	"xe2: PAT2 of a large leaf is where that of a page is": [
+		("mm/fmt/xe2.hpp", "bit(@{large ? 12 : 7}@)", "7")],
+	"xe2: a null leaf leads to page 0": [
+		("mm/fmt/xe2.hpp", "{ true, true, SVM_SYSTEM }) | @{null}@;", "0")],
+	"nv: big pages lie where the small ones do": [
+		("mm/fmt/nv.hpp", "addr += @{small_bytes}@;", "0")],
+	"nv: a big page stays when its group becomes uneven": [
+		("mm/fmt/nv.hpp", "static void clear_side(void *table, unsigned group) { @{put(side(table), group, 0, __ATOMIC_RELAXED);}@ }", "")],
+	"nv_v2: a retired large leaf looks like a pointer": [
+		("mm/fmt/nv_v2.hpp", "(w & @{(address_mask | read_only)}@) | gone", "(address_mask | read_only | aperture_mask)")],
+	"nv_v3: memory that is not coherent is mapped as coherent": [
+		("mm/fmt/nv_v3.hpp", "a.cache == cache_policy::noncoherent ? @{3 << 1}@ : 2 << 1", "2 << 1")],
+	"amd: a large leaf has a page's fragment": [
+		("mm/fmt/amd.hpp", "static_cast<u64>(@{levels[lv].shift - 12}@) << fragment_shift : 0", "0")],
+	"amd_gfx9: the leaf bit is off by one": [
+		("mm/fmt/amd_gfx9.hpp", "lv < 3 ? @{bit(54)}@ : 0", "bit(53)")],
+	"amd_gfx12: pages lack the leaf bit": [
+		("mm/fmt/amd_gfx12.hpp", "leaf_bit(unsigned) { return @{bit(63)}@; }", "0")],
+	"mlx5_odp: words are little-endian": [
+		("mm/fmt/mlx5_odp.hpp", "static_cast<u64 *>(entry), @{__builtin_bswap64(w)}@, order", "w")],
+}
+UNIT |= FORMATS
 
 # Those that one of the simulation's scenarios shows soon.
 SOON = {

@@ -109,7 +109,7 @@ TEST_F(bind_test, null_where_the_format_has_none)
 {
 	svm_format none = *vm->pt.format;
 
-	none.null = false;
+	none.info.null = false;
 	vm->pt.format = &none;
 	EXPECT_EQ(bind({mirror(BASE, BASE + PAGE), null(GiB, GiB + PAGE)}), -EOPNOTSUPP);
 	EXPECT_TRUE(bindings().empty());

@@ -269,6 +269,68 @@ TEST_F(rebind_test, a_callback_passes_by_the_tables_of_others)
 	EXPECT_EQ(device().read(BASE).what, gpu::status::ok);
 }
 
+/* A table ceases to be its interval's alone while a callback flushes: what that has retired is given back by the rebind. */
+TEST_F(rebind_test, what_a_callback_retired_is_given_back)
+{
+	map(BASE, TABLE);
+	touch(BASE, 16 * PAGE);
+	ASSERT_EQ(svm_bind(vm, BASE, BASE + TABLE, 0), 0);
+	ASSERT_EQ(fault(BASE), 0);
+	ASSERT_EQ(mem->dma_live(), 16u);
+	gpus->on_flush = [&](u64, u64) {
+		if (!flushing.exchange(true))
+			eventually([&] { return go.load(); });
+	};
+
+	std::thread discarding([&] { proc->dontneed(BASE, BASE + PAGE); });
+
+	ASSERT_TRUE(eventually([&] { return flushing.load(); }));
+	ASSERT_EQ(svm_unbind(vm, BASE + 100 * PAGE, BASE + 101 * PAGE), 0); /* nothing is mapped there */
+	EXPECT_EQ(mem->dma_live(), 15u);
+	go = true;
+	discarding.join();
+	gpus->on_flush = nullptr;
+	EXPECT_EQ(mem->dma_live(), 15u);
+}
+
+/* A callback over two tables, with one of another binding between them: what is retired there waits for its own flush. */
+TEST_F(rebind_test, a_callback_gives_back_in_its_own_tables)
+{
+	std::atomic<unsigned> flushes{0};
+	std::atomic<bool> first{false}, second{false};
+
+	map(BASE, 3 * TABLE);
+	map(BASE - GiB, 3 * TABLE);
+	touch(BASE, PAGE);
+	touch(BASE + 2 * TABLE, PAGE);
+	touch(BASE + TABLE - GiB, PAGE);
+	ASSERT_EQ(svm_bind(vm, BASE, BASE + 3 * TABLE, 0), 0);
+	ASSERT_EQ(svm_bind(vm, BASE + TABLE, BASE + 2 * TABLE, s64(GiB)), 0);
+	for (u64 va = BASE; va < BASE + 3 * TABLE; va += TABLE)
+		ASSERT_EQ(fault(va), 0);
+	ASSERT_EQ(mem->dma_live(), 3u);
+	gpus->on_flush = [&](u64, u64) {
+		unsigned n = flushes.fetch_add(1);
+
+		eventually([&] { return n == 0 ? first.load() : second.load(); });
+	};
+
+	std::thread outer([&] { proc->dontneed(BASE, BASE + 3 * TABLE); });
+
+	ASSERT_TRUE(eventually([&] { return flushes == 1; }));
+
+	std::thread inner([&] { proc->dontneed(BASE + TABLE - GiB, BASE + TABLE - GiB + PAGE); });
+
+	ASSERT_TRUE(eventually([&] { return flushes == 2; }));
+	first = true;
+	outer.join();
+	EXPECT_EQ(mem->dma_live(), 1u);
+	second = true;
+	inner.join();
+	gpus->on_flush = nullptr;
+	EXPECT_EQ(mem->dma_live(), 0u);
+}
+
 /* At both ends of the user's addresses an interval is cut off: the machine complains of one that is not. */
 TEST_F(rebind_test, intervals_end_where_the_users_addresses_do)
 {
