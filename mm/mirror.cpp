@@ -69,6 +69,8 @@ struct filling {
 
 	// Each attempt that the CPU's side spoils asks for less, so that one gets through a storm.
 	static constexpr unsigned narrow_after = 4, page_after = 16;
+	// Of a sparse table a fault looks at so many granules.
+	static constexpr u32 sparse_look_lg2 = 1;
 
 	va_span reach_of(va_span all, unsigned attempt) const
 	{
@@ -78,6 +80,8 @@ struct filling {
 			all = all.common({ asked.va, asked.want.end });
 		if (room.capacity < vm.pt.entries())
 			all = all.common(small);
+		if (asked.must && tb.sparse.load_relaxed()) // with the store in learn(): a stale value costs a look
+			all = all.common(va_span::around(asked.va, vm.granule_lg2 + sparse_look_lg2));
 		if (attempt >= narrow_after)
 			all = all.common(attempt >= page_after ? va_span::around(asked.va, PORT_PAGE_LG2) : asked.must ? asked.want : small);
 		return all;
@@ -104,7 +108,8 @@ struct filling {
 		port.end = cpu.end;
 		port.want_start = wanted.start;
 		port.want_end = wanted.end;
-		port.block_lg2 = vm.pt.format->huge ? vm.pt.table_lg2() : 0;
+		// Where the table has leaves, no CPU mapping of the block came without a notification that took them.
+		port.block_lg2 = vm.pt.format->huge && missing == count ? vm.pt.table_lg2() : 0;
 		port.block_start = around.start;
 		port.block_end = around.end;
 		port.write = asked.access != SVM_READ;
@@ -123,6 +128,16 @@ struct filling {
 
 	// How many words are filled: one stands for the table where one mapping is the whole answer.
 	unsigned filled() const { return port.block ? 1 : count; }
+
+	// Where the process has few pages beside those that the device asks for, as when the device is the first to touch them,
+	// the next fault need not look at all of the table.
+	void learn()
+	{
+		bool found = port.block || port.mapped > asked.want.pages();
+
+		if (asked.must && tb.sparse.load_relaxed() == found)
+			tb.sparse.store_relaxed(!found); // with the load in reach_of()
+	}
 
 	// Tells a prefetch how far it got.
 	void report()
@@ -203,6 +218,8 @@ status populate(svm_vm &vm, table &tb, wish &asked, unsigned attempt)
 		f.take_block();
 	if (done.ok() && f.left)
 		done = f.write();
+	if (done.ok())
+		f.learn();
 	f.undo();
 	return done;
 }

@@ -84,6 +84,7 @@ struct table : node {
 	table_top top SVM_GUARDED_BY(lock) = table_top::none;
 	bool counted_idle SVM_GUARDED_BY(lock) = true; // is in page_table::idle
 	atomic<table_state> state{ table_state::fresh };
+	atomic<bool> sparse{ false }; // the mirror's: the last look found no page but those that were wanted; a hint
 	// The mirror's; no code in pt/ reads them. The notifier sequence of the last invalidation that met this table is
 	// written under the lock; a reader without it seeds read_begin and compares again under the lock. The interval
 	// is set before the state becomes ready.
