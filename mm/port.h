@@ -20,7 +20,7 @@ extern "C" {
 struct mm_struct;
 struct device;
 struct svm_session;
-struct port_domain;	/* one vm's: its mm reference, window lock, reader sections, deferred frees */
+struct port_domain;	/* one vm's: its mm reference, locks, reader sections, deferred frees */
 struct port_interval;	/* an inserted mmu_interval_notifier */
 
 #define PORT_PAGE_LG2	12
@@ -49,10 +49,14 @@ void port_unlock(struct port_lock *lock);
 struct port_domain *port_domain_create(void *owner, struct mm_struct *mm, struct device *dma);
 /* Waits for deferred frees. No reader is inside, no interval is left. */
 void port_domain_destroy(struct port_domain *d);
-/* The window lock: sleeps; -EINTR when killed. _force is for teardown and waits uninterruptibly. */
-int port_domain_lock(struct port_domain *d);
-void port_domain_lock_force(struct port_domain *d);
-void port_domain_unlock(struct port_domain *d);
+/*
+ * Its two sleeping locks, outermost first. The bind lock is held over port_synchronize(), so it is not taken in a reader
+ * section; the interval lock is taken in one.
+ */
+enum port_mutex { PORT_BIND, PORT_INTERVALS };
+/* Sleeps; -EINTR when killed. */
+int port_domain_lock(struct port_domain *d, enum port_mutex which);
+void port_domain_unlock(struct port_domain *d, enum port_mutex which);
 /* Reader section (SRCU): may sleep inside; synchronize waits for all that are inside now. */
 int port_read_enter(struct port_domain *d);
 void port_read_exit(struct port_domain *d, int cookie);

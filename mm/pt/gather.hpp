@@ -13,7 +13,8 @@ namespace svm {
 
 class gather {
 public:
-	gather(page_table &of, bool sleep) : pt(of), may_sleep(sleep) {}
+	// alone: it retires in tables of that interval alone, and finishes in no others; null: in all.
+	gather(page_table &of, bool sleep, const struct interval *alone = nullptr) : pt(of), may_sleep(sleep), of_interval(alone) {}
 	~gather() { SVM_ASSERT(owed.empty()); }
 	gather(const gather &) = delete;
 	gather &operator=(const gather &) = delete;
@@ -59,7 +60,9 @@ private:
 			port_relax();
 		table_guard lock(tb.lock);
 
-		g->pt.finish(tb, part);
+		// What is retired in another interval's table waits for that one's flush; and one that is alone no more owes nothing.
+		if (!g->of_interval || tb.interval.load_relaxed() == g->of_interval) // written under the lock
+			g->pt.finish(tb, part);
 		return true;
 	}
 
@@ -68,6 +71,7 @@ private:
 	va_span owed{};	  // what the device is to forget
 	va_span walked{}; // what was retired in it: parts of one contiguous span, so their hull is too
 	bool may_sleep;
+	const struct interval *of_interval;
 };
 
 } // namespace svm

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What leaves are made from. The one path that writes leaves asks its source for runs, and tells it which pages leaves took;
-// what is left over is the source's to give back. Mirrored memory comes from port_fault(); an object of the driver (a
-// scatter list, a block of VRAM) and NULL are further models of the same concept.
+// what is left over is the source's to give back. Mirrored memory comes from port_fault(), null from nowhere; an object
+// of the driver (a scatter list, a block of VRAM) is a further model of the same concept.
 #pragma once
 
 #include <concepts>
@@ -16,7 +16,7 @@ struct run {
 	bool there;
 	u32 pages;	// at least 1
 	u32 leaf_pages; // at most so many pages of it may share a leaf, since they are given back together; a power of two
-	u64 address;	// of the first page, as the device sees it
+	u64 address;	// of the first page, as the device sees it; not looked at where attrs.null
 	leaf_attrs attrs;
 };
 
@@ -29,6 +29,7 @@ struct page {
 
 template <typename S>
 concept source = requires(S s, unsigned i, unsigned n) {
+	{ S::null } -> std::convertible_to<bool>; // all of it is null leaves, and it has no pages
 	{ s.page_at(i) } -> std::same_as<page>;  // of entry i; not asked where a run's pages share leaves
 	{ s.run_at(i, n) } -> std::same_as<run>; // the longest run that begins at entry i, of n pages at most
 	{ s.take(i, n) };			 // leaves hold the n pages from entry i on
@@ -38,6 +39,8 @@ concept source = requires(S s, unsigned i, unsigned n) {
 // Pages as port_fault() leaves them, word 0 for entry `first`. With an order there is one word, for 2^order entries.
 class mirrored_pages {
 public:
+	static constexpr bool null = false;
+
 	mirrored_pages(u64 *page_words, unsigned first_entry, u32 block_order = 0) : word(page_words), first(first_entry), order(block_order) {}
 
 	page page_at(u64 i) const
@@ -96,6 +99,20 @@ private:
 	u32 taken = 0;
 };
 
-static_assert(source<mirrored_pages>);
+// Reads zero, drops writes, and nothing is given back: null leaves as large as the format has them.
+struct null_pages {
+	static constexpr bool null = true;
+
+	page page_at(u64) const { return { true, 0, run_at(0, 1).attrs }; }
+	run run_at(unsigned, unsigned n) const
+	{
+		return { .there = true, .pages = n, .leaf_pages = max_entries, .address = 0,
+			 .attrs = { .write = true, .atomic = true, .aperture = SVM_SYSTEM, .null = true } };
+	}
+	void take(unsigned, unsigned) {}
+	void take_all(u32) {}
+};
+
+static_assert(source<mirrored_pages> && source<null_pages>);
 
 } // namespace svm

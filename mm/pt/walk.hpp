@@ -93,7 +93,7 @@ public:
 		t.idle.fetch_add_relaxed(~0ull);
 		t.discount_piece();
 		// No other thread writes this entry now: the slot still holds d, and d is linked after join() only.
-		F::store(entry_of(*d.parent, d.index), d.level - 1, F::empty);
+		F::store(entry_of(*d.parent, d.index), d.level - 1, F::empty(d.level - 1u));
 		publish(t);
 		d.parent->child[d.index].store_release(nullptr); // with the exchange in install(), likewise
 		leave(*d.parent);
@@ -297,13 +297,13 @@ public:
 			t.ops->publish(t.backend);
 	}
 
-	// Memory comes zeroed; a format whose empty word is another gets it written.
+	// Memory comes zeroed; a format whose empty word is another gets it written. A side table stays zero: no group has a hint.
 	static void fill_empty(svm_table_mem &mem, unsigned lv)
 	{
-		if constexpr (F::empty != 0) {
-			for (u32 at = 0; at < mem.bytes; at += 1u << F::levels[lv].entry_lg2)
-				F::store(static_cast<char *>(mem.cpu) + at, lv, F::empty);
-		}
+		u32 bytes = 1u << (F::levels[lv].index_bits + F::levels[lv].entry_lg2);
+
+		for (u32 at = 0; F::empty(lv) && at < bytes; at += 1u << F::levels[lv].entry_lg2)
+			F::store(static_cast<char *>(mem.cpu) + at, lv, F::empty(lv));
 	}
 };
 

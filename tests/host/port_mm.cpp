@@ -23,6 +23,8 @@ int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner
 	if (port_killed())
 		return -EINTR;
 	in_session(d, "port_interval_create");
+	if (cpu_start >= cpu_end || cpu_end > USER_END)
+		complain("an interval outside of the user's addresses");
 
 	auto *i = new port_interval;
 

@@ -49,7 +49,7 @@ protected:
 
 	std::vector<u32> frames;
 };
-TYPED_TEST_SUITE(gather_test, all_formats);
+TYPED_TEST_SUITE(gather_test, all_formats, format_names);
 
 TYPED_TEST(gather_test, one_flush_for_all)
 {
