@@ -157,6 +157,8 @@ struct filling {
 
 	// Each attempt that the CPU's side spoils asks for less, so that one gets through a storm.
 	static constexpr unsigned narrow_after = 4, page_after = 16;
+	// Of a sparse table a fault looks at so many granules.
+	static constexpr u32 sparse_look_lg2 = 1;
 
 	va_span reach_of(va_span all, unsigned attempt) const
 	{
@@ -166,13 +168,21 @@ struct filling {
 			all = all.common({ asked.va, asked.want.end });
 		if (room.capacity < vm.pt.entries())
 			all = all.common(small);
+		if (asked.must && at.tb->sparse.load_relaxed()) // with the store in learn(): a stale value costs a look
+			all = all.common(va_span::around(asked.va, vm.granule_lg2 + sparse_look_lg2));
 		if (attempt >= narrow_after)
 			all = all.common(attempt >= page_after ? va_span::around(asked.va, PORT_PAGE_LG2) : asked.must ? asked.want : small);
 		return all;
 	}
 
 	// One mapping of the CPU's may be one leaf for the table where both begin alike.
-	u32 block_lg2() const { return vm.pt.format->huge && aligned(at.of->offset, vm.pt.table_lg2()) ? vm.pt.table_lg2() : 0; }
+	// Where the table has leaves, no such mapping came without a notification that took them.
+	u32 block_lg2() const
+	{
+		bool may = vm.pt.format->huge && aligned(at.of->offset, vm.pt.table_lg2());
+
+		return may && missing == count ? vm.pt.table_lg2() : 0;
+	}
 
 	void prepare(unsigned attempt)
 	{
@@ -212,6 +222,16 @@ struct filling {
 
 	// How many words are filled: one stands for the table where one mapping is the whole answer.
 	unsigned filled() const { return port.block ? 1 : count; }
+
+	// Where the process has few pages beside those that the device asks for, as when the device is the first to touch them,
+	// the next fault need not look at all of the table.
+	void learn()
+	{
+		bool found = port.block || port.mapped > asked.want.pages();
+
+		if (asked.must && at.tb->sparse.load_relaxed() == found)
+			at.tb->sparse.store_relaxed(!found); // with the load in reach_of()
+	}
 
 	// Tells a prefetch how far it got.
 	void report()
@@ -254,6 +274,8 @@ status populate(svm_vm &vm, const place &at, wish &asked, unsigned attempt)
 	f.report();
 	bool answered = f.answered();
 	status done = f.write_and_undo(answered);
+	if (answered && done.ok())
+		f.learn();
 	return answered ? done : status(err::fault);
 }
 

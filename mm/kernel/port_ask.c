@@ -93,30 +93,34 @@ static void drop_off_limits(struct pass *p, u64 start, u64 end)
 }
 
 /* judge() for @n words from @first on; bit k of @had: the table has the page k behind it. */
-static void judge_some(struct pass *p, unsigned long first, unsigned long n, u64 had)
+static __always_inline void judge_some(struct pass *p, unsigned long first, unsigned long n,
+				       u64 had)
 {
 	const unsigned long need = HMM_PFN_VALID | (p->f->write ? HMM_PFN_WRITE : 0);
-	unsigned long *words = (unsigned long *)p->f->page + first;
-	unsigned long mapped = 0, missing = 0, k;
+	unsigned long *word = (unsigned long *)p->f->page + first, *end = word + n;
+	unsigned long left_out = 0, missing = 0;
 
-	for (k = 0; k < n; k++) {
-		unsigned long pfn = words[k];
+	for (; word < end; word++, had >>= 1) {
+		unsigned long pfn = *word;
 
-		if (unlikely(had >> k & 1)) {
-			words[k] = 0;
+		if (unlikely(had & 1)) {
+			*word = 0;
+			left_out++;
 			continue;
 		}
 		if (unlikely((pfn & (need | HMM_PFN_ERROR)) != need)) {
 			missing += !(pfn & HMM_PFN_ERROR);
-			if (!svm_pfn_allows(pfn, false))
+			if (!svm_pfn_allows(pfn, false)) {
+				left_out++;
 				continue;
+			}
 		}
-		if (is_host_memory(hmm_pfn_to_page(pfn)))
-			mapped++;
-		else
-			words[k] = HMM_PFN_ERROR;
+		if (unlikely(!is_host_memory(hmm_pfn_to_page(pfn)))) {
+			*word = HMM_PFN_ERROR;
+			left_out++;
+		}
 	}
-	p->f->mapped += mapped;
+	p->f->mapped += n - left_out;
 	p->missing += missing;
 }
 
@@ -131,9 +135,14 @@ static void judge(struct pass *p, u64 start, u64 end)
 	unsigned long i = svm_pass_index(f, start), n = svm_pass_index(f, end);
 
 	while (i < n) {
-		unsigned long first = i, stop = min(n, (i | 63) + 1);
+		unsigned long stop = min(n, (i | 63) + 1);
+		u64 had = f->have[i / 64] >> i % 64;
 
-		judge_some(p, first, stop - first, f->have[first / 64] >> first % 64);
+		/* The usual case has a loop of its own. */
+		if (had)
+			judge_some(p, i, stop - i, had);
+		else
+			judge_some(p, i, stop - i, 0);
 		i = stop;
 	}
 }

@@ -174,6 +174,10 @@ static void mark_dirty(unsigned long pfn, u32 lg2)
 	struct page *page = pfn_to_page(pfn);
 	struct page *end = page + (1ul << (lg2 - PAGE_SHIFT));
 
+	if (lg2 == PAGE_SHIFT) {
+		mark_folio(page_folio(page));
+		return;
+	}
 	while (page < end) {
 		struct folio *folio = page_folio(page);
 
@@ -182,35 +186,49 @@ static void mark_dirty(unsigned long pfn, u32 lg2)
 	}
 }
 
-/* One page lies in memory that was added as a whole, with at least 2 MiB. */
-#define ADDED_PAGES	(SZ_2M >> PAGE_SHIFT)
-
 /**
  * struct release - a batch of mappings that are given back
  * @d: domain
  * @lg2: log2 of the size of each
  * @known: a pfn that was seen to be memory
+ * @known_lg2: log2 of the pages around it that are memory as well
  */
 struct release {
 	struct port_domain *d;
 	u32 lg2;
 	unsigned long known;
+	unsigned int known_lg2;
 };
+
+/*
+ * Has the page a struct page? A look at the memory map takes longer than all else that is done
+ * for a page, so one look serves a section, if it was there at boot, or 2 MiB.
+ */
+static bool is_memory(struct release *r, unsigned long pfn)
+{
+	if (likely((pfn ^ r->known) >> r->known_lg2 == 0))
+		return true;
+	if (!pfn || !pfn_valid(pfn))
+		return false;
+	r->known = pfn;
+	r->known_lg2 = ilog2(SZ_2M) - PAGE_SHIFT;
+#ifdef CONFIG_SPARSEMEM
+	if (early_section(__pfn_to_section(pfn)))
+		r->known_lg2 = PFN_SECTION_SHIFT;
+#endif
+	return true;
+}
 
 /* The page of a mapping is marked dirty, before an IOMMU forgets which one it is. */
 static void dirty_one(struct release *r, u64 dma)
 {
 	unsigned long pfn = PHYS_PFN(r->d->direct ? dma : dma_phys(r->d, dma));
 
-	if ((pfn ^ r->known) >= ADDED_PAGES) {
-		/* Only of a table that the device itself scribbled on; an unknown IOVA is 0. */
-		if (!pfn || !pfn_valid(pfn)) {
-			pr_err_ratelimited("svmirror: a device wrote to its page tables\n");
-			return;
-		}
-		r->known = pfn;
-	}
-	mark_dirty(pfn, r->lg2);
+	/* It is not in a table that the device itself scribbled on; an unknown IOVA is 0. */
+	if (is_memory(r, pfn))
+		mark_dirty(pfn, r->lg2);
+	else
+		pr_err_ratelimited("svmirror: a device wrote to its page tables\n");
 }
 
 /**

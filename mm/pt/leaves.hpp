@@ -30,10 +30,10 @@ public:
 	// case the device faults again.
 	static bool allows(const table &tb, u64 va, svm_access access)
 	{
-		if (huge_allows(tb, access))
-			return true;
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
-		return e && F::allows(F::load(e + H::offset(G::index(G::table_level, va))), access);
+
+		// Beside a huge leaf no small one is valid.
+		return (e && F::allows(F::load(e + H::offset(G::index(G::table_level, va))), access)) || huge_allows(tb, access);
 	}
 
 	// How many of [first, first + count) allow the access; have (if any): bit n says so of entry first + n.
@@ -43,12 +43,14 @@ public:
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
 		u32 found = 0;
 
-		for (unsigned i = 0; i < count;) {
+		for (unsigned i = 0; !huge && !e && i < count; i += 64) {
+			if (have)
+				have[i / 64] = 0;
+		}
+		for (unsigned i = 0; (huge || e) && i < count;) {
 			u64 word = 0;
 
-			if (!huge && !e)
-				i = i + 64 < count ? i + 64 : count;
-			for (unsigned n = 0; (huge || e) && n < 64 && i < count; n++, i++) {
+			for (unsigned n = 0; n < 64 && i < count; n++, i++) {
 				u64 is = huge || F::allows(F::load(e + H::offset(first + i)), access);
 
 				word |= is << n;
@@ -173,7 +175,7 @@ public:
 			if (lost(t))
 				return forget(t, tb);
 			u64 word = word_of(leaf, huge_level);
-			release(t, tb, &word, 1, huge_level);
+			release(t, tb, &word, 1, (word & PORT_PAGE_WRITE) != 0, huge_level);
 			F::store(top, huge_level, F::empty(huge_level));
 			tb.top = table_top::none;
 		}
@@ -302,7 +304,10 @@ private:
 	static u32 fill(table &tb, unsigned first, unsigned end, S &src) SVM_REQUIRES(tb.lock)
 	{
 		if constexpr (G::one_hint && !F::side_bytes) {
-			return fill_fast(H::entry(tb, 0), first, end, src);
+			u32 written = fill_fast(H::entry(tb, 0), first, end, src);
+
+			src.take_all(written);
+			return written;
 		} else {
 			u32 written = 0;
 
@@ -323,30 +328,29 @@ private:
 	// The same for a format with groups of one size; entry 0 is at `entries`. A fault in memory of 4 KiB pages spends most of
 	// the core's time here: a function of its own, and a copy of the source, whose members then stay in registers.
 	template <source S>
-	[[gnu::noinline]] static u32 fill_fast(char *entries, unsigned first, unsigned end, S &whole)
+	[[gnu::noinline]] static u32 fill_fast(char *entries, unsigned first, unsigned end, const S &whole)
 	{
-		S src = whole;
-		u32 written = 0;
+		const S src = whole;
+		u64 written = 0;
 
-		for (unsigned i = first; i < end;) {
-			u32 n = fill_groups(entries, i, end, src);
+		for (u64 i = first; i < end;) {
+			u32 n = fill_groups(entries, static_cast<unsigned>(i), end, src);
 
-			src.take(i, n);
 			written += n;
 			i += n;
 			// The rest of a group one by one.
-			for (unsigned edge = (i / group + 1) * group; i < end && i < edge; i++) {
+			u64 edge = (i / group + 1) * group, stop = edge < end ? edge : end;
+
+			for (; i < stop; i++) {
 				page p = src.page_at(i);
 
 				if (!p.there)
 					continue;
-				F::store(entries + H::offset(i), G::table_level, F::leaf(G::table_level, p.address, p.attrs));
-				src.take(i, 1);
+				F::store(entries + (i << F::levels[G::table_level].entry_lg2), G::table_level, F::leaf(G::table_level, p.address, p.attrs));
 				written++;
 			}
 		}
-		whole = src;
-		return written;
+		return static_cast<u32>(written);
 	}
 
 	// The whole groups that a run fills from entry i on: so many leaves, or 0.
@@ -410,21 +414,22 @@ private:
 
 		for (unsigned i = first, n; i < last && tb.retired; i += n) {
 			char *e = H::entry(tb, i);
-			u32 found = 0;
+			u32 found = 0, dirty = 0;
 
 			n = last - i < batch ? last - i : batch;
 			for (unsigned k = 0; k < n; k++) {
 				word[k] = word_of(F::load(e + H::offset(k)), G::table_level);
 				found += word[k] != 0;
+				dirty += (word[k] & PORT_PAGE_WRITE) != 0;
 			}
 			// Asked once a batch, as it may be a read across the bus; also where no word says retired any more.
 			if (lost(t))
 				return forget(t, tb);
 			if (!found)
 				continue;
-			release(t, tb, word, n, G::table_level);
+			release(t, tb, word, n, dirty, G::table_level);
 			for (unsigned k = 0; k < n; k++) {
-				if (word[k])
+				if (found == n || word[k])
 					F::store(e + H::offset(k), G::table_level, F::empty(G::table_level));
 			}
 			tb.retired = static_cast<u16>(tb.retired - found);
@@ -441,14 +446,11 @@ private:
 		return F::address(leaf, lv) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | (F::writable(leaf) ? PORT_PAGE_WRITE : 0);
 	}
 
-	// Hardware keeps no dirty bit: what the device could write counts as written.
-	static void release(page_table &t, table &tb, const u64 *word, u32 n, unsigned lv) SVM_REQUIRES(tb.lock)
+	// Hardware keeps no dirty bit: what the device could write, `dirty` of the words, counts as written.
+	static void release(page_table &t, table &tb, const u64 *word, u32 n, u64 dirty, unsigned lv) SVM_REQUIRES(tb.lock)
 	{
 		u32 lg2 = F::levels[lv].shift;
-		u64 dirty = 0;
 
-		for (u32 k = 0; k < n; k++)
-			dirty += (word[k] & PORT_PAGE_WRITE) != 0;
 		for (u32 k = 0; tb.nulls && k < n; k++)
 			tb.nulls = static_cast<u16>(tb.nulls - (word[k] == null_word));
 		t.stat.add(stat::dirtied, dirty << (lg2 - G::page_lg2));

@@ -33,6 +33,7 @@ concept source = requires(S s, unsigned i, unsigned n) {
 	{ s.page_at(i) } -> std::same_as<page>;  // of entry i; not asked where a run's pages share leaves
 	{ s.run_at(i, n) } -> std::same_as<run>; // the longest run that begins at entry i, of n pages at most
 	{ s.take(i, n) };			 // leaves hold the n pages from entry i on
+	{ s.take_all(n) };			 // leaves hold each of its pages, n of them
 };
 
 // Pages as port_fault() leaves them, word 0 for entry `first`. With an order there is one word, for 2^order entries.
@@ -42,7 +43,7 @@ public:
 
 	mirrored_pages(u64 *page_words, unsigned first_entry, u32 block_order = 0) : word(page_words), first(first_entry), order(block_order) {}
 
-	page page_at(unsigned i) const
+	page page_at(u64 i) const
 	{
 		u64 w = word[i - first];
 		bool write = w & PORT_PAGE_WRITE;
@@ -77,12 +78,15 @@ public:
 	{
 		u64 *at = word + (i - first);
 
-		if (order && n)
+		if (order)
 			n = 1;
 		for (unsigned k = 0; k < n; k++)
 			at[k] = 0;
 		taken += n;
 	}
+
+	// Nothing is left to be given back, so that no word is looked at again.
+	void take_all(u32 n) { taken += n; }
 
 	u32 mappings_taken() const { return taken; }
 
@@ -90,7 +94,7 @@ private:
 	static bool is_mapped(u64 w) { return w & PORT_PAGE_VALID; }
 
 	u64 *word;
-	unsigned first;
+	u64 first;
 	u32 order;
 	u32 taken = 0;
 };
@@ -99,13 +103,14 @@ private:
 struct null_pages {
 	static constexpr bool null = true;
 
-	page page_at(unsigned) const { return { true, 0, run_at(0, 1).attrs }; }
+	page page_at(u64) const { return { true, 0, run_at(0, 1).attrs }; }
 	run run_at(unsigned, unsigned n) const
 	{
 		return { .there = true, .pages = n, .leaf_pages = max_entries, .address = 0,
 			 .attrs = { .write = true, .atomic = true, .aperture = SVM_SYSTEM, .null = true } };
 	}
 	void take(unsigned, unsigned) {}
+	void take_all(u32) {}
 };
 
 static_assert(source<mirrored_pages> && source<null_pages>);

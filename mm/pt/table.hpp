@@ -34,6 +34,7 @@ struct null_pages;
 // What tables and directories have in common: a place in the tree, and an end after a grace period.
 struct node : deferred {
 	atomic<bool> used{ true }; // since the shrinker last looked
+	atomic<bool> sparse{ false }; // of a table, the mirror's: the last look found no page but those that were wanted; a hint
 	u16 index = 0;		   // in the parent
 	atomic<u32> stamp{ 0 };	   // page_table::clock at the last fault
 	page_table *owner = nullptr;

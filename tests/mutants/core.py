@@ -138,6 +138,16 @@ UNIT = {
 		(MIRROR, "wanted && @{left}@", "true")],
 	"a prefetch takes what lies outside of its span": [
 		(MIRROR, "		if (!asked.must)\n			all = all.common({ asked.va, asked.want.end });", "")],
+	"a sparse table is looked at as a whole": [
+		(MIRROR, "if (@{asked.must && at.tb->sparse.load_relaxed()}@) // with", "false")],
+	"a table that was sparse once is looked at in pieces for ever": [
+		(MIRROR, "bool found = @{port.block || port.mapped > asked.want.pages()}@;", "false")],
+	"a block is looked for where the table has leaves": [
+		(MIRROR, "may && @{missing == count}@ ?", "true")],
+	"of several tables a gather finishes the last": [
+		(GATHER, "only = @{owed.empty() || only == &tb}@ ? &tb : nullptr;", "true")],
+	"leaves that were not taken are given back only where there are none": [
+		(MIRROR, "		if (@{left}@)\n			port_dma_release", "!left")],
 	"a fork flushes for each mapping": [
 		(MIRROR, "if (@{forking}@) // one flush", "false")],
 	"every callback takes whole tables": [

@@ -45,11 +45,13 @@ protected:
 	void map(unsigned first, std::vector<page> pages)
 	{
 		std::vector<u64> words(pages.size());
+		u32 mapped = 0;
 
 		for (size_t i = 0; i < pages.size(); i++) {
 			if (pages[i].frame == NO_FRAME)
 				continue;
 			M::mem->dma_map(pages[i].frame, 12);
+			mapped++;
 			words[i] = memory::dma_of(pages[i].frame) >> PORT_PAGE_LG2 | PORT_PAGE_VALID |
 				   (pages[i].write ? PORT_PAGE_WRITE : 0);
 		}
@@ -59,8 +61,9 @@ protected:
 
 			M::leaves::map(M::pt, *t, first, unsigned(pages.size()), source);
 		}
+		/* As the mirror: words are looked at where leaves did not take all. */
 		for (u64 w : words)
-			if (w)
+			if (source.mappings_taken() < mapped && w)
 				M::mem->dma_unmap(PORT_PAGE_DMA(w), 12, false);
 	}
 
