@@ -240,7 +240,7 @@ int svgpu_device_init(struct svgpu_device *dev)
 		return ret;
 	dev->format = svm_format_find("xe2");
 	if (!dev->format) {
-		dev_err(&dev->pdev->dev, "svmirror knows no format xe2, but %s\n", svm_format_names());
+		dev_err(&dev->pdev->dev, "no format xe2 among %s\n", svm_format_names());
 		return -ENODEV;
 	}
 	dev->table_lg2 = svm_format_describe(dev->format)->table_lg2;
