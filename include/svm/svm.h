@@ -98,12 +98,20 @@ struct svm_format_info {
 
 /**
  * svm_format_find() - a page-table format by name
- * @name: "xe2"
+ * @name: one of svm_format_names()
  *
  * Context: any.
- * Return: the format, or NULL.
+ * Return: the format, or NULL, with which svm_vm_create() fails with -EINVAL.
  */
 const struct svm_format *svm_format_find(const char *name);
+
+/**
+ * svm_format_names() - the formats that svmirror knows
+ *
+ * Context: any.
+ * Return: their names with spaces between them, for a message about a name that is none of them.
+ */
+const char *svm_format_names(void);
 
 /**
  * svm_format_describe() - geometry of a format

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What AMD's page tables of GFX9 to GFX12 have in common: 4 levels of 48-bit VA, PDB2 47:39, PDB1 38:30, PDB0 29:21, PTB 20:12.
-// Layout as in Linux 7.3, drivers/gpu/drm/amd/amdgpu/amdgpu_vm.h (AMDGPU_PTE_*, AMDGPU_PDE_*), amdgpu_vm_pt.c and gmc_v*_0.c.
+// What AMD's page tables of GFX9 to GFX12 have in common: 4 levels of 48-bit VA, PDB2 47:39, PDB1 38:30, PDB0 29:21,
+// PTB 20:12. Layout as in Linux 7.3, drivers/gpu/drm/amd/amdgpu/amdgpu_vm.h (AMDGPU_PTE_*, AMDGPU_PDE_*),
+// amdgpu_vm_pt.c and gmc_v*_0.c.
 //
 //	bit 0  VALID      bit 4  EXECUTABLE   11:7   fragment: 2^n pages around are one block
 //	bit 1  SYSTEM     bit 5  READABLE     47:12  address of a page; 47:6 of a table
 //	bit 2  SNOOPED    bit 6  WRITEABLE    and by generation: the leaf bit, PRT, MTYPE
 //	bit 3  TMZ (encrypted; never set in a valid word here)
 //
-// The fragment is a hint of any size up to the table's span. Leaves of 2 MiB and 1 GiB sit in PDB0 and PDB1 with the leaf bit set.
-// PRT in a word that is not VALID: reads zero, drops writes. An empty word is not zero: EXECUTABLE ranks the fault below others
-// ("Workaround for fault priority problem on GMC9"), and an empty PDE is a leaf that is not valid (amdgpu_vm_pt_clear()). No word forbids
-// atomics: that is a matter of the bus.
+// The fragment is a hint of any size up to the table's span. Leaves of 2 MiB and 1 GiB sit in PDB0 and PDB1 with the
+// leaf bit set. PRT in a word that is not VALID: reads zero, drops writes. An empty word is not zero: EXECUTABLE
+// ranks the fault below others ("Workaround for fault priority problem on GMC9"), and an empty PDE is a leaf that is
+// not valid (amdgpu_vm_pt_clear()). No word forbids atomics: that is a matter of the bus.
 //
-// A retired leaf loses VALID and its fragment, or PRT; TMZ remembers that it was null. The MMU looks at PRT of a word that is
-// not VALID, and at bits 4, 54 and 56 together (no retry), and bit 56 is never set in a retired word.
+// A retired leaf loses VALID and its fragment, or PRT; TMZ remembers that it was null. The MMU looks at PRT of a word
+// that is not VALID, and at bits 4, 54 and 56 together (no retry), and bit 56 is never set in a retired word.
 #pragma once
 
 #include "mm/pt/format.hpp"

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Mellanox mlx5, on-demand paging: what an implicit memory region's translation tables hold. Linux 7.3, drivers/infiniband/hw/mlx5/odp.c
-// (populate_ksm(), populate_mtt()), mlx5_ib.h (MLX5_IB_MTT_READ, _WRITE) and include/linux/mlx5/device.h (struct mlx5_ksm, struct mlx5_mtt). All words are big-endian.
+// Mellanox mlx5, on-demand paging: what an implicit memory region's translation tables hold. Linux 7.3,
+// drivers/infiniband/hw/mlx5/odp.c (populate_ksm(), populate_mtt()), mlx5_ib.h (MLX5_IB_MTT_READ, _WRITE) and
+// include/linux/mlx5/device.h (struct mlx5_ksm, struct mlx5_mtt). All words are big-endian.
 //
 //	KSM, 16 bytes: 0 reserved, 4 key of the region below, 8 address in that region. Key 0 is none.
 //	MTT,  8 bytes: DMA address of a page; bit 0 it may be read, bit 1 written. With neither, an access faults.
 //
-// The tables here are a radix tree: KSM 47:39, 38:30, 29:21 and MTT 20:12. Each table is a region of its own (an mkey whose log_page_size is that of its
-// entries) that begins at address 0, so a link is the key alone: it is what the backend gives as svm_table_mem's addr. The driver's own tree has one level
-// of KSM above MTTs of 1 GiB. The device reads these words when the driver sends them in a UMR: publish() and flush_begin() are the places for that.
+// The tables here are a radix tree: KSM 47:39, 38:30, 29:21 and MTT 20:12. Each table is a region of its own (an mkey
+// whose log_page_size is that of its entries) that begins at address 0, so a link is the key alone: it is what the
+// backend gives as svm_table_mem's addr. The driver's own tree has one level of KSM above MTTs of 1 GiB. The device
+// reads these words when the driver sends them in a UMR: publish() and flush_begin() are the places for that.
 //
-// There are no leaves above an MTT, no hints, no memory of the device's own, no words that forbid atomics alone, and no null pages. A retired leaf is one without bits 0
-// and 1: bit 3 marks it, and bit 2 says that it could be written.
+// There are no leaves above an MTT, no hints, no memory of the device's own, no words that forbid atomics alone, and
+// no null pages. A retired leaf is one without bits 0 and 1: bit 3 marks it, and bit 2 says that it could be written.
 #pragma once
 
 #include "mm/pt/format.hpp"

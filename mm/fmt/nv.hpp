@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What NVIDIA's page tables from Pascal on have in common. The entries above a table (PDE0) are dual: 16 bytes, of which the low half leads to a
-// table of 32 pages of 64 KiB and the high half to one of 512 pages of 4 KiB. The low half may be a leaf of 2 MiB instead.
+// What NVIDIA's page tables from Pascal on have in common. The entries above a table (PDE0) are dual: 16 bytes, of
+// which the low half leads to a table of 32 pages of 64 KiB and the high half to one of 512 pages of 4 KiB. The low
+// half may be a leaf of 2 MiB instead.
 //
-// Both tables lie in one piece of memory: 4 KiB of small entries, then 256 bytes of big ones. The small entries say all that there is to
-// know. A big one, which the MMU prefers to the 16 small ones, is the group's hint: the side table of mm/pt. A big entry of 0 leaves the choice to the
-// small ones. (PRIVILEGE alone in v2 and PCF 3 in v3 say "no small ones are valid" and save the MMU a read; they are not used, since the next
-// small page would have to count which groups are empty.)
+// Both tables lie in one piece of memory: 4 KiB of small entries, then 256 bytes of big ones. The small entries say
+// all that there is to know. A big one, which the MMU prefers to the 16 small ones, is the group's hint: the side
+// table of mm/pt. A big entry of 0 leaves the choice to the small ones. (PRIVILEGE alone in v2 and PCF 3 in v3 say
+// "no small ones are valid" and save the MMU a read; they are not used, since the next small page would have to count
+// which groups are empty.)
 //
-// An entry whose low bit is clear is a PDE where PDEs may be, and then leads on if its APERTURE is not 0. So a retired leaf keeps no aperture
-// there: the generation says where else it remembers it.
+// An entry whose low bit is clear is a PDE where PDEs may be, and then leads on if its APERTURE is not 0. So a
+// retired leaf keeps no aperture there: the generation says where else it remembers it.
 #pragma once
 
 #include "mm/pt/format.hpp"

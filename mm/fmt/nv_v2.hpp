@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// NVIDIA's MMU v2 (Pascal to Ada): 49 bits of VA, PDE3 48:47, PDE2 46:38, PDE1 37:29, PDE0 28:21 (dual, see nv.hpp), 4 KiB pages 20:12.
-// Layout as in open-gpu-kernel-modules, dev_mmu.h of the generations (NV_MMU_VER2_*), and Linux 7.3, nouveau's vmmgp100.c.
+// NVIDIA's MMU v2 (Pascal to Ada): 49 bits of VA, PDE3 48:47, PDE2 46:38, PDE1 37:29, PDE0 28:21 (dual, see nv.hpp),
+// 4 KiB pages 20:12. Layout as in open-gpu-kernel-modules, dev_mmu.h of the generations (NV_MMU_VER2_*), and Linux
+// 7.3, nouveau's vmmgp100.c.
 //
 //	bit 0    VALID (in a PDE: 0)
 //	2:1      APERTURE: page 0 VRAM, 2 system coherent, 3 system not coherent; table 1 VRAM, 2, 3
@@ -9,8 +10,8 @@
 //	53:8     address >> 12 (32:8 in VRAM)
 //	63:56    KIND; 0, pitch, is right for system memory in all of these generations
 //
-// A retired leaf: VALID, VOL and APERTURE are 0, PRIVILEGE marks it, READ_ONLY stays, ATOMIC_DISABLE says VRAM, bit 4 says null. The 512 MiB leaf
-// of Ampere and Ada is not here, since a Pascal would take it for a PDE.
+// A retired leaf: VALID, VOL and APERTURE are 0, PRIVILEGE marks it, READ_ONLY stays, ATOMIC_DISABLE says VRAM, bit 4
+// says null. The 512 MiB leaf of Ampere and Ada is not here, since a Pascal would take it for a PDE.
 #pragma once
 
 #include "mm/fmt/nv.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// NVIDIA's MMU v3 (Hopper, Blackwell): 57 bits of VA, PDE4 56, PDE3 55:47, PDE2 46:38, PDE1 37:29, PDE0 28:21 (dual, see nv.hpp), 4 KiB pages 20:12.
-// Layout as in Linux 7.3, nouveau's nvhw/ref/gh100/dev_mmu.h (NV_MMU_VER3_*) and vmmgh100.c.
+// NVIDIA's MMU v3 (Hopper, Blackwell): 57 bits of VA, PDE4 56, PDE3 55:47, PDE2 46:38, PDE1 37:29, PDE0 28:21 (dual,
+// see nv.hpp), 4 KiB pages 20:12. Layout as in Linux 7.3, nouveau's nvhw/ref/gh100/dev_mmu.h (NV_MMU_VER3_*) and
+// vmmgh100.c.
 //
 //	bit 0    VALID (in a PDE: 0)
 //	2:1      APERTURE: page 0 VRAM, 2 system coherent, 3 system not coherent; table 1 VRAM, 2, 3
@@ -9,8 +10,8 @@
 //	11:8     KIND; 6 is generic memory
 //	51:12    address (39:12 in VRAM)
 //
-// A retired leaf: the low byte is 0, which is an invalid page and an invalid table, and KIND, which then means nothing, remembers the rest: bit 8
-// marks it, 9 says read-only, 10 VRAM, 11 null. 512 MiB leaves sit in PDE1.
+// A retired leaf: the low byte is 0, which is an invalid page and an invalid table, and KIND, which then means
+// nothing, remembers the rest: bit 8 marks it, 9 says read-only, 10 VRAM, 11 null. 512 MiB leaves sit in PDE1.
 #pragma once
 
 #include "mm/fmt/nv.hpp"

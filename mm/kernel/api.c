@@ -20,6 +20,7 @@
 #define SVM_EXPORT(function) EXPORT_SYMBOL_GPL(function)
 
 SVM_EXPORT(svm_format_find);
+SVM_EXPORT(svm_format_names);
 SVM_EXPORT(svm_format_describe);
 SVM_EXPORT(svm_vm_create);
 SVM_EXPORT(svm_vm_destroy);

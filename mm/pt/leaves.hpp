@@ -68,7 +68,7 @@ public:
 		if (tb.mem.cpu)
 			return false;
 		tb.mem = mem;
-		walk<F>::fill_empty(tb.mem, G::table_level);
+		walk<F>::fill_empty(*tb.owner, tb.mem, G::table_level);
 		tb.entries.store_release(static_cast<char *>(mem.cpu)); // with the acquire in allows(), present()
 		return true;
 	}

@@ -281,7 +281,7 @@ private:
 		d->child_bytes = slots;
 		d->start = parent ? align_down(va, F::levels[parent->level].shift) : 0;
 		d->level = static_cast<u8>(lv);
-		fill_empty(d->mem, lv);
+		fill_empty(t, d->mem, lv);
 		t.stat.add(stat::directories);
 		t.stat.add(stat::host_bytes, sizeof(directory) + slots);
 		t.stat.add(stat::device_bytes, d->mem.bytes);
@@ -298,12 +298,15 @@ public:
 	}
 
 	// Memory comes zeroed; a format whose empty word is another gets it written. A side table stays zero: no group has a hint.
-	static void fill_empty(svm_table_mem &mem, unsigned lv)
+	// It is published here, so that no store is left on its way to memory that loses its race and is freed.
+	static void fill_empty(const page_table &t, svm_table_mem &mem, unsigned lv)
 	{
 		u32 bytes = 1u << (F::levels[lv].index_bits + F::levels[lv].entry_lg2);
 
 		for (u32 at = 0; F::empty(lv) && at < bytes; at += 1u << F::levels[lv].entry_lg2)
 			F::store(static_cast<char *>(mem.cpu) + at, lv, F::empty(lv));
+		if (F::empty(lv))
+			publish(t);
 	}
 };
 

@@ -174,6 +174,14 @@ static bool sound(const struct port_fault &f)
 	       f.want_start >= f.start && f.want_end <= f.end;
 }
 
+/* Is the page of a fault there, as the access needs it? */
+static bool answered(const struct port_fault &f)
+{
+	u64 word = f.page[f.block ? 0 : (f.cpu - f.start) / PAGE];
+
+	return (word & PORT_PAGE_VALID) && (!f.write || (word & PORT_PAGE_WRITE));
+}
+
 static int fault(address_space &mm, struct port_fault &f)
 {
 	task &self = current();
@@ -185,6 +193,9 @@ static int fault(address_space &mm, struct port_fault &f)
 
 	int err = gather_pages(mm, f);
 
+	/* The page may be taken again before it is looked at: hmm_range_fault() begins anew then. Each turn is another thread's progress. */
+	for (int turn = 0; turn < 1000 && !err && f.must && !answered(f); turn++)
+		err = gather_pages(mm, f);
 	mm.mmap_lock().unlock_shared();
 	return err ? err : map_pages(mm.mem(), f);
 }

@@ -94,6 +94,8 @@ void workload::prepare()
 		complain("no vm: error " + std::to_string(err));
 	prepare_rebound();
 	m_.gpus->limit = s_.tables;
+	if (s_.tables != ~0ull && svm_format_describe(svm_format_find(m_.format.c_str()))->va_bits > 48)
+		m_.gpus->limit += 2; /* for the directories of a longer way */
 	m_.proc->mmap({.start = CHURN, .end = CHURN + CHURN_SIZE, .object = {}});
 	m_.proc->mmap({.start = CHURN_THP, .end = CHURN_THP + CHURN_THP_SIZE, .thp = true, .object = {}});
 	m_.proc->mmap({.start = KEPT, .end = KEPT + KEPT_SIZE, .object = {}});

@@ -46,6 +46,8 @@ SIM = {
 		(MIRROR, "	full_barrier(); // B2 of mirror.hpp, with B1 in svm_port_invalidate(); and of rebind.hpp, with B3 in empty_tables()", "")],
 	"emptied leaves are not published": [
 		(LEAVES, "		settle(t, tb);\n		@{walk<F>::publish(t);}@\n	}\n\n	// Nothing is mapped", "")],
+	"the empty words of a new table are not published": [
+		(WALK, "		if (F::empty(lv))\n			publish(t);", "")],
 	"no sequence for an empty table": [
 		(MIRROR, "tb.seq.store_relaxed(i->seq);", "if (tb.live || tb.retired) tb.seq.store_relaxed(i->seq);")],
 	"no retry: the sequence is not looked at again": [

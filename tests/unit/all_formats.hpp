@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What tests of every format run on: the list of mm/fmt/formats.hpp. Another format is tested by adding its name there, and a walker for it to tools/svgpud/mmu. */
+/*
+ * What tests of every format run on: the list of mm/fmt/vendors.hpp. Another format is tested by adding its name
+ * there, and a walker for it to tools/svgpud/mmu.
+ */
 #ifndef SVM_TESTS_UNIT_ALL_FORMATS_HPP
 #define SVM_TESTS_UNIT_ALL_FORMATS_HPP
 
