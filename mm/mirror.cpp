@@ -148,6 +148,7 @@ struct filling {
 	va_span reach{};    // what words[] are of
 	unsigned count = 0;
 	unsigned missing = 0; // of them, entries that do not allow the access yet
+	u64 left = 0;	      // pages that are mapped for DMA, and that no leaf has
 	struct port_fault port {};
 
 	filling(svm_vm &v, const place &p, wish &w) : vm(v), at(p), asked(w), room(v.scratch) {}
@@ -212,15 +213,6 @@ struct filling {
 	// How many words are filled: one stands for the table where one mapping is the whole answer.
 	unsigned filled() const { return port.block ? 1 : count; }
 
-	bool brought_any() const
-	{
-		for (unsigned i = 0; i < filled(); i++) {
-			if (room.words[i] & PORT_PAGE_VALID)
-				return true;
-		}
-		return false;
-	}
-
 	// Tells a prefetch how far it got.
 	void report()
 	{
@@ -228,16 +220,19 @@ struct filling {
 		asked.wait = port.wait == PORT_NO_PAGE ? wish::nowhere : at.of->to_va(port.wait);
 	}
 
-	// Writes what was brought, and gives back the pages that no leaf took.
+	// Writes what was brought, if it is what was wanted, and gives back the pages that no leaf took.
 	status write_and_undo(bool wanted)
 	{
-		va_span part = port.block ? at.span : reach; // the one word is of the table's order
-		mirrored_pages pages(room.words, vm.pt.index(part.start));
+		u32 lg2 = port.block ? vm.pt.table_lg2() : PORT_PAGE_LG2;
+		va_span part = port.block ? at.span : reach; // the one word is of the whole table
+		mirrored_pages pages(room.words, vm.pt.index(part.start), lg2 - PORT_PAGE_LG2);
 		status done;
 
-		if (wanted && brought_any())
+		if (wanted && left)
 			done = write(vm, at, part, port.block, &port.seq, pages);
-		pages.rest(filled(), [this](u64 dma, u32 lg2) { port_dma_release(vm.domain(), dma, lg2, false); });
+		left -= pages.mappings_taken();
+		if (left)
+			port_dma_release(vm.domain(), room.words, filled(), lg2, false);
 		return done;
 	}
 };
@@ -255,6 +250,7 @@ status populate(svm_vm &vm, const place &at, wish &asked, unsigned attempt)
 	int failed = port_fault(vm.domain(), &f.port);
 	if (failed)
 		return status::from(failed);
+	f.left = f.port.mapped;
 	f.report();
 	bool answered = f.answered();
 	status done = f.write_and_undo(answered);
@@ -326,7 +322,7 @@ struct invalidating {
 void take_parts(svm_vm &vm, const binding &b, table &tb, va_span part) SVM_REQUIRES(tb.lock)
 {
 	va_span owed{};
-	auto take = [&](va_span s) {
+	auto take = [&](va_span s) SVM_REQUIRES(tb.lock) {
 		va_span flush = s.empty() ? va_span{} : vm.pt.retire(tb, s);
 
 		owed = owed.empty() ? flush : flush.empty() ? owed : owed.joined(flush);
@@ -373,7 +369,7 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 	svm_vm &vm = *in.vm;
 	svm::cpu_span hit = svm::cpu_span{ start, end }.common(b.to_cpu(in.span)); // end may be ~0: cut before anything is added
 	svm::reader section(vm.domain());
-	svm::gather batch(vm.pt, may_sleep);
+	svm::gather batch(vm.pt, may_sleep, &in);
 	svm::invalidating i{ vm, in, batch, seq, may_sleep };
 
 	vm.pt.stat.add(svm::stat::invalidations);

@@ -30,7 +30,7 @@ bool strip(table &tb, va_span part, void *arg)
 		return true;
 	s->batch.retire(tb, part);
 	s->vm.pt.unlink(tb);
-	s->batch.owe(part, part); // for the pointer to the table, also where no leaf was valid
+	s->batch.owe(tb, part, part); // for the pointer to the table, also where no leaf was valid
 	return true;
 }
 
@@ -77,7 +77,8 @@ bool departure::take(table &tb, va_span all, bool in_use)
 		finish();
 	table_guard lock(tb.lock);
 
-	if (tb.state.load_relaxed() != table_state::ready)
+	table_state state = tb.state.load_relaxed();
+	if (state == table_state::leaving || state == table_state::dead)
 		return false;
 	bool idle = vm.pt.is_idle(tb);
 	if (!idle && !in_use)

@@ -86,12 +86,14 @@ struct svm_counters {
  * @va_bits: device addresses have so many bits
  * @table_lg2: log2 of the span of one last-level table, in bytes of device VA
  * @leaf_sizes: bit n: leaves of 2^n bytes are used
+ * @null: its entries can say that reads give zero and writes vanish: SVM_BIND_NULL
  */
 struct svm_format_info {
 	const char *name;
 	u32 va_bits;
 	u32 table_lg2;
 	u64 leaf_sizes;
+	bool null;
 };
 
 /**

@@ -68,18 +68,6 @@ private:
 using bind_guard = mutex_guard<PORT_BIND>;
 using interval_guard = mutex_guard<PORT_INTERVALS>;
 
-// The same for what must go through.
-class interval_guard_force {
-public:
-	explicit interval_guard_force(port_domain *d) : domain(d) { port_domain_lock_force(d, PORT_INTERVALS); }
-	~interval_guard_force() { port_domain_unlock(domain, PORT_INTERVALS); }
-	interval_guard_force(const interval_guard_force &) = delete;
-	interval_guard_force &operator=(const interval_guard_force &) = delete;
-
-private:
-	port_domain *domain;
-};
-
 // Nodes found inside the section are not freed before it ends. It may sleep.
 class reader {
 public:

@@ -163,7 +163,9 @@ bool empty_table(table &tb, va_span part, void *arg)
 		if (tb.state.load_relaxed() == table_state::dead)
 			return true;
 		tb.interval.store_relaxed(nullptr); // none is found there after the readers of now have left
-		pt.take_away(tb, pt.retire(tb, part));
+		va_span owed = pt.retire(tb, part);
+		// With all else that is retired in the table: a callback of that interval does not come back to it.
+		pt.take_away(tb, owed.empty() ? owed : pt.span_of(tb));
 	}
 	if (!in_part_bound(e->vm, pt.span_of(tb)))
 		e->out.take(tb, pt.span_of(tb), false);
@@ -203,6 +205,19 @@ bool in_use(const svm_vm &vm, const interval &i)
 	return false;
 }
 
+// No fault finds it any more. False: killed, or no memory.
+bool take_out(svm_vm &vm, binding &b, const interval &i)
+{
+	interval_guard lock(vm.domain());
+	if (!lock.held().ok())
+		return false;
+	span_map::change index(b.intervals);
+	if (!index.replace(i.span, nullptr).ok())
+		return false;
+	index.commit(vm.domain());
+	return true;
+}
+
 // Ends the intervals that the hull has left without a span. No reader stands on them.
 void end_unused(svm_vm &vm, binding &b, va_span hull)
 {
@@ -211,15 +226,8 @@ void end_unused(svm_vm &vm, binding &b, va_span hull)
 	each_interval(b, hull, [&](interval &i) {
 		if (in_use(vm, i))
 			return;
-		{
-			interval_guard_force lock(vm.domain());
-			span_map::change index(b.intervals);
-
-			if (!index.replace(i.span, nullptr).ok())
-				return; // it stays: it calls in vain
-			index.commit(vm.domain());
-		}
-		end_interval(vm, i);
+		if (take_out(vm, b, i)) // else it stays, and calls in vain
+			end_interval(vm, i);
 	});
 }
 
@@ -255,7 +263,7 @@ status check(const svm_vm &vm, const svm_bind_op &op)
 		return cpu.empty() || !cpu.page_aligned() || !user.holds(cpu) ? err::inval : status();
 	if (op.kind > SVM_BIND_NULL || op.offset)
 		return err::inval;
-	return op.kind == SVM_BIND_NULL && !vm.pt.format->null ? err::opnotsupp : status();
+	return op.kind == SVM_BIND_NULL && !vm.pt.format->info.null ? err::opnotsupp : status();
 }
 
 // None is wrong by itself, and no two meet.

@@ -23,9 +23,9 @@
 // binding: all of it, where T is its interval's alone, else the parts that the map gives to its binding, and besides what
 // `changing` covers, where leaves of an old binding may still be. It reads the map first and `changing` after it: whoever sees
 // the new map sees `changing`, or that T was emptied. (14) In a T that is not of one interval alone, callback and rebind flush
-// and give back before they drop T's lock. So no retired leaf waits there for anybody's flush but that of a callback or an
-// eviction which began while T was one interval's alone or as a whole, and what these find when they come back was retired
-// before their own flush: (5), (8). (15) A reader that still stands on an old binding or its interval has left before these
+// and give back before they drop T's lock, and so does the rebind with all that callbacks of T's interval have retired, at the
+// moment when T ceases to be its alone. So no retired leaf waits there but an eviction's, (8), and a callback that comes back
+// after its flush passes T, and each table that is not its interval's alone: what is retired there waits for another flush. (15) A reader that still stands on an old binding or its interval has left before these
 // end. Notifiers stay until then, so the CPU's side cannot take a page that a table still maps.
 #pragma once
 

@@ -195,7 +195,7 @@ va_span span_map::change::with_neighbours(va_span span, void *of) const
 
 	if (below.of == of && below.span.end >= span.start && below.span.start < span.start)
 		span.start = below.span.start;
-	if (above.of == of && above.span.start == span.end)
+	if (above.of == of && above.span.start <= span.end)
 		span.end = above.span.end;
 	return span;
 }

@@ -27,8 +27,10 @@ struct xe2 {
 		{ 21, 9, 3, true, true },
 		{ 12, 9, 3, true, true },
 	};
-	static constexpr unsigned hint_lg2 = 4;
-	static constexpr u64 empty = 0;
+	static constexpr u32 hints = 1 << 4;
+	static constexpr u32 side_bytes = 0;
+	static constexpr bool denies_atomics = true;
+	static constexpr bool vram = true;
 
 	static constexpr u64 present = bit(0);
 	static constexpr u64 rw = bit(1);
@@ -53,6 +55,8 @@ struct xe2 {
 		return ((index & 1) ? bit(3) : 0) | ((index & 2) ? bit(4) : 0) | ((index & 4) ? bit(large ? 12 : 7) : 0) |
 		       ((index & 8) ? bit(62) : 0) | ((index & 16) ? bit(61) : 0);
 	}
+
+	static constexpr u64 empty(unsigned) { return 0; }
 
 	static u64 load(const void *entry) { return __atomic_load_n(static_cast<const u64 *>(entry), __ATOMIC_RELAXED); }
 	static void store(void *entry, unsigned, u64 w) { __atomic_store_n(static_cast<u64 *>(entry), w, __ATOMIC_RELAXED); }
@@ -98,9 +102,11 @@ struct xe2 {
 	static constexpr svm_aperture aperture(u64 w) { return w & dm ? SVM_VRAM : SVM_SYSTEM; }
 	static constexpr u64 retire(u64 w) { return w & ~(present | ps64); }
 	static constexpr u64 grant_write(u64 w) { return w | rw | ae; }
-	static constexpr u64 with_hint(u64 w) { return w | ps64; }
+	static constexpr u64 with_hint(u64 w, unsigned) { return w | ps64; }
 	static constexpr u64 without_hint(u64 w) { return w & ~ps64; }
-	static constexpr bool hinted(u64 w) { return w & ps64; }
+	static constexpr unsigned hint(u64 w) { return w & ps64 ? 4 : 0; }
+	static void set_side(void *, unsigned, u64) {}
+	static void clear_side(void *, unsigned) {}
 };
 
 static_assert(format<xe2>);

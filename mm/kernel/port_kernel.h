@@ -27,7 +27,7 @@ struct page;
  * @mm: mirrored; mm_count is held, mm_users is not
  * @dev: does the DMA; also the owner of its device pages, in hmm and in migration
  * @iommu: translates DMA addresses of @dev; NULL: they are physical ones
- * @direct: a page's DMA address is phys_to_dma() of it, and there is nothing to unmap
+ * @direct: a page's DMA address is its physical one, and there is nothing to unmap
  * @dma_limit: then, the highest address that @dev reaches
  * @bind_lock: PORT_BIND
  * @interval_lock: PORT_INTERVALS

@@ -139,18 +139,6 @@ int port_domain_lock(struct port_domain *d, enum port_mutex which)
 }
 
 /**
- * port_domain_lock_force() - take it, killed or not: for what must go through
- * @d: domain
- * @which: which of them
- *
- * Context: as port_domain_lock().
- */
-void port_domain_lock_force(struct port_domain *d, enum port_mutex which)
-{
-	mutex_lock(mutex_of(d, which));
-}
-
-/**
  * port_domain_unlock() - let it go
  * @d: domain
  * @which: which of them

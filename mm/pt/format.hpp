@@ -7,11 +7,15 @@
 // big-endian on mlx5. So only the format touches an entry, through load(), store() and link().
 //
 // A leaf is in one of three states:
-//	empty    maps nothing, holds nothing: the word F::empty (AMD sets bits even there)
+//	empty    maps nothing, holds nothing: the word F::empty() (AMD sets bits even there)
 //	valid    the device may use it
 //	retired  the device may not, but may still have it in its TLB: address and write permission are kept in
 //	         the word until the flush was acknowledged and the page given back. No list of zapped pages is needed,
 //	         and a retired leaf says that a flush is owed.
+// A *hint* lets the TLB take an aligned group of a table's leaves as one: they lie one behind the other and allow the same. It is
+// a part of each leaf (Xe2: a bit; AMD: the size of the group, any power of two), or an entry of a side table (NVIDIA: a table of
+// 64 KiB pages, which lies behind that of 4 KiB pages in the same memory). The leaves say all that there is to know without it.
+//
 // A *null* leaf is a leaf that leads to no memory: reads give zero and writes vanish. It has the same states.
 // classify() tells them apart, and from a link. laws() is what the core takes for granted of the words; it is checked when a
 // format is compiled.
@@ -63,10 +67,14 @@ concept format = requires(u64 leaf, u64 addr, leaf_attrs attrs, void *entry, con
 	{ F::levels[0] } -> std::convertible_to<level>;
 	{ F::depth } -> std::convertible_to<unsigned>;
 	{ F::va_bits } -> std::convertible_to<unsigned>;
-	// A run of 2^hint_lg2 leaves of a table, aligned, contiguous and alike, may carry a hint that lets the TLB
-	// take them as one; 0: there is no such thing.
-	{ F::hint_lg2 } -> std::convertible_to<unsigned>;
-	{ F::empty } -> std::convertible_to<u64>;
+	// Bit n: 2^n leaves of a table may have a hint. Bit 0 is clear.
+	{ F::hints } -> std::convertible_to<u32>;
+	// Bytes of the side table, with an entry for each group of the one size in F::hints; 0: leaves carry their hints.
+	{ F::side_bytes } -> std::convertible_to<u32>;
+	// Can a writable leaf forbid atomics? Where it cannot, attrs.atomic means nothing.
+	{ F::denies_atomics } -> std::convertible_to<bool>;
+	{ F::vram } -> std::convertible_to<bool>;	// can a leaf lead to the device's own memory?
+	{ F::empty(lv) } -> std::same_as<u64>;
 
 	{ F::load(centry) } -> std::same_as<u64>;	// the entry's leaf word: one load, also when racing with store()
 	{ F::store(entry, lv, leaf) };			// the entry of level lv holds this leaf word and no link; the device
@@ -83,9 +91,12 @@ concept format = requires(u64 leaf, u64 addr, leaf_attrs attrs, void *entry, con
 	{ F::aperture(leaf) } -> std::same_as<svm_aperture>;
 	{ F::retire(leaf) } -> std::same_as<u64>;
 	{ F::grant_write(leaf) } -> std::same_as<u64>;
-	{ F::with_hint(leaf) } -> std::same_as<u64>;
+	{ F::with_hint(leaf, lv) } -> std::same_as<u64>; // of 2^lv leaves; the leaf had none
 	{ F::without_hint(leaf) } -> std::same_as<u64>;
-	{ F::hinted(leaf) } -> std::same_as<bool>;
+	{ F::hint(leaf) } -> std::same_as<unsigned>;	// log2 of the leaves that its hint speaks for; 0: it has none
+	{ F::set_side(entry, lv, leaf) };		// where side_bytes: group lv of the table at `entry` maps what this
+							// first leaf of it begins
+	{ F::clear_side(entry, lv) };			// the leaves of group lv count
 };
 
 constexpr unsigned max_entries = 512; // of a last-level table: a fault keeps a bit for each on its stack
@@ -98,10 +109,16 @@ struct geometry {
 	static constexpr unsigned entries = 1u << F::levels[table_level].index_bits;
 	static constexpr unsigned table_lg2 = F::levels[table_level].shift + F::levels[table_level].index_bits;
 	static constexpr unsigned page_lg2 = F::levels[table_level].shift;
+	static constexpr unsigned hint_max = F::hints ? 31 - static_cast<unsigned>(__builtin_clz(F::hints | 1)) : 0;
+	static constexpr bool one_hint = (F::hints & (F::hints - 1)) == 0; // or none
+	static constexpr u32 table_bytes = (1u << (F::levels[table_level].index_bits + F::levels[table_level].entry_lg2)) + F::side_bytes;
 	// From a page's leaf to that of the next page, all else alike.
 	static constexpr u64 next_page = F::leaf(table_level, PORT_PAGE_SIZE, {}) - F::leaf(table_level, 0, {});
 
-	static constexpr u32 bytes(unsigned lv) { return 1u << (F::levels[lv].index_bits + F::levels[lv].entry_lg2); }
+	static constexpr u32 bytes(unsigned lv)
+	{
+		return lv == table_level ? table_bytes : 1u << (F::levels[lv].index_bits + F::levels[lv].entry_lg2);
+	}
 
 	static constexpr u32 index(unsigned lv, u64 va)
 	{
@@ -117,7 +134,8 @@ struct geometry {
 		return F::levels[0].shift + F::levels[0].index_bits == F::va_bits && page_lg2 == PORT_PAGE_LG2 &&
 		       F::levels[table_level].leaf;
 	}
-	static_assert(entries <= max_entries);
+	static_assert(entries <= max_entries && entries >> hint_max && !(F::hints & 1));
+	static_assert(!F::side_bytes || one_hint, "a side table has one size of pages");
 	static_assert(sound(), "levels must tile the address space, and a table's entries are pages");
 };
 
@@ -126,7 +144,7 @@ template <format F>
 constexpr bool laws_of_leaf(unsigned lv, u64 addr, leaf_attrs a)
 {
 	u64 leaf = F::leaf(lv, addr, a), gone = F::retire(leaf), more = F::grant_write(leaf);
-	bool atomic = a.write && a.atomic;
+	bool atomic = a.write && (a.atomic || !F::denies_atomics);
 
 	if (F::classify(leaf, lv) != entry_state::valid || F::address(leaf, lv) != addr || F::writable(leaf) != a.write)
 		return false;
@@ -151,9 +169,9 @@ constexpr bool laws_of_null(unsigned lv)
 {
 	u64 leaf = F::null_leaf(lv), gone = F::retire(leaf);
 
-	return F::classify(leaf, lv) == entry_state::valid && F::is_null(leaf) && F::writable(leaf) && !F::hinted(leaf) &&
+	return F::classify(leaf, lv) == entry_state::valid && F::is_null(leaf) && F::writable(leaf) &&
 	       F::allows(leaf, SVM_READ) && F::allows(leaf, SVM_WRITE) && F::allows(leaf, SVM_ATOMIC) &&
-	       F::classify(gone, lv) == entry_state::retired && F::is_null(gone) && !F::hinted(gone) &&
+	       F::classify(gone, lv) == entry_state::retired && F::is_null(gone) &&
 	       !F::allows(gone, SVM_READ) && !F::allows(gone, SVM_WRITE) && !F::allows(gone, SVM_ATOMIC);
 }
 
@@ -161,12 +179,19 @@ constexpr bool laws_of_null(unsigned lv)
 template <format F>
 constexpr bool laws_of_hint(unsigned lv, u64 addr, leaf_attrs a)
 {
-	u64 leaf = F::leaf(lv, addr, a), hint = F::with_hint(leaf);
+	u64 leaf = F::leaf(lv, addr, a);
 
-	if (!F::hint_lg2)
-		return hint == leaf;
-	return F::hinted(hint) && !F::hinted(leaf) && F::without_hint(hint) == leaf && !F::hinted(F::retire(hint)) &&
-	       F::classify(hint, lv) == entry_state::valid && F::address(hint, lv) == addr && F::writable(hint) == a.write;
+	for (unsigned n = 1; !F::side_bytes && F::hints >> n; n++) {
+		u64 hint = F::with_hint(leaf, n);
+
+		if (!(F::hints >> n & 1))
+			continue;
+		if (F::hint(hint) != n || F::hint(leaf) || F::without_hint(hint) != leaf || F::retire(hint) != F::retire(leaf))
+			return false;
+		if (F::classify(hint, lv) != entry_state::valid || F::address(hint, lv) != addr || F::writable(hint) != a.write)
+			return false;
+	}
+	return true;
 }
 
 template <format F>
@@ -177,7 +202,7 @@ constexpr bool laws()
 	constexpr cache_policy policies[] = { cache_policy::coherent, cache_policy::noncoherent, cache_policy::uncached };
 
 	for (unsigned lv = 0; lv < F::depth; lv++) {
-		if (F::classify(F::empty, lv) != entry_state::empty || F::allows(F::empty, SVM_READ))
+		if (F::classify(F::empty(lv), lv) != entry_state::empty || F::allows(F::empty(lv), SVM_READ))
 			return false;
 		if (F::levels[lv].null && !laws_of_null<F>(lv))
 			return false;
@@ -185,6 +210,8 @@ constexpr bool laws()
 			leaf_attrs a{ bool(n & 1), bool(n & 2), apertures[n >> 2 & 1], policies[n / 64] };
 			u64 addr = addresses[n >> 3 & 3];
 
+			if (a.aperture == SVM_VRAM && !F::vram)
+				continue;
 			// The lowest address bit that a leaf of this level has, too.
 			if (n & 32)
 				addr |= bit(F::levels[lv].shift);

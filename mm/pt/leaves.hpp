@@ -10,7 +10,7 @@
 #pragma once
 
 #include "mm/base/assert.hpp"
-#include "mm/pt/source.hpp"
+#include "mm/pt/groups.hpp"
 #include "mm/pt/walk.hpp"
 
 namespace svm {
@@ -18,10 +18,12 @@ namespace svm {
 template <format F>
 class leaves {
 	using G = geometry<F>;
-	static constexpr unsigned group = 1u << F::hint_lg2;
+	using H = groups<F>;
 	static constexpr unsigned huge_level = G::table_level - 1;
 	static constexpr u32 huge_pages = G::entries;
-	static constexpr unsigned batch = 16;
+	static constexpr unsigned group = 1u << G::hint_max;
+	static constexpr unsigned batch = 32;
+	static constexpr u64 null_word = 1; // of a retired leaf that holds no page: not PORT_PAGE_VALID
 
 public:
 	// Does what is mapped now allow the access? Takes no lock: the answer may be old when it is read, in which
@@ -31,7 +33,7 @@ public:
 		if (huge_allows(tb, access))
 			return true;
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
-		return e && F::allows(F::load(e + offset(G::index(G::table_level, va))), access);
+		return e && F::allows(F::load(e + H::offset(G::index(G::table_level, va))), access);
 	}
 
 	// How many of [first, first + count) allow the access; have (if any): bit n says so of entry first + n.
@@ -47,7 +49,7 @@ public:
 			if (!huge && !e)
 				i = i + 64 < count ? i + 64 : count;
 			for (unsigned n = 0; (huge || e) && n < 64 && i < count; n++, i++) {
-				u64 is = huge || F::allows(F::load(e + offset(first + i)), access);
+				u64 is = huge || F::allows(F::load(e + H::offset(first + i)), access);
 
 				word |= is << n;
 				found += is;
@@ -88,20 +90,21 @@ public:
 		}
 		if (!lead_to_memory(t, tb))
 			return; // a huge leaf that allows everything is there
-		bool blank = tb.live == 0 && tb.retired == 0;
 		bool granted = false;
 		u32 before = tb.live;
 
-		for (unsigned i = first, end = first + count; i < end;) {
-			run r = src.run_at(i, end - i);
+		if constexpr (S::null) {
+			map_null(tb, first, first + count);
+		} else if (tb.live == 0 && tb.retired == 0) {
+			tb.live = static_cast<u16>(fill(tb, first, first + count, src));
+		} else {
+			for (unsigned i = first, end = first + count; i < end;) {
+				run r = src.run_at(i, end - i);
 
-			if (r.there && r.attrs.null)
-				map_null(tb, i, r, src);
-			else if (r.there && blank)
-				map_blank(tb, i, r, src);
-			else if (r.there)
-				granted |= map_over(t, tb, i, r, src);
-			i += r.pages;
+				if (r.there)
+					granted |= map_over(t, tb, i, r, src);
+				i += r.pages;
+			}
 		}
 		t.stat.add(stat::ptes_written, tb.live - before);
 		t.stat.add(stat::present, tb.live - before);
@@ -128,19 +131,19 @@ public:
 			t.stat.sub(stat::present, huge_pages);
 		}
 		if (tb.live) {
-			u32 before = tb.live;
+			u32 before = tb.live, left = before;
 
-			drop_hint(tb, first);
-			drop_hint(tb, last);
-			for (unsigned i = first; i < last && tb.live; i++) {
-				u64 leaf = F::load(entry(tb, i));
+			H::drop_hints(tb, first, last);
+			for (char *e = H::entry(tb, first), *end = H::entry(tb, last); e < end && left; e += H::offset(1)) {
+				u64 leaf = F::load(e);
 
 				if (F::classify(leaf, G::table_level) != entry_state::valid)
 					continue;
-				F::store(entry(tb, i), G::table_level, F::retire(leaf));
-				tb.live--;
-				tb.retired++;
+				F::store(e, G::table_level, F::retire(leaf));
+				left--;
 			}
+			tb.live = static_cast<u16>(left);
+			tb.retired = static_cast<u16>(tb.retired + before - left);
 			t.stat.add(stat::ptes_zapped, before - tb.live);
 			t.stat.sub(stat::present, before - tb.live);
 		}
@@ -155,7 +158,7 @@ public:
 	{
 		if (tb.top != table_top::linked)
 			return;
-		F::store(walk<F>::top_entry(tb), huge_level, F::empty);
+		F::store(walk<F>::top_entry(tb), huge_level, F::empty(huge_level));
 		tb.top = table_top::none;
 		walk<F>::publish(t);
 	}
@@ -169,8 +172,9 @@ public:
 
 			if (lost(t))
 				return forget(t, tb);
-			release(t, tb, leaf, huge_level);
-			F::store(top, huge_level, F::empty);
+			u64 word = word_of(leaf, huge_level);
+			release(t, tb, &word, 1, huge_level);
+			F::store(top, huge_level, F::empty(huge_level));
 			tb.top = table_top::none;
 		}
 		finish_small(t, tb, first, last);
@@ -192,12 +196,10 @@ public:
 	}
 
 private:
-	static u32 offset(unsigned i) { return i << F::levels[G::table_level].entry_lg2; }
-	static char *entry(const table &tb, unsigned i) SVM_REQUIRES(tb.lock) { return static_cast<char *>(tb.mem.cpu) + offset(i); }
 	static va_span whole(const table &tb) { return part(tb, 0, G::entries); }
 
 	// The TLB may hold a hinted group as one: a flush takes all of it.
-	static va_span widened(va_span span) { return span.widened(G::page_lg2 + F::hint_lg2); }
+	static va_span widened(va_span span) { return span.widened(G::page_lg2 + G::hint_max); }
 
 	// Keeps the count of idle tables.
 	static void settle(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
@@ -281,51 +283,84 @@ private:
 		return true;
 	}
 
-	// Do entries [i, i + left) begin with a whole group that the run can fill as one?
-	static bool starts_group(unsigned i, unsigned left, u64 addr)
-	{
-		return group > 1 && i % group == 0 && left >= group && aligned(addr, G::page_lg2 + F::hint_lg2);
-	}
-
-	// Entries [i, i + n): this leaf and those of the pages behind its page.
-	static void write(const table &tb, unsigned i, unsigned n, u64 leaf) SVM_REQUIRES(tb.lock)
-	{
-		for (char *e = entry(tb, i), *end = entry(tb, i + n); e < end; e += offset(1), leaf += G::next_page)
-			F::store(e, G::table_level, leaf);
-	}
-
 	// Null leaves where the table is empty.
-	template <source S>
-	static void map_null(table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
+	static void map_null(table &tb, unsigned first, unsigned end) SVM_REQUIRES(tb.lock)
 	{
 		SVM_ASSERT(F::levels[G::table_level].null);
-		for (unsigned i = first; i < first + r.pages; i++) {
-			if (F::classify(F::load(entry(tb, i)), G::table_level) != entry_state::empty)
+		for (unsigned i = first; i < end; i++) {
+			if (F::classify(F::load(H::entry(tb, i)), G::table_level) != entry_state::empty)
 				continue;
-			F::store(entry(tb, i), G::table_level, F::null_leaf(G::table_level));
+			F::store(H::entry(tb, i), G::table_level, F::null_leaf(G::table_level));
 			tb.live++;
 			tb.nulls++;
-			src.take(i, 1);
 		}
 	}
 
-	// A run into a table that maps nothing and owes nothing: what it has of whole groups carries the hint.
+	// Entries [first, end) of a table that maps nothing and owes nothing. What runs have of whole groups carries the hint.
+	// How many leaves it wrote.
 	template <source S>
-	static void map_blank(table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
+	static u32 fill(table &tb, unsigned first, unsigned end, S &src) SVM_REQUIRES(tb.lock)
 	{
-		bool lines_up = group > 1 && !(((r.address >> G::page_lg2) - first) % group);
-		unsigned end = first + r.pages;
-		unsigned from = (first + group - 1) / group * group, to = end / group * group;
+		if constexpr (G::one_hint && !F::side_bytes) {
+			return fill_fast(H::entry(tb, 0), first, end, src);
+		} else {
+			u32 written = 0;
 
-		if (!lines_up || from >= to)
-			from = to = end;
-		u64 leaf = F::leaf(G::table_level, r.address, r.attrs);
+			for (unsigned i = first; i < end;) {
+				run r = src.run_at(i, end - i);
 
-		write(tb, first, from - first, leaf);
-		write(tb, from, to - from, F::with_hint(leaf + (from - first) * G::next_page));
-		write(tb, to, end - to, leaf + (to - first) * G::next_page);
-		tb.live += r.pages;
-		src.take(first, r.pages);
+				if (r.there) {
+					H::write_run(tb, i, r);
+					src.take(i, r.pages);
+					written += r.pages;
+				}
+				i += r.pages;
+			}
+			return written;
+		}
+	}
+
+	// The same for a format with groups of one size; entry 0 is at `entries`. A fault in memory of 4 KiB pages spends most of
+	// the core's time here: a function of its own, and a copy of the source, whose members then stay in registers.
+	template <source S>
+	[[gnu::noinline]] static u32 fill_fast(char *entries, unsigned first, unsigned end, S &whole)
+	{
+		S src = whole;
+		u32 written = 0;
+
+		for (unsigned i = first; i < end;) {
+			u32 n = fill_groups(entries, i, end, src);
+
+			src.take(i, n);
+			written += n;
+			i += n;
+			// The rest of a group one by one.
+			for (unsigned edge = (i / group + 1) * group; i < end && i < edge; i++) {
+				page p = src.page_at(i);
+
+				if (!p.there)
+					continue;
+				F::store(entries + H::offset(i), G::table_level, F::leaf(G::table_level, p.address, p.attrs));
+				src.take(i, 1);
+				written++;
+			}
+		}
+		whole = src;
+		return written;
+	}
+
+	// The whole groups that a run fills from entry i on: so many leaves, or 0.
+	template <source S>
+	static u32 fill_groups(char *entries, unsigned i, unsigned end, const S &src)
+	{
+		if (i % group || end - i < group)
+			return 0;
+		run r = src.run_at(i, end - i);
+		if (!r.there || !H::group_at(i, r.pages, r.address))
+			return 0;
+		u32 n = r.pages / group * group;
+		H::write(entries + H::offset(i), n, F::with_hint(F::leaf(G::table_level, r.address, r.attrs), G::hint_max));
+		return n;
 	}
 
 	// A run over what may be there. True: a valid leaf was granted more, which the TLB does not know.
@@ -337,10 +372,13 @@ private:
 		bool granted = false;
 
 		for (unsigned i = first; i < end;) {
-			bool hint = starts_group(i, end - i, addr) && group_empty(tb, i);
+			unsigned hint = H::group_at(i, end - i, addr), start = i;
+			u64 leads = leaf;
 
-			for (unsigned stop = hint ? i + group : i + 1; i < stop; i++, addr += PORT_PAGE_SIZE, leaf += G::next_page) {
-				char *e = entry(tb, i);
+			while (hint && !H::group_empty(tb, i, hint))
+				hint = H::smaller_group(hint, end - i);
+			for (unsigned stop = i + (1u << hint); i < stop; i++, addr += PORT_PAGE_SIZE, leaf += G::next_page) {
+				char *e = H::entry(tb, i);
 				u64 old = F::load(e);
 
 				switch (F::classify(old, G::table_level)) {
@@ -348,7 +386,7 @@ private:
 					// Same page, since any other would have been invalidated in between; its DMA mapping stays.
 					if (!r.attrs.write || F::writable(old))
 						break;
-					drop_group(tb, i);
+					H::drop_group(tb, i);
 					F::store(e, G::table_level, F::grant_write(F::without_hint(old)));
 					granted = true;
 					break;
@@ -356,80 +394,65 @@ private:
 					SVM_ASSERT(lost(t)); // else the sequence keeps faults out until it is finished
 					break;
 				default:
-					F::store(e, G::table_level, hint ? F::with_hint(leaf) : leaf);
+					F::store(e, G::table_level, hint ? F::with_hint(leaf, hint) : leaf);
 					tb.live++;
 					src.take(i, 1);
 				}
 			}
+			H::note_group(tb, start, hint, leads);
 		}
 		return granted;
 	}
 
-	static bool group_empty(const table &tb, unsigned first) SVM_REQUIRES(tb.lock)
-	{
-		for (unsigned i = first; i < first + group; i++) {
-			if (F::load(entry(tb, i)) != F::empty)
-				return false;
-		}
-		return true;
-	}
-
-	// Before the group around i becomes uneven: none of its leaves may speak for the others.
-	static void drop_group(table &tb, unsigned i) SVM_REQUIRES(tb.lock)
-	{
-		unsigned first = i / group * group;
-
-		for (unsigned k = first; group > 1 && k < first + group; k++) {
-			u64 leaf = F::load(entry(tb, k));
-
-			if (F::classify(leaf, G::table_level) == entry_state::valid && F::hinted(leaf))
-				F::store(entry(tb, k), G::table_level, F::without_hint(leaf));
-		}
-	}
-
-	// A cut at i goes through a group unless i is a group's edge.
-	static void drop_hint(table &tb, unsigned i) SVM_REQUIRES(tb.lock)
-	{
-		if (i % group)
-			drop_group(tb, i);
-	}
-
 	static void finish_small(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
-		unsigned at[batch];
-		u64 leaf[batch];
+		u64 word[batch];
 
-		for (unsigned i = first; i < last && tb.retired;) {
-			unsigned n = 0;
+		for (unsigned i = first, n; i < last && tb.retired; i += n) {
+			char *e = H::entry(tb, i);
+			u32 found = 0;
 
-			for (; i < last && n < batch; i++) {
-				leaf[n] = F::load(entry(tb, i));
-				if (F::classify(leaf[n], G::table_level) == entry_state::retired)
-					at[n++] = i;
+			n = last - i < batch ? last - i : batch;
+			for (unsigned k = 0; k < n; k++) {
+				word[k] = word_of(F::load(e + H::offset(k)), G::table_level);
+				found += word[k] != 0;
 			}
 			// Asked once a batch, as it may be a read across the bus; also where no word says retired any more.
 			if (lost(t))
 				return forget(t, tb);
+			if (!found)
+				continue;
+			release(t, tb, word, n, G::table_level);
 			for (unsigned k = 0; k < n; k++) {
-				release(t, tb, leaf[k], G::table_level);
-				F::store(entry(tb, at[k]), G::table_level, F::empty);
-				tb.retired--;
+				if (word[k])
+					F::store(e + H::offset(k), G::table_level, F::empty(G::table_level));
 			}
+			tb.retired = static_cast<u16>(tb.retired - found);
 		}
 	}
 
+	// A retired leaf as a word of the port's; 0 for others.
+	static u64 word_of(u64 leaf, unsigned lv)
+	{
+		if (F::classify(leaf, lv) != entry_state::retired)
+			return 0;
+		if (F::is_null(leaf))
+			return null_word;
+		return F::address(leaf, lv) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | (F::writable(leaf) ? PORT_PAGE_WRITE : 0);
+	}
+
 	// Hardware keeps no dirty bit: what the device could write counts as written.
-	static void release(page_table &t, table &tb, u64 leaf, unsigned lv) SVM_REQUIRES(tb.lock)
+	static void release(page_table &t, table &tb, const u64 *word, u32 n, unsigned lv) SVM_REQUIRES(tb.lock)
 	{
 		u32 lg2 = F::levels[lv].shift;
+		u64 dirty = 0;
 
-		if (F::is_null(leaf)) {
-			tb.nulls--;
-			return;
-		}
-		if (F::writable(leaf))
-			t.stat.add(stat::dirtied, 1ull << (lg2 - G::page_lg2));
-		port_dma_release(t.domain, F::address(leaf, lv), lg2, F::writable(leaf));
+		for (u32 k = 0; k < n; k++)
+			dirty += (word[k] & PORT_PAGE_WRITE) != 0;
+		for (u32 k = 0; tb.nulls && k < n; k++)
+			tb.nulls = static_cast<u16>(tb.nulls - (word[k] == null_word));
+		t.stat.add(stat::dirtied, dirty << (lg2 - G::page_lg2));
+		port_dma_release(t.domain, word, n, lg2, true);
 	}
 };
 

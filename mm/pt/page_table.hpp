@@ -10,8 +10,7 @@ struct svm_format {
 	u32 entries;	 // leaves of a table
 	u32 table_bytes; // of its device memory
 	bool huge;	 // one leaf may map a whole table
-	bool null;	 // the pages of a table may be null
-	bool huge_null;	 // and so may the one leaf of a whole table
+	bool huge_null;	 // and it may be null
 
 	svm::result<svm::directory *> (*make_root)(svm::page_table &);
 	void (*free_directory)(svm::page_table &, svm::directory *);
@@ -44,7 +43,7 @@ constexpr u64 leaf_sizes()
 
 	// What the mirror makes of them: pages, hinted groups, and one leaf for a whole table.
 	sizes |= 1ull << geometry<F>::page_lg2;
-	sizes |= 1ull << (geometry<F>::page_lg2 + F::hint_lg2);
+	sizes |= static_cast<u64>(F::hints) << geometry<F>::page_lg2;
 	if (F::levels[geometry<F>::table_level - 1].leaf)
 		sizes |= 1ull << geometry<F>::table_lg2;
 	return sizes;
@@ -53,11 +52,10 @@ constexpr u64 leaf_sizes()
 template <format F>
 	requires(laws<F>())
 inline constexpr svm_format format_ops = {
-	.info = { F::name, F::va_bits, geometry<F>::table_lg2, leaf_sizes<F>() },
+	.info = { F::name, F::va_bits, geometry<F>::table_lg2, leaf_sizes<F>(), F::levels[geometry<F>::table_level].null },
 	.entries = geometry<F>::entries,
 	.table_bytes = geometry<F>::bytes(geometry<F>::table_level),
 	.huge = F::levels[geometry<F>::table_level - 1].leaf,
-	.null = F::levels[geometry<F>::table_level].null,
 	.huge_null = F::levels[geometry<F>::table_level - 1].null,
 	.make_root = walk<F>::make_root,
 	.free_directory = walk<F>::free_directory,

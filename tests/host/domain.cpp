@@ -36,12 +36,12 @@ port_domain::~port_domain()
 	live.domains--;
 }
 
-bool port_domain::lock(port_mutex which, bool killable)
+bool port_domain::lock(port_mutex which)
 {
 	const task &self = current();
 
 	while (!mutexes_[which].try_lock()) {
-		if (killable && self.killed.load(std::memory_order_relaxed))
+		if (self.killed.load(std::memory_order_relaxed))
 			return false;
 		sleep_for(std::chrono::microseconds(100));
 	}

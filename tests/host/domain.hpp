@@ -32,7 +32,7 @@ public:
 		return owner_;
 	}
 
-	bool lock(port_mutex which, bool killable);
+	bool lock(port_mutex which);
 	void unlock(port_mutex which);
 
 	int read_enter();

@@ -126,28 +126,17 @@ void port_domain_destroy(port_domain *d)
 	delete d;
 }
 
-static void may_lock(port_mutex which, const char *where)
+int port_domain_lock(port_domain *d, port_mutex which)
 {
 	point();
-	might_sleep(where);
+	might_sleep("port_domain_lock");
 	if (current().callbacks)
-		complain(std::string(where) + " in a callback");
+		complain("a lock of the domain is taken in a callback");
 	/* The holder waits for readers. */
 	if (which == PORT_BIND && current().readers)
 		complain("the bind lock is taken in a reader section");
 	current().domain_lock_count++;
-}
-
-int port_domain_lock(port_domain *d, port_mutex which)
-{
-	may_lock(which, "port_domain_lock");
-	return d->lock(which, true) ? 0 : -EINTR;
-}
-
-void port_domain_lock_force(port_domain *d, port_mutex which)
-{
-	may_lock(which, "port_domain_lock_force");
-	d->lock(which, false);
+	return d->lock(which) ? 0 : -EINTR;
 }
 
 void port_domain_unlock(port_domain *d, port_mutex which)

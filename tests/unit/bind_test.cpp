@@ -109,7 +109,7 @@ TEST_F(bind_test, null_where_the_format_has_none)
 {
 	svm_format none = *vm->pt.format;
 
-	none.null = false;
+	none.info.null = false;
 	vm->pt.format = &none;
 	EXPECT_EQ(bind({mirror(BASE, BASE + PAGE), null(GiB, GiB + PAGE)}), -EOPNOTSUPP);
 	EXPECT_TRUE(bindings().empty());
@@ -130,6 +130,9 @@ TEST_F(bind_test, lists_what_is_bound)
 	EXPECT_EQ(bindings(), (list{mirror(BASE, BASE + 8 * PAGE)}));
 	ASSERT_EQ(svm_bind(vm, BASE + 8 * PAGE, BASE + 9 * PAGE, s64(PAGE)), 0); /* at another offset: not the same */
 	ASSERT_EQ(svm_unbind(vm, BASE - PAGE, BASE + 4 * PAGE), 0);
+	EXPECT_EQ(bindings(), (list{mirror(BASE + 4 * PAGE, BASE + 8 * PAGE), mirror(BASE + 8 * PAGE, BASE + 9 * PAGE, PAGE)}));
+
+	ASSERT_EQ(svm_bind(vm, BASE + 5 * PAGE, BASE + 6 * PAGE, 0), 0); /* the same once more */
 	EXPECT_EQ(bindings(), (list{mirror(BASE + 4 * PAGE, BASE + 8 * PAGE), mirror(BASE + 8 * PAGE, BASE + 9 * PAGE, PAGE)}));
 
 	svm_bind_op one;

@@ -78,7 +78,7 @@ TEST_F(guard_test, interval_guard_says_whether_it_holds)
 
 		std::thread third([&] {
 			kill(current());
-			EXPECT_FALSE(domain->lock(PORT_INTERVALS, true)); /* still taken */
+			EXPECT_FALSE(domain->lock(PORT_INTERVALS)); /* still taken */
 		});
 
 		third.join();
@@ -86,26 +86,6 @@ TEST_F(guard_test, interval_guard_says_whether_it_holds)
 	svm::interval_guard free_again(domain);
 
 	EXPECT_TRUE(free_again.held().ok());
-}
-
-TEST_F(guard_test, forced_interval_guard_waits_though_killed)
-{
-	std::atomic<bool> got{false};
-	std::thread t;
-	{
-		svm::interval_guard hold(domain);
-
-		t = std::thread([&] {
-			kill(current());
-			svm::interval_guard_force force(domain);
-
-			got = true;
-		});
-		std::this_thread::sleep_for(std::chrono::milliseconds(30));
-		EXPECT_FALSE(got);
-	}
-	t.join();
-	EXPECT_TRUE(got);
 }
 
 TEST_F(guard_test, reader_holds_off_synchronize)

@@ -32,8 +32,8 @@ TEST(xe2_test, golden_leaves)
 	EXPECT_EQ(xe2::leaf(2, 0x123456600000, ro), 0x123456600091u);
 	EXPECT_EQ(xe2::leaf(2, 0x123456600000, rwa), 0x123456600493u);
 	EXPECT_EQ(xe2::leaf(1, 0x123440000000, rwa), 0x123440000493u);
-	EXPECT_EQ(xe2::with_hint(xe2::leaf(3, 0x10000, rwa)), 0x10513u);
-	EXPECT_EQ(xe2::empty, 0u);
+	EXPECT_EQ(xe2::with_hint(xe2::leaf(3, 0x10000, rwa), 4), 0x10513u);
+	EXPECT_EQ(xe2::empty(3), 0u);
 	/* PAT indices 13 (bits 3, 7 or 12, and 62) and 3 (bits 3 and 4) */
 	EXPECT_EQ(xe2::leaf(3, 0x10000, {true, false, SVM_SYSTEM, svm::cache_policy::noncoherent}), 0x400000000001008bu);
 	EXPECT_EQ(xe2::leaf(2, 0x200000, {true, false, SVM_SYSTEM, svm::cache_policy::noncoherent}), 0x400000000020108bu);
@@ -193,7 +193,7 @@ TEST_F(xe2_walk, null_at_every_level)
 TEST_F(xe2_walk, hinted_group)
 {
 	for (unsigned i = 0; i < 16; i++)
-		place(0x10000 + i * 0x1000, 3, xe2::with_hint(xe2::leaf(3, 0xabc0000 + i * 0x1000, rwa)));
+		place(0x10000 + i * 0x1000, 3, xe2::with_hint(xe2::leaf(3, 0xabc0000 + i * 0x1000, rwa), 4));
 	for (unsigned i = 0; i < 16; i++) {
 		translation t = walk(0x10000 + i * 0x1000 + 0x123);
 
@@ -203,11 +203,11 @@ TEST_F(xe2_walk, hinted_group)
 		EXPECT_TRUE(t.hinted);
 	}
 
-	u64 word = xe2::with_hint(xe2::leaf(3, 0xabc0000, rwa));
+	u64 word = xe2::with_hint(xe2::leaf(3, 0xabc0000, rwa), 4);
 
-	EXPECT_TRUE(xe2::hinted(word));
+	EXPECT_TRUE(xe2::hint(word));
 	EXPECT_EQ(xe2::without_hint(word), xe2::leaf(3, 0xabc0000, rwa));
-	EXPECT_FALSE(xe2::hinted(xe2::retire(word)));
+	EXPECT_FALSE(xe2::hint(xe2::retire(word)));
 }
 
 /* Whatever address a retired word holds, the page at 0 among them, it is told from an empty one. */
@@ -232,7 +232,7 @@ TEST_F(xe2_walk, walker_refuses)
 		EXPECT_EQ(walk(0).what, translation::outcome::bad) << b;
 	}
 	tables.clear();
-	place(0x1000, 3, xe2::with_hint(xe2::leaf(3, 0x5000, rwa))); /* not where its group would be */
+	place(0x1000, 3, xe2::with_hint(xe2::leaf(3, 0x5000, rwa), 4)); /* not where its group would be */
 	EXPECT_EQ(walk(0x1000).what, translation::outcome::bad);
 	EXPECT_EQ(walk(0x2000).what, translation::outcome::absent);
 	EXPECT_EQ(walk(1ull << 48).what, translation::outcome::absent);
