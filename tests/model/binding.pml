@@ -544,7 +544,9 @@ inline empty_table()
 			d_step {
 				owed = 0;
 				RETIRE(n, t, op, owed);
-#ifndef FINISHES_ITS_PART_ALONE
+#ifdef FINISHES_WHERE_ITS_PART_OWES
+				IF(owed != 0, RETIRED_IN(n, t, owed))
+#elif !defined(FINISHES_ITS_PART_ALONE)
 				RETIRED_IN(n, t, owed)
 #endif
 			}
