@@ -68,7 +68,7 @@ SIM = {
 			"			t.stat.sub(stat::present, before - tb.live);\n"
 			"			if (before == tb.live && tb.top != table_top::huge_retired)\n				return {};")],
 	"the last leaf of a span stays": [
-		(LEAVES, "e < end && left", "e + offset(1) < end && left")],
+		(LEAVES, "e < end && left", "e + H::offset(1) < end && left")],
 	"a huge leaf stays": [
 		(LEAVES, "			F::store(top, huge_level, F::retire(F::load(top)));", "")],
 	"a hint speaks for leaves that are gone": [
