@@ -23,10 +23,11 @@
 // binding: all of it, where T is its interval's alone, else the parts that the map gives to its binding, and besides what
 // `changing` covers, where leaves of an old binding may still be. It reads the map first and `changing` after it: whoever sees
 // the new map sees `changing`, or that T was emptied. (14) In a T that is not of one interval alone, callback and rebind flush
-// and give back before they drop T's lock, and so does the rebind with all that callbacks of T's interval have retired, at the
-// moment when T ceases to be its alone. So no retired leaf waits there but an eviction's, (8), and a callback that comes back
-// after its flush passes T, and each table that is not its interval's alone: what is retired there waits for another flush. (15) A reader that still stands on an old binding or its interval has left before these
-// end. Notifiers stay until then, so the CPU's side cannot take a page that a table still maps.
+// and give back before they drop T's lock. At the moment when T ceases to be one interval's alone, the rebind does so with all
+// that is retired in T, also beside its operations: a callback of that interval which is still waiting for its flush passes T
+// when it comes back, as it passes each table that is not its interval's alone, (5). So in such a T no retired leaf waits but an
+// eviction's, (8). (15) A reader that still stands on an old binding or its interval has left before these end. Notifiers stay
+// until then, so the CPU's side cannot take a page that a table still maps.
 #pragma once
 
 #include "mm/vm.hpp"
