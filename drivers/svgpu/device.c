@@ -239,8 +239,7 @@ int svgpu_device_init(struct svgpu_device *dev)
 		return ret;
 	dev->svm.format = svm_format_find("xe2");
 	if (!dev->svm.format) {
-		dev_err(&dev->pdev->dev, "no format xe2 among %s
-", svm_format_names());
+		dev_err(&dev->pdev->dev, "no format xe2 among %s\n", svm_format_names());
 		return -ENODEV;
 	}
 	return read_geometry(dev);

@@ -34,7 +34,6 @@ struct null_pages;
 // What tables and directories have in common: a place in the tree, and an end after a grace period.
 struct node : deferred {
 	atomic<bool> used{ true }; // since the shrinker last looked
-	atomic<bool> sparse{ false }; // of a table, the mirror's: the last look found no page but those that were wanted; a hint
 	u16 index = 0;		   // in the parent
 	atomic<u32> stamp{ 0 };	   // page_table::clock at the last fault
 	page_table *owner = nullptr;
@@ -81,13 +80,15 @@ struct table : node {
 	table() : node(deferred_kind::table) {}
 
 	table_lock lock;
-	u16 live SVM_GUARDED_BY(lock) = 0;	// valid leaves in mem
-	u16 retired SVM_GUARDED_BY(lock) = 0;	// retired leaves in mem
-	u16 nulls SVM_GUARDED_BY(lock) = 0;	// leaves that are null among all these, the one above included
+	u32 live : 10 SVM_GUARDED_BY(lock) = 0;	   // valid leaves in mem
+	u32 retired : 10 SVM_GUARDED_BY(lock) = 0; // retired leaves in mem
+	u32 nulls : 10 SVM_GUARDED_BY(lock) = 0;   // leaves that are null among all these, the one above included
 	table_top top : 7 SVM_GUARDED_BY(lock) = table_top::none;
 	bool counted_idle : 1 SVM_GUARDED_BY(lock) = true; // is in page_table::idle
 	atomic<table_state> state{ table_state::fresh };
-	// The mirror's; no code in pt/ reads them. The notifier sequence of the last invalidation that met this table, and the
+	// The mirror's; no code in pt/ reads them. The last look found no page but those that were wanted: a hint.
+	atomic<bool> sparse{ false };
+	// The notifier sequence of the last invalidation that met this table, and the
 	// interval that the table is alone of, if there is one. Both are written under the lock. A reader without it compares
 	// the sequence again under the lock, and the interval too.
 	atomic<u64> seq{ 0 };
@@ -97,6 +98,7 @@ struct table : node {
 	svm_table_mem mem SVM_GUARDED_BY(lock){};
 };
 
+static_assert(max_entries < 1 << 10);
 static_assert(sizeof(table) - sizeof(struct port_lock) + sizeof(u32) <= 128, "bookkeeping per touched table, locks' debugging left out");
 
 // One device page table: a tree of directories and tables, the format of its entries, and the backend that holds their
