@@ -15,6 +15,8 @@
 
 namespace svm {
 
+static_assert(max_entries < 1 << 10, "what a table counts its leaves with");
+
 template <format F>
 class leaves {
 	using G = geometry<F>;

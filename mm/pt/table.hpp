@@ -98,7 +98,6 @@ struct table : node {
 	svm_table_mem mem SVM_GUARDED_BY(lock){};
 };
 
-static_assert(max_entries < 1 << 10);
 static_assert(sizeof(table) - sizeof(struct port_lock) + sizeof(u32) <= 128, "bookkeeping per touched table, locks' debugging left out");
 
 // One device page table: a tree of directories and tables, the format of its entries, and the backend that holds their

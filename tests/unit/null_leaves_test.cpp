@@ -44,9 +44,9 @@ protected:
 
 			M::leaves::map(M::pt, *t, i, 1, source);
 		}
-		if (word)
+		if (word & PORT_PAGE_VALID)
 			M::mem->dma_unmap(PORT_PAGE_DMA(word), 12, false);
-		return !word;
+		return !(word & PORT_PAGE_VALID);
 	}
 
 	svm::va_span retire(unsigned first, unsigned last)
