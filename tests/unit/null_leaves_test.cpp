@@ -44,9 +44,9 @@ protected:
 
 			M::leaves::map(M::pt, *t, i, 1, source);
 		}
-		if (word & PORT_PAGE_VALID)
+		if (!source.mappings_taken())
 			M::mem->dma_unmap(PORT_PAGE_DMA(word), 12, false);
-		return !(word & PORT_PAGE_VALID);
+		return source.mappings_taken();
 	}
 
 	svm::va_span retire(unsigned first, unsigned last)
