@@ -4,8 +4,8 @@
  *
  * A queue has one task on the device at a time, which keeps its order. Its work
  * item looks at the first of the waiting; where that one cannot start yet the
- * item returns, and park.c queues it again. It never sleeps for a fence, so a queue
- * can always be ended at once.
+ * item returns, and drivers/svm/park.c has it queued again. It never sleeps for a
+ * fence, so a queue can always be ended at once.
  *
  * The rings have room for a job of every queue at a time, and for the ends of
  * twice as many (svgpu_device_init()), so that a device can always take a job and
@@ -33,7 +33,7 @@ static void deliver(struct svgpu_task *task, int status)
 		task->fence->error = status;
 		task->fence->timestamp = ktime_get();
 		drm_syncobj_replace_fence(task->out, task->fence);
-		svgpu_parked_wake(task->queue->dev, task->out);
+		svm_drm_wake_parked(&task->queue->dev->svm, task->out);
 	}
 }
 
@@ -64,8 +64,8 @@ void svgpu_task_end(struct svgpu_task *task, int status)
 static int task_ready(struct svgpu_task *task)
 {
 	while (task->in_next < task->in_count) {
-		int status = svgpu_queue_await(task->queue,
-					       &task->in[task->in_next]);
+		int status = svm_drm_await(&task->queue->waiter,
+					   &task->in[task->in_next]);
 
 		if (status <= 0)
 			return status;
@@ -172,7 +172,7 @@ void svgpu_queue_work(struct work_struct *work)
 	struct svgpu_task *task;
 	int ready;
 
-	svgpu_queue_forget(queue);
+	svm_drm_forget(&queue->waiter);
 	/* Ends: each round takes one of the waiting away. */
 	while ((task = first_waiting(queue))) {
 		ready = task_ready(task);

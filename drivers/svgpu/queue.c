@@ -36,6 +36,14 @@ void svgpu_queue_put(struct svgpu_queue *queue)
 	kref_put(&queue->ref, queue_free);
 }
 
+static void queue_wake(struct svm_drm_waiter *waiter)
+{
+	struct svgpu_queue *queue =
+		container_of(waiter, struct svgpu_queue, waiter);
+
+	queue_work(queue->dev->wq, &queue->work);
+}
+
 static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
 {
 	struct svgpu_queue *queue =
@@ -50,6 +58,8 @@ static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
 	queue->vm = vm;
 	svm_drm_vm_grab(&vm->base);
 	queue->fault.queue = queue;
+	queue->waiter.dev = &queue->dev->svm;
+	queue->waiter.wake = queue_wake;
 	INIT_WORK(&queue->work, svgpu_queue_work);
 	init_waitqueue_head(&queue->idle);
 	spin_lock_init(&queue->lock);
@@ -149,7 +159,7 @@ static void queue_close(struct svgpu_queue *queue, int error)
 	/* After this no item runs that has not seen the error: it waits for nothing new. */
 	cancel_work_sync(&queue->work);
 	/* After this no fence and no syncobj queues it; all others look at the error first. */
-	svgpu_queue_forget(queue);
+	svm_drm_forget(&queue->waiter);
 	cancel_work_sync(&queue->work);
 }
 

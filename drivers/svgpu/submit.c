@@ -4,7 +4,7 @@
  * is on a queue can always end.
  *
  * An in-syncobj that has a fence is waited for by that fence; one that has none
- * yet is kept, and looked at again (park.c). The out-syncobj loses its fence here
+ * yet is kept, and looked at again (drivers/svm/park.c). The out-syncobj loses its fence here
  * and gets a signalled one at the end.
  *
  * drm_sched is not used: it publishes a job's fence when the job is armed, long
@@ -49,7 +49,7 @@ static int find_in(struct svgpu_task *task, struct drm_file *drm_file,
 			   args->in_count * sizeof(*handles)))
 		return -EFAULT;
 	for (i = 0; i < args->in_count; i++) {
-		struct svgpu_dep *dep = &task->in[i];
+		struct svm_drm_dep *dep = &task->in[i];
 
 		dep->syncobj = drm_syncobj_find(drm_file, handles[i]);
 		if (!dep->syncobj)

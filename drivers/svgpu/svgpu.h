@@ -14,7 +14,6 @@
  *   xa_lock       (spin) of a table of handles or hardware ids of queues: from looking up to
  *                 the reference that keeps what was found
  *   queue lock    (spin) a queue's jobs, results and error
- *   park lock     (spin) queues that wait for a syncobj without a fence
  *   library's     taken by its functions, which are called with a drain lock held at most
  *   push locks    one producer for the job ring, one for the reply ring
  *   VRAM lock     the allocator; never held over an allocation that reclaims
@@ -34,7 +33,6 @@
 #include <drm/drm_mm.h>
 #include <drm/svgpu_drm.h>
 #include <linux/dma-fence.h>
-#include <linux/hashtable.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
@@ -46,8 +44,6 @@
 
 #include "ring.h"
 
-struct drm_syncobj;
-struct svgpu_dep;
 struct svgpu_task;
 
 /* The sync ring: flushes and changes of contexts and queues, done in order. */
@@ -96,16 +92,6 @@ struct svgpu_jobs {
 	atomic_t cookie;
 };
 
-/* park.c */
-struct svgpu_parked {
-	spinlock_t lock;	/* park lock: all below */
-	DECLARE_HASHTABLE(queues, 8); /* by syncobj */
-	u32 count;
-	unsigned long pause;	/* until @look, from when it was set; 0: it is not set */
-	unsigned long next;	/* jiffies */
-	struct delayed_work look;
-};
-
 /* Ids of which the device has a fixed number, beside contexts. */
 #define SVGPU_QUEUE_ID	SVM_DRM_DRIVER_ID
 
@@ -129,7 +115,6 @@ struct svgpu_device {
 	struct svgpu_vram vram;
 	struct svgpu_faults faults;
 	struct svgpu_jobs jobs;
-	struct svgpu_parked parked;
 	struct xarray queues;
 
 	struct workqueue_struct *wq;	/* wedging, watchdog, queues */
@@ -219,11 +204,7 @@ struct svgpu_queue {
 	atomic_t jobs;		/* waiting, running or ending */
 	struct svgpu_fault_rec fault; /* what its running job stalls on */
 
-	/* What the next job waits for: park.c */
-	struct dma_fence *awaited; /* a reference, while @awaited_cb is on it */
-	struct dma_fence_cb awaited_cb;
-	struct drm_syncobj *parked_on; /* both under the park lock */
-	struct hlist_node parked;
+	struct svm_drm_waiter waiter; /* of the next job */
 
 	spinlock_t lock;	/* queue lock: all below */
 	int error;		/* not 0: takes no more jobs */
@@ -292,13 +273,6 @@ void svgpu_queue_kick(struct svgpu_queue *queue);
 struct svgpu_queue *svgpu_queue_of_hw(struct svgpu_device *dev, u32 hw);
 struct svgpu_kept *svgpu_queue_take_kept(struct svgpu_queue *queue, u64 token);
 void svgpu_queue_keep(struct svgpu_queue *queue, struct svgpu_kept *kept);
-
-/* park.c */
-void svgpu_parked_init(struct svgpu_device *dev);
-void svgpu_parked_stop(struct svgpu_device *dev);
-void svgpu_parked_wake(struct svgpu_device *dev, struct drm_syncobj *syncobj);
-int svgpu_queue_await(struct svgpu_queue *queue, struct svgpu_dep *dep);
-void svgpu_queue_forget(struct svgpu_queue *queue);
 
 /* done.c; task.h has what job.c, submit.c and queue.c share */
 void svgpu_jobs_init(struct svgpu_device *dev);

@@ -140,7 +140,6 @@ static int svgpu_setup(struct svgpu_device *dev)
 
 	svgpu_sync_init(dev);
 	svgpu_jobs_init(dev);
-	svgpu_parked_init(dev);
 	svgpu_vram_init(dev);
 	svgpu_faults_init(dev);
 	svm->drm = &dev->drm;
@@ -160,7 +159,6 @@ static int svgpu_setup(struct svgpu_device *dev)
 static void svgpu_teardown(struct svgpu_device *dev)
 {
 	svm_drm_device_fini(&dev->svm);
-	svgpu_parked_stop(dev);
 	if (dev->wq)
 		destroy_workqueue(dev->wq);
 	svgpu_faults_fini(dev);

@@ -14,12 +14,6 @@
 
 #include "svgpu.h"
 
-/* What it waits for: a syncobj until that has a fence, then the fence. */
-struct svgpu_dep {
-	struct drm_syncobj *syncobj;
-	struct dma_fence *fence;
-};
-
 struct svgpu_task {
 	struct list_head link;	/* queue->waiting */
 	struct svgpu_queue *queue; /* a reference */
@@ -33,7 +27,7 @@ struct svgpu_task {
 	struct drm_svgpu_job_result result;
 	u32 in_count;
 	u32 in_next;		/* those before it have signalled */
-	struct svgpu_dep in[];
+	struct svm_drm_dep in[];
 };
 
 /* submit.c */

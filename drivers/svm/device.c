@@ -16,6 +16,7 @@ int svm_drm_device_init(struct svm_drm_device *dev)
 	xa_init_flags(&dev->contexts, XA_FLAGS_ALLOC);
 	init_waitqueue_head(&dev->gone);
 	svm_drm_shares_init(dev);
+	svm_drm_parked_init(dev);
 	dev->wq = alloc_workqueue("svm_drm", WQ_UNBOUND, 0);
 	return dev->wq ? 0 : -ENOMEM;
 }
@@ -31,6 +32,7 @@ void svm_drm_device_fini(struct svm_drm_device *dev)
 {
 	if (!dev->wq)
 		return;
+	svm_drm_parked_stop(dev);
 	destroy_workqueue(dev->wq);
 	dev->wq = NULL;
 	xa_destroy(&dev->contexts);

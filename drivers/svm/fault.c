@@ -9,7 +9,6 @@
  * the process is killed for it; we give it NOMEM_SECONDS.
  */
 #include <linux/delay.h>
-#include <linux/slab.h>
 
 #include "fault.h"
 

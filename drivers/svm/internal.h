@@ -8,10 +8,12 @@
  * Locks, outermost first. All but the log lock are spinlocks:
  *   xa_lock     of the table of handles or contexts: from looking up to the reference that
  *               keeps what was found
+ *   park lock   queues that wait for a syncobj without a fence; wake() is called under it
  *   fault lock  a vm's faults and their groups; sessions are cancelled under it
  *   share lock  what processes and users hold of the device's ids
  *   log lock    (sleeps) a vm's fault log
- * None is held when the driver is called, and nothing but core locks is taken under one of them.
+ * None but the park lock is held when the driver is called, and nothing but core locks is taken
+ * under one of them.
  */
 #ifndef SVM_DRM_INTERNAL_H
 #define SVM_DRM_INTERNAL_H
@@ -39,6 +41,10 @@ int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_svm_query *args);
 void svm_drm_shares_init(struct svm_drm_device *dev);
 struct svm_drm_process *svm_drm_process_get(struct svm_drm_device *dev);
 void svm_drm_process_put(struct svm_drm_process *process);
+
+/* park.c */
+void svm_drm_parked_init(struct svm_drm_device *dev);
+void svm_drm_parked_stop(struct svm_drm_device *dev);
 
 /* vm.c */
 struct svm_drm_vm *svm_drm_vm_create(struct svm_drm_device *dev, u32 interval_lg2,

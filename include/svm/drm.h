@@ -3,8 +3,9 @@
  * DOC: What every DRM driver with shared virtual memory needs
  *
  * svm_drm.ko has the ioctls of svm_drm.h, their handles, the life of address spaces, the
- * queue of faults and the log of those that failed, and what a process may hold of a
- * device's ids. A driver embeds the library's structs into its own:
+ * queue of faults and the log of those that failed, what a process may hold of a
+ * device's ids, and the waits of queues for syncobjs. A driver embeds the library's
+ * structs into its own:
  *
  * - &struct svm_drm_device in its device; svm_drm_device_init() in probe,
  *   svm_drm_device_stop() and svm_drm_device_fini() in remove
@@ -12,7 +13,8 @@
  *   svm_drm_file_init() when a file is opened, svm_drm_file_close() in postclose
  * - &struct svm_drm_vm as the first member of its own address space, which the library
  *   allocates (&svm_drm_ops.vm_size)
- * - &struct svm_drm_fault_rec in what stalls on one fault at a time, such as a queue
+ * - &struct svm_drm_fault_rec in what stalls on one fault at a time, such as a queue, and
+ *   &struct svm_drm_waiter in a queue whose jobs wait for syncobjs
  *
  * It puts the library's ioctls into its table of ioctls, svm_drm_ioctl() and
  * svm_drm_show_fdinfo() into its file operations, and for each fault that the device reports it
@@ -26,6 +28,8 @@
 #include <drm/drm_ioctl.h>
 #include <drm/svm_drm.h>
 #include <linux/completion.h>
+#include <linux/dma-fence.h>
+#include <linux/hashtable.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -38,6 +42,7 @@
 
 struct drm_device;
 struct drm_file;
+struct drm_syncobj;
 struct seq_file;
 struct svm_drm_process;
 struct svm_drm_vm;
@@ -128,6 +133,17 @@ struct svm_drm_shares {
 	u32 held[SVM_DRM_IDS];	/* by all */
 };
 
+/** struct svm_drm_parked - who waits for a syncobj that has no fence yet */
+struct svm_drm_parked {
+	/* private: */
+	spinlock_t lock;	/* park lock: all below */
+	DECLARE_HASHTABLE(waiters, 8); /* by syncobj */
+	u32 count;
+	unsigned long pause;	/* until @look, from when it was set; 0: it is not set */
+	unsigned long next;	/* jiffies */
+	struct delayed_work look;
+};
+
 /**
  * struct svm_drm_device - the library's part of a device
  * @drm: the device
@@ -154,9 +170,10 @@ struct svm_drm_device {
 
 	/* private: */
 	u32 table_lg2;
-	struct workqueue_struct *wq; /* ends of vms, faults that are overdue */
+	struct workqueue_struct *wq; /* ends of vms, faults that are overdue, parked queues */
 	struct xarray contexts;	/* id → vm */
 	struct svm_drm_shares shares;
+	struct svm_drm_parked parked;
 	wait_queue_head_t gone;	/* the last vm */
 	atomic64_t file_number;	/* of the last one that was opened */
 	/* For the driver's debugfs; the first two are zero when nothing is open. */
@@ -426,6 +443,66 @@ bool svm_drm_fault_submit(struct svm_drm_fault_rec *rec, struct svm_drm_vm *vm,
  * Context: process; never sleeps.
  */
 void svm_drm_fault_cancel(struct svm_drm_vm *vm, struct svm_drm_fault_rec *rec);
+
+/**
+ * struct svm_drm_dep - what a job waits for: a syncobj until that has a fence, then the fence
+ * @syncobj: a reference of the job's
+ * @fence: a reference of the job's, or NULL
+ */
+struct svm_drm_dep {
+	struct drm_syncobj *syncobj;
+	struct dma_fence *fence;
+};
+
+/**
+ * struct svm_drm_waiter - a queue whose next job may have to wait
+ * @dev: the device
+ * @wake: what the queue waits for may be there: queue the work item that looks. Context: any;
+ *	never sleeps; a fence's lock or the park lock is held.
+ *
+ * No fence is published for a job that may still fault, so jobs wait for syncobjs too, until these
+ * get a fence.
+ */
+struct svm_drm_waiter {
+	struct svm_drm_device *dev;
+	void (*wake)(struct svm_drm_waiter *waiter);
+
+	/* private: */
+	struct dma_fence *awaited; /* a reference, while @awaited_cb is on it */
+	struct dma_fence_cb awaited_cb;
+	struct drm_syncobj *parked_on; /* both under the park lock */
+	struct hlist_node parked;
+};
+
+/**
+ * svm_drm_await() - is a dependency of a queue's next job fulfilled?
+ * @waiter: the queue's, which waits for nothing so far
+ * @dep: the dependency; gets its fence when there is one
+ *
+ * Context: the queue's work item.
+ * Return: 1: yes; 0: not yet, &svm_drm_waiter.wake follows; negative: the fence's error.
+ */
+int svm_drm_await(struct svm_drm_waiter *waiter, struct svm_drm_dep *dep);
+
+/**
+ * svm_drm_forget() - a queue waits for nothing any more
+ * @waiter: the queue's
+ *
+ * On return no callback of a fence runs or will run for it, unless another caller of this
+ * is just seeing to that; nor does svm_drm_wake_parked() find it.
+ * Context: process. Called by the queue's work item, and by any number of tasks that
+ * closed the queue and have waited for the item since.
+ */
+void svm_drm_forget(struct svm_drm_waiter *waiter);
+
+/**
+ * svm_drm_wake_parked() - a syncobj has got a fence of this driver's
+ * @dev: the device
+ * @syncobj: the syncobj; the queues that wait for its fence are woken
+ *
+ * Context: process; never sleeps.
+ */
+void svm_drm_wake_parked(struct svm_drm_device *dev, struct drm_syncobj *syncobj);
 
 /**
  * svm_drm_faultlog_add() - put a record in
