@@ -82,8 +82,8 @@ struct table : node {
 	u16 live SVM_GUARDED_BY(lock) = 0;	// valid leaves in mem
 	u16 retired SVM_GUARDED_BY(lock) = 0;	// retired leaves in mem
 	u16 nulls SVM_GUARDED_BY(lock) = 0;	// leaves that are null among all these, the one above included
-	table_top top SVM_GUARDED_BY(lock) = table_top::none;
-	bool counted_idle SVM_GUARDED_BY(lock) = true; // is in page_table::idle
+	table_top top : 7 SVM_GUARDED_BY(lock) = table_top::none;
+	bool counted_idle : 1 SVM_GUARDED_BY(lock) = true; // is in page_table::idle
 	atomic<table_state> state{ table_state::fresh };
 	// The mirror's; no code in pt/ reads them. The notifier sequence of the last invalidation that met this table is
 	// written under the lock; a reader without it seeds read_begin and compares again under the lock. The interval
