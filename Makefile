@@ -5,7 +5,7 @@
 ifneq ($(KERNELRELEASE),)
 
 obj-m := mm/
-obj-m += $(if $(wildcard $(src)/drivers/svgpu/Makefile),drivers/svgpu/)
+obj-m += $(patsubst $(src)/%Makefile,%,$(foreach driver,svm svgpu dmirror,$(wildcard $(src)/drivers/$(driver)/Makefile)))
 obj-m += $(if $(CONFIG_KUNIT),$(if $(wildcard $(src)/tests/kunit/Makefile),tests/kunit/))
 obj-m += $(if $(SVM_BENCH),tests/bench/)
 

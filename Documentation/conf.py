@@ -19,7 +19,7 @@ smartquotes = False
 nitpicky = True
 nitpick_ignore_regex = [
 	(r"c:identifier", r"__[us]\d+|[us]\d+|u?int\d+_t|size_t|bool"),
-	(r"c:(identifier|struct)", r"mm_struct|device"),
+	(r"c:(identifier|struct)", r"mm_struct|device|drm_device|file|seq_file"),
 	(r"c:identifier", r"[A-Z][A-Z0-9_]+"),    # macros in array bounds
 	(r"c:enum", r"svgpu_kernel"),              # in hw/svgpu_regs.h, quoted in virtual-gpu.rst
 ]

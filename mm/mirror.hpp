@@ -56,12 +56,17 @@ struct wish {
 	va_span want;	    // what is to be made present in the same go, where that needs no wait
 	svm_access access;
 	bool must = true;   // a fault: va must be had. A prefetch: nothing must, and nothing outside of `want` is taken
+	u64 cpu = 0;	    // out: va's, where something is bound there
 	u64 reached = 0;    // out, of a prefetch: it has seen to `want` below this
 	u64 wait = nowhere; // out, likewise: the first page of that which port_wait() may bring
 };
 
 // Has the wish come true, as far as it can without waiting. Inside a reader section. err::fault, perm, nomem, intr;
-// err::again when the CPU's side kept moving; err::wait: port_wait() for va first; err::room: make_room() first.
+// err::again when the CPU's side kept moving; err::wait: port_wait() for va first; err::room: make_room() first; err::changing:
+// wait_for_bind() first.
 status fault_in(svm_vm &vm, wish &w);
+
+// A bind that is under way has ended. Sleeps; not in a reader section. err::intr.
+status wait_for_bind(svm_vm &vm);
 
 } // namespace svm

@@ -15,6 +15,7 @@ BLOCK = re.compile(r"^/\*\*(?!<)(.*?)\*/[ \t]*\n?", re.S | re.M)
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 INLINE = re.compile(r"/\*\*<?[\s*]*(@\w+:.*?)\*/", re.S)
 LISTED = re.compile(r"^#define (\w+)\(name\) (.*)\n#include <(\S+)>\n#undef \1\n", re.M)
+PRIVATE = re.compile(r"/\*\s*private:.*", re.S)      # of a struct: what follows is not for its users
 PADDING = ("pad", "reserved")   # say all by their names
 
 
@@ -113,8 +114,9 @@ def read_record(item, code):
 	if not record:
 		item.problems.append(f"{item.kind} {item.name}: no such declaration follows")
 		return
-	item.told.update(inline_texts(record[1]))
-	plain = COMMENT.sub("", record[1])
+	body = PRIVATE.sub("", record[1])
+	item.told.update(inline_texts(body))
+	plain = COMMENT.sub("", body)
 	pieces = split(plain, "," if item.kind == "enum" else ";")
 	if item.kind == "struct":       # several names after one type
 		pieces = [q if not i else f"{p.split()[0]} {q}" for p in pieces for i, q in enumerate(split(p, ","))]

@@ -20,11 +20,11 @@ static int svm_leaks_show(struct seq_file *m, void *unused)
 {
 	struct svgpu_device *dev = m->private;
 
-	seq_printf(m, "vms %d\n", atomic_read(&dev->vm_total));
+	seq_printf(m, "vms %d\n", atomic_read(&dev->svm.vm_total));
 	seq_printf(m, "queues %d\n", atomic_read(&dev->queue_total));
 	seq_printf(m, "jobs %d\n", atomic_read(&dev->job_total));
 	seq_printf(m, "tables %d\n", atomic_read(&dev->table_total));
-	seq_printf(m, "faults %d\n", atomic_read(&dev->fault_total));
+	seq_printf(m, "faults %d\n", atomic_read(&dev->svm.fault_total));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(svm_leaks);
@@ -35,8 +35,8 @@ static int svm_faults_show(struct seq_file *m, void *unused)
 	struct svgpu_fault_stats *s = &dev->faults.stats;
 
 	seq_printf(m, "taken %lld\n", atomic64_read(&s->taken));
-	seq_printf(m, "duplicates %lld\n", atomic64_read(&s->duplicates));
-	seq_printf(m, "groups %lld\n", atomic64_read(&s->groups));
+	seq_printf(m, "duplicates %lld\n", atomic64_read(&dev->svm.fault_duplicates));
+	seq_printf(m, "groups %lld\n", atomic64_read(&dev->svm.fault_groups));
 	seq_printf(m, "retried %lld\n", atomic64_read(&s->retried));
 	seq_printf(m, "failed %lld\n", atomic64_read(&s->failed));
 	seq_printf(m, "garbage %lld\n", atomic64_read(&s->garbage));

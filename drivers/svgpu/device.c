@@ -157,7 +157,7 @@ void svgpu_device_wedge(struct svgpu_device *dev, const char *why)
 	/* Asked to stop, and cut off whether it does or not: callbacks go on once @error shows. */
 	write_epoch(dev, 0);
 	bus_off(dev);
-	if (cmpxchg(&dev->error, 0, -EIO))
+	if (cmpxchg(&dev->svm.error, 0, -EIO))
 		return;
 	drm_err(&dev->drm, "wedged: %s\n", why);
 	queue_work(dev->wq, &dev->wedge_work);
@@ -225,11 +225,10 @@ int svgpu_device_init(struct svgpu_device *dev)
 {
 	int ret;
 
-	dev->error = -ENODEV;
+	dev->svm.error = -ENODEV;
 	INIT_WORK(&dev->wedge_work, wedge_work);
 	INIT_DELAYED_WORK(&dev->watchdog, watchdog_work);
 	init_waitqueue_head(&dev->gone);
-	xa_init_flags(&dev->contexts, XA_FLAGS_ALLOC);
 	xa_init_flags(&dev->queues, XA_FLAGS_ALLOC);
 
 	if (pci_resource_len(dev->pdev, 2) <= SVGPU_VRAM_OFFSET ||
@@ -238,12 +237,11 @@ int svgpu_device_init(struct svgpu_device *dev)
 	ret = bus_on(dev);
 	if (ret)
 		return ret;
-	dev->format = svm_format_find("xe2");
-	if (!dev->format) {
+	dev->svm.format = svm_format_find("xe2");
+	if (!dev->svm.format) {
 		dev_err(&dev->pdev->dev, "no format xe2 among %s\n", svm_format_names());
 		return -ENODEV;
 	}
-	dev->table_lg2 = svm_format_describe(dev->format)->table_lg2;
 	return read_geometry(dev);
 }
 
@@ -289,7 +287,7 @@ int svgpu_device_start(struct svgpu_device *dev)
 	}
 	dev->silent_ticks = 0;
 	/* The rings are empty and ours; pairs with the reads of svgpu_error(). */
-	smp_store_release(&dev->error, 0);
+	smp_store_release(&dev->svm.error, 0);
 	queue_delayed_work(dev->wq, &dev->watchdog,
 			   msecs_to_jiffies(WATCHDOG_MS));
 	return 0;
@@ -308,7 +306,7 @@ void svgpu_device_stop(struct svgpu_device *dev)
 	if (!svgpu_error(dev) && await_epoch(dev, 0))
 		dev_err(&dev->pdev->dev, "did not stop; cut off\n");
 	bus_off(dev);
-	cmpxchg(&dev->error, 0, -ENODEV);
+	cmpxchg(&dev->svm.error, 0, -ENODEV);
 	flush_work(&dev->wedge_work);
 }
 

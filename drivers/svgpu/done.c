@@ -72,8 +72,8 @@ static void end_one(struct svgpu_device *dev, const struct svgpu_done *done)
 		drm_err_ratelimited(&dev->drm,
 				    "bus error: va %#llx led to %#llx\n",
 				    done->va, done->address);
-		svgpu_faultlog_add(&task->queue->vm->log, done->va,
-				   task->queue->id, result->access, -EIO);
+		svm_drm_faultlog_add(&task->queue->vm->base, done->va,
+				     task->queue->id, result->access, -EIO);
 	}
 	svgpu_task_end(task, status);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What becomes of a fault: it is checked, served by svmirror in the process's name,
- * and answered exactly once.
+ * What the device reports of faults is checked and handed to the library
+ * (drivers/svm/fault.c), which serves each fault and has it answered exactly once.
  *
  * Checked, since the device may report nonsense: an id out of range, an access that does
  * not exist, a context or queue that does not exist, a job of another queue is
@@ -9,25 +9,15 @@
  * ending is not garbage but *stale*: its entry was in the ring before the device
  * acknowledged the end.
  *
- * svmirror says -EAGAIN where the CPU's side kept moving. We go again, with pauses, at
- * most AGAIN_MAX times: then the job fails with -EBUSY, so that every fault ends. Where
- * there is no memory, the CPU's own access would be tried until there is some, or until
- * the process is killed for it; we give it NOMEM_SECONDS. A fault that fails is in its
- * job's result and in the log of its vm, once for a job, however many times the device
- * reported it.
+ * A fault that fails is in its job's result and in the log of its vm, once for a job, however
+ * many times the device reported it.
  */
 #include <linux/delay.h>
 #include <linux/slab.h>
 
 #include <drm/drm_print.h>
 
-#include "fault.h"
 #include "task.h"
-
-#define AGAIN_MAX	1000
-#define AGAIN_QUICKLY	16	/* so many without a pause */
-#define NOMEM_SECONDS	10	/* that memory may take to come */
-#define NOMEM_MS	10	/* between two tries */
 
 /* Waits for room: 0, or the device is gone. Under the reply lock. */
 static int reply_room(struct svgpu_device *dev)
@@ -74,44 +64,38 @@ static void count_answer(struct svgpu_device *dev, int error)
 	atomic64_inc(error ? &stats->failed : &stats->retried);
 }
 
-/* Answers a claimed record, which is no more among its vm's faults, and lets go of it. */
-static void answer(struct svgpu_fault_rec *rec, int error)
+/* For svm_drm_ops.reply: a failed fault goes to its job's result and the vm's log first. */
+void svgpu_fault_reply(struct svm_drm_vm *vm, struct svm_drm_fault_rec *base,
+		       const struct svm_drm_fault *fault, int error)
 {
-	struct svgpu_queue *queue = rec->queue;
-	struct svgpu_vm *vm = rec->vm;
-	struct svgpu_device *dev = vm->dev;
-	u32 id = rec->entry.id;
-	/* Before the reply: the next fault of the queue's job may come right behind it. */
-	bool more = svgpu_fault_release(rec);
+	struct svgpu_fault_rec *rec = to_svgpu_rec(base);
+	struct svgpu_device *dev = svgpu_of(vm);
 
+	if (error && (rec->injected ||
+		      svgpu_task_fail_fault(dev, fault->cookie, fault->va,
+					    fault->access, error)))
+		svm_drm_faultlog_add(vm, fault->va, rec->queue->id,
+				     fault->access, error);
 	count_answer(dev, error);
-	if (queue)
-		reply(dev, id, error);
-	if (more) {
-		svgpu_fault_enqueue(rec);
-		return;
-	}
-	atomic_dec(&dev->fault_total);
-	if (queue) {
-		svgpu_queue_put(queue);
-	} else {
-		atomic_dec(&dev->faults.injected);
-		kfree(rec);
-	}
-	svgpu_vm_leave(vm);
+	if (!rec->injected)
+		reply(dev, fault->id, error);
 }
 
-/* A failed fault goes to its job's result and the vm's log, then to the device. */
-static void answer_failed(struct svgpu_fault_rec *rec, int error)
+static void free_injected(struct svgpu_device *dev, struct svgpu_fault_rec *rec)
 {
-	const struct svgpu_fault *e = &rec->entry;
+	atomic_dec(&dev->faults.injected);
+	kfree(rec);
+}
 
-	if (!rec->queue ||
-	    svgpu_task_fail_fault(rec->vm->dev, e->cookie, e->va, e->access,
-				  error))
-		svgpu_faultlog_add(&rec->vm->log, e->va, rec->queue_id,
-				   e->access, error);
-	answer(rec, error);
+/* For svm_drm_ops.put. */
+void svgpu_fault_put(struct svm_drm_fault_rec *base)
+{
+	struct svgpu_fault_rec *rec = to_svgpu_rec(base);
+	struct svgpu_queue *queue = rec->queue;
+
+	if (rec->injected)
+		free_injected(queue->dev, rec);
+	svgpu_queue_put(queue);
 }
 
 /*
@@ -119,7 +103,7 @@ static void answer_failed(struct svgpu_fault_rec *rec, int error)
  * -ESTALE or -EINVAL (garbage); then there may be a vm, and there is no queue.
  */
 static int check(struct svgpu_device *dev, const struct svgpu_fault *e,
-		 bool injected, struct svgpu_vm **vm,
+		 bool injected, struct svm_drm_vm **vm,
 		 struct svgpu_queue **queue)
 {
 	int ret = 0;
@@ -128,7 +112,7 @@ static int check(struct svgpu_device *dev, const struct svgpu_fault *e,
 	*queue = NULL;
 	if (e->context >= dev->context_count)
 		return -EINVAL;
-	*vm = svgpu_vm_of_context(dev, e->context);
+	*vm = svm_drm_vm_of_context(&dev->svm, e->context);
 	if (IS_ERR_OR_NULL(*vm)) {
 		ret = *vm ? PTR_ERR(*vm) : -EINVAL;
 		*vm = NULL;
@@ -142,7 +126,7 @@ static int check(struct svgpu_device *dev, const struct svgpu_fault *e,
 	*queue = svgpu_queue_of_hw(dev, e->queue);
 	if (!*queue)
 		return -EINVAL;
-	if ((*queue)->vm != *vm)
+	if (&(*queue)->vm->base != *vm)
 		ret = -EINVAL;
 	else if (READ_ONCE((*queue)->error))
 		ret = -ESTALE;
@@ -155,7 +139,7 @@ static int check(struct svgpu_device *dev, const struct svgpu_fault *e,
 
 /* What cannot be served: the device lies, or the queue has just ended. */
 static void refuse(struct svgpu_device *dev, const struct svgpu_fault *e,
-		   struct svgpu_vm *vm, bool injected, int error)
+		   struct svm_drm_vm *vm, bool injected, int error)
 {
 	struct svgpu_fault_stats *stats = &dev->faults.stats;
 
@@ -167,8 +151,7 @@ static void refuse(struct svgpu_device *dev, const struct svgpu_fault *e,
 				    "garbage fault: context %u queue %u va %#llx access %u\n",
 				    e->context, e->queue, e->va, e->access);
 		if (vm)
-			svgpu_faultlog_add(&vm->log, e->va, 0, e->access,
-					   -EINVAL);
+			svm_drm_faultlog_add(vm, e->va, 0, e->access, -EINVAL);
 	}
 	count_answer(dev, error);
 	if (!injected)
@@ -187,120 +170,34 @@ static void refuse(struct svgpu_device *dev, const struct svgpu_fault *e,
 void svgpu_fault_take(struct svgpu_device *dev, const struct svgpu_fault *entry,
 		      struct svgpu_fault_rec *injected)
 {
+	struct svm_drm_fault fault = {
+		.va = entry->va,
+		.id = entry->id,
+		.cookie = entry->cookie,
+		.access = entry->access,
+	};
 	struct svgpu_fault_rec *rec = injected;
 	struct svgpu_queue *queue;
-	struct svgpu_vm *vm;
+	struct svm_drm_vm *vm;
 	int error = check(dev, entry, injected, &vm, &queue);
 
 	atomic64_inc(&dev->faults.stats.taken);
 	if (error) {
 		refuse(dev, entry, vm, injected, error);
-		if (injected) {
-			atomic_dec(&dev->faults.injected);
-			kfree(injected);
-		}
+		if (injected)
+			free_injected(dev, injected);
 		if (vm)
-			svgpu_vm_leave(vm);
+			svm_drm_vm_leave(vm);
 		return;
 	}
-	if (!injected) {
+	if (injected) {
+		injected->queue = queue;
+	} else {
 		rec = &queue->fault;
 		svgpu_task_count_fault(dev, entry->cookie);
 	}
-	if (!svgpu_fault_claim(rec, vm, entry)) {
-		atomic64_inc(&dev->faults.stats.duplicates);
+	if (!svm_drm_fault_submit(&rec->base, vm, &fault)) {
 		svgpu_queue_put(queue);
-		svgpu_vm_leave(vm);
-		return;
+		svm_drm_vm_leave(vm);
 	}
-	rec->queue_id = queue->id;
-	rec->queue = injected ? NULL : queue;
-	if (injected)
-		svgpu_queue_put(queue);
-	atomic_inc(&dev->fault_total);
-	svgpu_fault_enqueue(rec);
-}
-
-/* Why what the group is at need not be served any more, or 0. */
-static int moot(const struct svgpu_fault_group *group)
-{
-	const struct svgpu_vm *vm = group->vm;
-
-	if (svgpu_error(vm->dev))
-		return svgpu_error(vm->dev);
-	if (test_bit(0, &vm->stopped) || svgpu_fault_all_cancelled(group))
-		return -ECANCELED;
-	return 0;
-}
-
-/* For the first of those that the group is at; the others ask the same. */
-static int serve(struct svgpu_fault_group *group)
-{
-	const struct svgpu_fault *e =
-		&list_first_entry(&group->same, struct svgpu_fault_rec, link)->entry;
-	unsigned long end = jiffies + NOMEM_SECONDS * HZ;
-	int error, round;
-
-	for (round = 0; round < AGAIN_MAX; round++) {
-		error = moot(group);
-		if (error)
-			return error;
-		error = svm_fault(group->vm->svm, e->va,
-				  (enum svm_access)e->access);
-		if (error == -ENOMEM && time_before(jiffies, end))
-			msleep(NOMEM_MS);
-		else if (error != -EAGAIN)
-			return error;
-		else if (round < AGAIN_QUICKLY)
-			cond_resched();
-		else
-			usleep_range(100, 200);
-	}
-	return -EBUSY;
-}
-
-static void leave(struct svgpu_fault_group *group)
-{
-	if (!group->in_session)
-		return;
-	svgpu_fault_in_session(group, false);
-	svm_session_end(&group->session);
-}
-
-/* A session that is not cancelled. Return: 0, or the process is gone. */
-static int enter(struct svgpu_fault_group *group)
-{
-	int error;
-
-	if (group->in_session && !READ_ONCE(group->cancelled))
-		return 0;
-	leave(group);
-	error = svm_session_begin(group->vm->svm, &group->session);
-	if (!error)
-		svgpu_fault_in_session(group, true);
-	return error;
-}
-
-/* Serves the faults of one table until there is none. Many of these run at a time. */
-void svgpu_fault_work(struct work_struct *work)
-{
-	struct svgpu_fault_group *group =
-		container_of(work, struct svgpu_fault_group, work);
-	struct svgpu_vm *vm = group->vm;
-	struct svgpu_fault_rec *rec;
-	int error;
-
-	while (svgpu_fault_next(group)) {
-		error = enter(group) ?: serve(group);
-		while ((rec = svgpu_fault_finish(group))) {
-			if (error)
-				answer_failed(rec, error);
-			else
-				answer(rec, 0);
-		}
-		cond_resched();
-	}
-	/* Should the group be busy again already: that is this work item's next run. */
-	leave(group);
-	svgpu_vm_leave(vm);
 }

@@ -3,11 +3,12 @@
  * Where faults come from: the device's ring, and debugfs.
  *
  * Taking in a fault needs nothing that others could have used up: its record is its
- * queue's own (fault_queue.c). So the ring is emptied whatever the vms' faults wait for.
+ * queue's own (drivers/svm/fault_queue.c). So the ring is emptied whatever the vms' faults wait
+ * for.
  */
 #include <linux/slab.h>
 
-#include "fault.h"
+#include "svgpu.h"
 
 #define INJECTED_MAX	256	/* under way */
 
@@ -92,6 +93,7 @@ int svgpu_fault_inject(struct svgpu_device *dev,
 		atomic_dec(&dev->faults.injected);
 		return -ENOMEM;
 	}
+	rec->injected = true;
 	atomic64_inc(&dev->faults.stats.injected);
 	svgpu_fault_take(dev, entry, rec);
 	return 0;

@@ -26,8 +26,8 @@ static void queue_free(struct kref *ref)
 
 	list_for_each_entry_safe(kept, next, &queue->kept, link)
 		kfree(kept);
-	svgpu_vm_faults_shrink(queue->vm);
-	svgpu_vm_put(queue->vm);
+	svm_drm_faults_shrink(&queue->vm->base);
+	svm_drm_vm_put(&queue->vm->base);
 	kfree(queue);
 }
 
@@ -41,14 +41,15 @@ static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
 	struct svgpu_queue *queue =
 		kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
 
-	if (!queue || svgpu_vm_faults_grow(vm)) {
+	if (!queue || svm_drm_faults_grow(&vm->base)) {
 		kfree(queue);
 		return NULL;
 	}
 	kref_init(&queue->ref);
-	queue->dev = vm->dev;
+	queue->dev = svgpu_of(&vm->base);
 	queue->vm = vm;
-	kref_get(&vm->ref);
+	svm_drm_vm_grab(&vm->base);
+	queue->fault.queue = queue;
 	INIT_WORK(&queue->work, svgpu_queue_work);
 	init_waitqueue_head(&queue->idle);
 	spin_lock_init(&queue->lock);
@@ -69,25 +70,26 @@ static struct svgpu_queue *queue_alloc(struct svgpu_vm *vm)
 struct svgpu_queue *svgpu_queue_create(struct svgpu_vm *vm)
 {
 	struct svgpu_queue *queue = queue_alloc(vm);
-	struct svgpu_device *dev = vm->dev;
+	struct svm_drm_process *process = vm->base.process;
+	struct svgpu_device *dev = svgpu_of(&vm->base);
 	struct svgpu_sync op = { .op = SVGPU_SYNC_QUEUE_SET };
 	int ret;
 
 	if (!queue)
 		return ERR_PTR(-ENOMEM);
-	ret = svgpu_share_take(vm->process, SVGPU_QUEUE_ID);
+	ret = svm_drm_share_take(process, SVGPU_QUEUE_ID);
 	if (ret)
 		goto put;
 	ret = xa_alloc(&dev->queues, &queue->hw, queue,
 		       XA_LIMIT(0, dev->queue_count - 1), GFP_KERNEL);
 	if (ret) {
-		svgpu_share_give(vm->process, SVGPU_QUEUE_ID);
+		svm_drm_share_give(process, SVGPU_QUEUE_ID);
 		goto put;
 	}
 	atomic_inc(&dev->queue_total);
 	op.queue = queue->hw;
-	op.context = vm->context;
-	op.owner = svgpu_process_number(vm->process);
+	op.context = vm->base.context;
+	op.owner = svm_drm_process_number(process);
 	ret = svgpu_sync_set(dev, &op);
 	if (ret) {
 		svgpu_queue_stop(queue, ret);
@@ -115,7 +117,7 @@ struct svgpu_queue *svgpu_queue_get(struct svgpu_file *file, u32 id)
 	/* Under the lock its vm is there: one that has queues in the table is not destroyed. */
 	if (!queue)
 		queue = ERR_PTR(-ENOENT);
-	else if (svm_vm_mm(queue->vm->svm) != current->mm)
+	else if (svm_vm_mm(queue->vm->base.svm) != current->mm)
 		queue = ERR_PTR(-EPERM);
 	else
 		kref_get(&queue->ref);
@@ -210,11 +212,11 @@ static void stop_one(struct svgpu_queue *queue, int error)
 {
 	struct svgpu_device *dev = queue->dev;
 
-	svgpu_fault_cancel(queue);
+	svm_drm_fault_cancel(&queue->vm->base, &queue->fault.base);
 	queue_end_tasks(queue, svgpu_error(dev) ?: error);
 	wait_event(queue->idle, !atomic_read(&queue->jobs));
 	xa_erase(&dev->queues, queue->hw);
-	svgpu_share_give(queue->vm->process, SVGPU_QUEUE_ID);
+	svm_drm_share_give(queue->vm->base.process, SVGPU_QUEUE_ID);
 	/* The last touch of the hardware: removal waits for it. */
 	if (atomic_dec_and_test(&dev->queue_total))
 		wake_up_all(&dev->gone);
@@ -287,7 +289,7 @@ void svgpu_queues_fail_all(struct svgpu_device *dev, int error)
 
 	for (hw = 0; (queue = next_queue(dev, &hw)); hw++) {
 		queue_close(queue, error);
-		svgpu_fault_cancel(queue);
+		svm_drm_fault_cancel(&queue->vm->base, &queue->fault.base);
 		queue_end_tasks(queue, error);
 		svgpu_queue_put(queue);
 	}

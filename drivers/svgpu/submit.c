@@ -173,7 +173,7 @@ int svgpu_ioctl_submit(struct drm_device *drm, void *data,
 	if (args->flags || args->pad || args->in_count > IN_MAX ||
 	    args->kernel >= SVGPU_KERNELS)
 		return -EINVAL;
-	queue = svgpu_queue_get(drm_file->driver_priv, args->queue_id);
+	queue = svgpu_queue_get(to_svgpu_file(drm_file), args->queue_id);
 	if (IS_ERR(queue))
 		return PTR_ERR(queue);
 	ret = svgpu_error(to_svgpu(drm));

@@ -1,31 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The virtual GPU's driver: its objects, and which lock guards what.
+ * The virtual GPU's driver: its objects, and which lock guards what. What it has in common with
+ * other drivers, vms and the serving of faults, is the library's: <svm/drm.h>.
  *
- * device ─┬─ contexts: hardware id → vm ── svm_vm (svmirror's), fault log
+ * device ─┬─ the library's part ── vms
  *         └─ queues: hardware id → queue ── waiting jobs, one running job
- * file ───┬─ vms: handle → vm
+ * file ───┬─ the library's part ── handles of vms
  *         └─ queues: handle → queue
  *
  * Locks, outermost first; all but the named spinlocks may sleep:
  *   set lock      one context or queue is being set
  *   drain locks   one consumer for the fault ring, one for the done ring
- *   xa_lock       (spin) of a handle or hardware id table: from looking up to the
- *                 reference that keeps what was found
+ *   xa_lock       (spin) of a table of handles or hardware ids of queues: from looking up to
+ *                 the reference that keeps what was found
  *   queue lock    (spin) a queue's jobs, results and error
  *   park lock     (spin) queues that wait for a syncobj without a fence
- *   fault lock    (spin) a vm's faults and their groups; sessions are cancelled under it
- *   share lock    (spin) what processes and users hold of the device's ids
+ *   library's     taken by its functions, which are called with a drain lock held at most
  *   push locks    one producer for the job ring, one for the reply ring
  *   VRAM lock     the allocator; never held over an allocation that reclaims
- *   log lock      a vm's fault log; nothing is taken under it
  *   TLB-queue lock (spin) the sync ring's tail and how far its statuses were read;
  *                 taken under svmirror's table locks, so nothing that allocates or
  *                 sleeps happens under it
  *
  * The device may stop answering, or lie, at any time. Then it is wedged:
- * @error is set, it is cut off from memory, and each wait in this driver either
- * watches @error or has an end of its own.
+ * svm.error is set, it is cut off from memory, and each wait in this driver either
+ * watches that or has an end of its own.
  */
 #ifndef SVGPU_H
 #define SVGPU_H
@@ -34,25 +33,21 @@
 #include <drm/drm_file.h>
 #include <drm/drm_mm.h>
 #include <drm/svgpu_drm.h>
-#include <drm/svm_drm.h>
-#include <linux/completion.h>
 #include <linux/dma-fence.h>
 #include <linux/hashtable.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
-#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
-#include <svm/svm.h>
+#include <svm/drm.h>
 
 #include "ring.h"
 
 struct drm_syncobj;
 struct svgpu_dep;
-struct svgpu_process;
 struct svgpu_task;
 
 /* The sync ring: flushes and changes of contexts and queues, done in order. */
@@ -72,11 +67,9 @@ struct svgpu_vram {
 	struct list_head poisoning; /* given back, in the order of their poison's seq */
 };
 
-/* What the fault ring came to since probe: debugfs. */
+/* What the fault ring came to since probe, beside what the library counts: debugfs. */
 struct svgpu_fault_stats {
 	atomic64_t taken;
-	atomic64_t duplicates;
-	atomic64_t groups;
 	atomic64_t retried;
 	atomic64_t failed;
 	atomic64_t garbage;
@@ -92,30 +85,6 @@ struct svgpu_faults {
 	struct svgpu_ring reply;
 	atomic_t injected;	/* under way */
 	struct svgpu_fault_stats stats;
-};
-
-/* One entry of the fault ring until it is answered: a queue's own, or an injected one. */
-struct svgpu_fault_rec {
-	struct list_head link;	/* a group's list, or the vm's @waiting */
-	struct svgpu_vm *vm;	/* used and referenced; NULL: idle. Under the vm's fault lock */
-	struct svgpu_queue *queue; /* a reference; NULL: injected */
-	u32 queue_id;		/* handle, for the log */
-	bool cancelled;		/* it needs no answer */
-	bool more;		/* @next is to be served after @entry */
-	struct svgpu_fault entry;
-	struct svgpu_fault next; /* an honest device has none: its job stalls on one fault */
-};
-
-/* See fault_queue.c. */
-struct svgpu_vm_faults {
-	spinlock_t lock;	/* fault lock: all below */
-	struct list_head idle;	/* groups */
-	struct list_head busy;	/* being worked on, or waiting for a worker */
-	struct list_head waiting; /* records that found no idle group */
-	u32 groups;		/* that there are */
-	u32 queues;		/* as many groups there must be */
-	struct delayed_work overdue;
-	struct workqueue_struct *wq;
 };
 
 struct svgpu_jobs {
@@ -137,28 +106,16 @@ struct svgpu_parked {
 	struct delayed_work look;
 };
 
-/* Ids of which the device has a fixed number. */
-enum svgpu_id_kind {
-	SVGPU_CONTEXT_ID,
-	SVGPU_QUEUE_ID,
-	SVGPU_IDS,
-};
-
-/* share.c */
-struct svgpu_shares {
-	spinlock_t lock;	/* share lock: all below */
-	struct list_head processes;
-	struct list_head users;
-	u32 last_number;
-	u32 held[SVGPU_IDS];	/* by all */
-};
+/* Ids of which the device has a fixed number, beside contexts. */
+#define SVGPU_QUEUE_ID	SVM_DRM_DRIVER_ID
 
 struct svgpu_device {
 	struct drm_device drm;
 	struct pci_dev *pdev;
 	void __iomem *bell;	/* BAR0 */
 	void __iomem *bar;	/* BAR2, write-combining */
-	int error;		/* 0; -EIO: wedged; -ENODEV: not started, or removed */
+	/* Its @error: 0; -EIO: wedged; -ENODEV: not started, or removed. */
+	struct svm_drm_device svm;
 
 	/* Constant after probe. */
 	u32 engines;
@@ -167,31 +124,25 @@ struct svgpu_device {
 	u64 vram_bytes;
 	u64 epoch;
 	u64 generation;
-	const struct svm_format *format;
-	u32 table_lg2;
 
 	struct svgpu_sync_queue sync;
 	struct svgpu_vram vram;
 	struct svgpu_faults faults;
 	struct svgpu_jobs jobs;
 	struct svgpu_parked parked;
-	struct svgpu_shares shares;
-	struct xarray contexts;
 	struct xarray queues;
 
-	struct workqueue_struct *wq;	/* wedging, watchdog, queues, ends of vms */
+	struct workqueue_struct *wq;	/* wedging, watchdog, queues */
 	struct work_struct wedge_work;
 	struct delayed_work watchdog;
 	u64 beat;		/* the watchdog's */
 	u32 silent_ticks;
 
 	/* What is there now; all zero when nothing is open. */
-	atomic_t vm_total;
 	atomic_t queue_total;
 	atomic_t job_total;
 	atomic_t table_total;
-	atomic_t fault_total;
-	wait_queue_head_t gone;	/* the last vm or the last queue */
+	wait_queue_head_t gone;	/* the last queue */
 };
 
 static inline struct svgpu_device *to_svgpu(struct drm_device *drm)
@@ -202,45 +153,48 @@ static inline struct svgpu_device *to_svgpu(struct drm_device *drm)
 /* 0, or why nothing is to be expected of the device any more. */
 static inline int svgpu_error(const struct svgpu_device *dev)
 {
-	return READ_ONCE(dev->error);
+	return svm_drm_error(&dev->svm);
 }
 
 /* An open file. */
 struct svgpu_file {
-	struct xarray vms;
+	struct svm_drm_file svm;
 	struct xarray queues;
 };
 
-#define SVGPU_FAULT_LOG	128
+static inline struct svgpu_file *to_svgpu_file(const struct drm_file *drm_file)
+{
+	return container_of(drm_file->driver_priv, struct svgpu_file, svm);
+}
 
-struct svgpu_faultlog {
-	struct mutex lock;	/* log lock: all below; nothing is taken under it */
-	u32 first;
-	u32 count;
-	struct drm_svm_fault_record record[SVGPU_FAULT_LOG];
-};
-
-/*
- * A device address space. @ref keeps the struct, @users keeps @svm: the vm's own
- * use ends when it is stopped, and svmirror's vm is destroyed after the last one.
- */
+/* A device address space. */
 struct svgpu_vm {
-	struct kref ref;
-	refcount_t users;
-	struct svgpu_device *dev;
-	struct svgpu_process *process; /* whose it is: a reference */
-	struct svm_vm *svm;
-	u32 context;
-	u32 queues;		/* under the file's xa_lock of vms */
+	struct svm_drm_vm base;	/* first */
 	bool live;		/* the device may hold translations of it */
 	u64 cleared;		/* under the TLB-queue lock: see svgpu_sync_begin() */
-	unsigned long stopped;	/* bit 0 */
-	struct list_head ending; /* of the one that stops it */
-	struct work_struct end_work;
-	struct completion gone;
-	struct svgpu_vm_faults faults;
-	struct svgpu_faultlog log;
 };
+
+static inline struct svgpu_vm *to_svgpu_vm(struct svm_drm_vm *vm)
+{
+	return container_of(vm, struct svgpu_vm, base);
+}
+
+static inline struct svgpu_device *svgpu_of(const struct svm_drm_vm *vm)
+{
+	return container_of(vm->dev, struct svgpu_device, svm);
+}
+
+/* One entry of the fault ring until it is answered: a queue's own, or an injected one. */
+struct svgpu_fault_rec {
+	struct svm_drm_fault_rec base;
+	struct svgpu_queue *queue; /* a reference while the library has @base */
+	bool injected;		/* freed when it is answered; the device gets no answer */
+};
+
+static inline struct svgpu_fault_rec *to_svgpu_rec(struct svm_drm_fault_rec *rec)
+{
+	return container_of(rec, struct svgpu_fault_rec, base);
+}
 
 /* A job's result that waits to be read. */
 struct svgpu_kept {
@@ -306,46 +260,17 @@ void svgpu_vram_init(struct svgpu_device *dev);
 void svgpu_vram_forget(struct svgpu_device *dev);
 void svgpu_vram_fini(struct svgpu_device *dev);
 
-/* share.c */
-void svgpu_shares_init(struct svgpu_device *dev);
-struct svgpu_process *svgpu_process_get(struct svgpu_device *dev);
-void svgpu_process_put(struct svgpu_process *process);
-u32 svgpu_process_number(const struct svgpu_process *process);
-int svgpu_share_take(struct svgpu_process *process, enum svgpu_id_kind kind);
-void svgpu_share_give(struct svgpu_process *process, enum svgpu_id_kind kind);
+/* context.c */
+int svgpu_context_start(struct svm_drm_vm *base);
+void svgpu_context_stop(struct svm_drm_vm *base);
+void svgpu_context_stopped(struct svm_drm_vm *base);
 
-/* vm.c */
-struct svgpu_vm *svgpu_vm_create(struct svgpu_device *dev, u32 interval_lg2,
-				 u32 granule_lg2);
-struct svgpu_vm *svgpu_vm_get(struct svgpu_file *file, u32 id);
-struct svgpu_vm *svgpu_vm_of_context(struct svgpu_device *dev, u32 context);
-bool svgpu_vm_use(struct svgpu_vm *vm);
-void svgpu_vm_unuse(struct svgpu_vm *vm);
-void svgpu_vm_leave(struct svgpu_vm *vm);
-void svgpu_vm_stop(struct svgpu_vm *vm);
-unsigned long svgpu_vm_deadline(void);
-void svgpu_vm_wait_gone(struct svgpu_vm *vm, unsigned long deadline);
-void svgpu_vm_put(struct svgpu_vm *vm);
-void svgpu_vms_stop_file(struct svgpu_file *file);
-void svgpu_vms_stop_all(struct svgpu_device *dev);
-
-/* faultlog.c */
-void svgpu_faultlog_init(struct svgpu_faultlog *log);
-void svgpu_faultlog_add(struct svgpu_faultlog *log, u64 va, u32 queue_id,
-			u32 access, int error);
-u32 svgpu_faultlog_count(struct svgpu_faultlog *log);
-u32 svgpu_faultlog_take(struct svgpu_faultlog *log,
-			struct drm_svm_fault_record *out, u32 max);
-void svgpu_faultlog_put_back(struct svgpu_faultlog *log,
-			     const struct drm_svm_fault_record *in, u32 count);
-
-/* fault_queue.c; fault.h has what it shares with fault.c and fault_ring.c */
-int svgpu_vm_faults_init(struct svgpu_vm *vm);
-void svgpu_vm_faults_fini(struct svgpu_vm *vm);
-int svgpu_vm_faults_grow(struct svgpu_vm *vm);
-void svgpu_vm_faults_shrink(struct svgpu_vm *vm);
-void svgpu_vm_faults_cancel(struct svgpu_vm *vm);
-void svgpu_fault_cancel(struct svgpu_queue *queue);
+/* fault.c */
+void svgpu_fault_take(struct svgpu_device *dev, const struct svgpu_fault *entry,
+		      struct svgpu_fault_rec *injected);
+void svgpu_fault_reply(struct svm_drm_vm *vm, struct svm_drm_fault_rec *base,
+		       const struct svm_drm_fault *fault, int error);
+void svgpu_fault_put(struct svm_drm_fault_rec *base);
 
 /* fault_ring.c */
 void svgpu_faults_init(struct svgpu_device *dev);
@@ -385,19 +310,7 @@ void svgpu_debugfs_init(struct drm_minor *minor);
 /* svgpu_drm.c */
 extern const struct drm_driver svgpu_drm_driver;
 
-/* ioctls */
-int svgpu_ioctl_vm_create(struct drm_device *drm, void *data,
-			  struct drm_file *drm_file);
-int svgpu_ioctl_vm_destroy(struct drm_device *drm, void *data,
-			   struct drm_file *drm_file);
-int svgpu_ioctl_bind(struct drm_device *drm, void *data,
-		     struct drm_file *drm_file);
-int svgpu_ioctl_unbind(struct drm_device *drm, void *data,
-		       struct drm_file *drm_file);
-int svgpu_ioctl_prefetch(struct drm_device *drm, void *data,
-			 struct drm_file *drm_file);
-int svgpu_ioctl_query(struct drm_device *drm, void *data,
-		      struct drm_file *drm_file);
+/* svgpu_ioctl.c, submit.c */
 int svgpu_ioctl_queue_create(struct drm_device *drm, void *data,
 			     struct drm_file *drm_file);
 int svgpu_ioctl_queue_destroy(struct drm_device *drm, void *data,
@@ -406,6 +319,5 @@ int svgpu_ioctl_submit(struct drm_device *drm, void *data,
 		       struct drm_file *drm_file);
 int svgpu_ioctl_info(struct drm_device *drm, void *data,
 		     struct drm_file *drm_file);
-int svgpu_answer(u64 user, u64 *size, const void *answer, size_t bytes);
 
 #endif

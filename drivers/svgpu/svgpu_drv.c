@@ -2,7 +2,7 @@
 /*
  * The module and the PCI driver: how the parts are put together and taken apart.
  *
- * After drm_dev_unplug() no vm, queue or job is made any more (svgpu_drm.c), and
+ * After drm_dev_unplug() no vm, queue or job is made any more (svm_drm_ioctl()), and
  * remove() ends all that there are, whether their files are open or not.
  * Open files keep the module and the struct of the device, but nothing of the
  * hardware.
@@ -123,21 +123,43 @@ static void unmap_bars(struct svgpu_device *dev)
 	pci_disable_device(dev->pdev);
 }
 
+static const struct svm_drm_ops svgpu_svm_ops = {
+	.vm_size = sizeof(struct svgpu_vm),
+	.start = svgpu_context_start,
+	.stop = svgpu_context_stop,
+	.stopped = svgpu_context_stopped,
+	.reply = svgpu_fault_reply,
+	.put = svgpu_fault_put,
+};
+
 /* Software state; svgpu_teardown() undoes it, also after a failure. */
 static int svgpu_setup(struct svgpu_device *dev)
 {
+	struct svm_drm_device *svm = &dev->svm;
+	int ret;
+
 	svgpu_sync_init(dev);
 	svgpu_jobs_init(dev);
 	svgpu_parked_init(dev);
-	svgpu_shares_init(dev);
 	svgpu_vram_init(dev);
 	svgpu_faults_init(dev);
+	svm->drm = &dev->drm;
+	svm->ops = &svgpu_svm_ops;
+	svm->backend_ops = svgpu_tables_in_vram ? &svgpu_vram_ops :
+						  &svgpu_system_ops;
+	svm->dma_device = &dev->pdev->dev;
+	svm->ids[SVM_DRM_CONTEXT_ID] = dev->context_count;
+	svm->ids[SVGPU_QUEUE_ID] = dev->queue_count;
+	ret = svm_drm_device_init(svm);
+	if (ret)
+		return ret;
 	dev->wq = alloc_workqueue("svgpu", WQ_UNBOUND, 0);
 	return dev->wq ? 0 : -ENOMEM;
 }
 
 static void svgpu_teardown(struct svgpu_device *dev)
 {
+	svm_drm_device_fini(&dev->svm);
 	svgpu_parked_stop(dev);
 	if (dev->wq)
 		destroy_workqueue(dev->wq);
@@ -146,7 +168,6 @@ static void svgpu_teardown(struct svgpu_device *dev)
 	mutex_destroy(&dev->sync.set_lock);
 	mutex_destroy(&dev->jobs.drain_lock);
 	mutex_destroy(&dev->jobs.push_lock);
-	xa_destroy(&dev->contexts);
 	xa_destroy(&dev->queues);
 }
 
@@ -212,7 +233,7 @@ static void svgpu_remove(struct pci_dev *pdev)
 	/* No ioctl runs after this. */
 	drm_dev_unplug(&dev->drm);
 	svgpu_queues_stop_all(dev, -ENODEV);
-	svgpu_vms_stop_all(dev);
+	svm_drm_device_stop(&dev->svm);
 	svgpu_device_stop(dev);
 	free_interrupts(dev);
 	svgpu_teardown(dev);
@@ -235,9 +256,9 @@ static int svgpu_suspend(struct device *device)
 {
 	struct svgpu_device *dev = dev_get_drvdata(device);
 
-	if (atomic_read(&dev->vm_total)) {
+	if (atomic_read(&dev->svm.vm_total)) {
 		dev_err(device, "%d address spaces are in use: no sleep\n",
-			atomic_read(&dev->vm_total));
+			atomic_read(&dev->svm.vm_total));
 		return -EBUSY;
 	}
 	svgpu_device_stop(dev);

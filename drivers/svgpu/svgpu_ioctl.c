@@ -5,33 +5,9 @@
  */
 #include "svgpu.h"
 
-/*
- * Counts a queue in, so that its vm stays; false: the vm has been taken out.
- * The file's xa_lock of vms orders this with svgpu_ioctl_vm_destroy().
- */
-static bool vm_add_queue(struct svgpu_file *file, u32 vm_id,
-			 struct svgpu_vm *vm)
+static int make_queue(struct svgpu_file *file, struct svm_drm_vm *vm, u32 *id)
 {
-	bool there;
-
-	xa_lock(&file->vms);
-	there = xa_load(&file->vms, vm_id) == vm;
-	if (there)
-		vm->queues++;
-	xa_unlock(&file->vms);
-	return there;
-}
-
-static void vm_drop_queue(struct svgpu_file *file, struct svgpu_vm *vm)
-{
-	xa_lock(&file->vms);
-	vm->queues--;
-	xa_unlock(&file->vms);
-}
-
-static int make_queue(struct svgpu_file *file, struct svgpu_vm *vm, u32 *id)
-{
-	struct svgpu_queue *queue = svgpu_queue_create(vm);
+	struct svgpu_queue *queue = svgpu_queue_create(to_svgpu_vm(vm));
 	int ret;
 
 	if (IS_ERR(queue))
@@ -55,25 +31,25 @@ static int make_queue(struct svgpu_file *file, struct svgpu_vm *vm, u32 *id)
 int svgpu_ioctl_queue_create(struct drm_device *drm, void *data,
 			     struct drm_file *drm_file)
 {
-	struct svgpu_file *file = drm_file->driver_priv;
+	struct svgpu_file *file = to_svgpu_file(drm_file);
 	struct drm_svgpu_queue_create *args = data;
-	struct svgpu_vm *vm;
+	struct svm_drm_vm *vm;
 	int ret;
 
 	if (args->flags || args->pad)
 		return -EINVAL;
-	vm = svgpu_vm_get(file, args->vm_id);
+	vm = svm_drm_vm_get(&file->svm, args->vm_id);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
-	ret = svgpu_error(vm->dev);
-	if (!ret && !vm_add_queue(file, args->vm_id, vm))
+	ret = svm_drm_error(vm->dev);
+	if (!ret && !svm_drm_vm_add_queue(&file->svm, args->vm_id, vm))
 		ret = -ENOENT;
 	if (!ret) {
 		ret = make_queue(file, vm, &args->queue_id);
 		if (ret)
-			vm_drop_queue(file, vm);
+			svm_drm_vm_drop_queue(&file->svm, vm);
 	}
-	svgpu_vm_leave(vm);
+	svm_drm_vm_leave(vm);
 	return ret;
 }
 
@@ -81,7 +57,7 @@ int svgpu_ioctl_queue_create(struct drm_device *drm, void *data,
 int svgpu_ioctl_queue_destroy(struct drm_device *drm, void *data,
 			      struct drm_file *drm_file)
 {
-	struct svgpu_file *file = drm_file->driver_priv;
+	struct svgpu_file *file = to_svgpu_file(drm_file);
 	struct drm_svgpu_queue_destroy *args = data;
 	struct svgpu_queue *queue;
 	int ret = 0;
@@ -97,7 +73,7 @@ int svgpu_ioctl_queue_destroy(struct drm_device *drm, void *data,
 		ret = -ENOENT;
 	if (!ret) {
 		svgpu_queue_stop(queue, -ECANCELED);
-		vm_drop_queue(file, queue->vm);
+		svm_drm_vm_drop_queue(&file->svm, &queue->vm->base);
 		/* The handle's. */
 		svgpu_queue_put(queue);
 	}
@@ -119,7 +95,7 @@ static int info_device(struct svgpu_device *dev, struct drm_svgpu_info *args)
 
 	if (args->queue_id || args->token)
 		return -EINVAL;
-	return svgpu_answer(args->data, &args->size, &info, sizeof(info));
+	return svm_drm_answer(args->data, &args->size, &info, sizeof(info));
 }
 
 static int info_job(struct svgpu_file *file, struct drm_svgpu_info *args)
@@ -133,8 +109,9 @@ static int info_job(struct svgpu_file *file, struct drm_svgpu_info *args)
 		return PTR_ERR(queue);
 	if (args->size) {
 		kept = svgpu_queue_take_kept(queue, args->token);
-		ret = kept ? svgpu_answer(args->data, &args->size,
-					  &kept->result, sizeof(kept->result)) :
+		ret = kept ? svm_drm_answer(args->data, &args->size,
+					    &kept->result,
+					    sizeof(kept->result)) :
 			     -ENOENT;
 		/* It was not delivered: the caller may ask again. */
 		if (kept && ret)
@@ -158,7 +135,7 @@ int svgpu_ioctl_info(struct drm_device *drm, void *data,
 	case DRM_SVGPU_INFO_DEVICE:
 		return info_device(to_svgpu(drm), args);
 	case DRM_SVGPU_INFO_JOB:
-		return info_job(drm_file->driver_priv, args);
+		return info_job(to_svgpu_file(drm_file), args);
 	default:
 		return -EINVAL;
 	}

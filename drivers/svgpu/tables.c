@@ -160,22 +160,21 @@ static int system_alloc(struct svgpu_device *dev, u32 bytes,
 
 static int table_alloc(void *backend, u32 bytes, struct svm_table_mem *mem)
 {
-	struct svgpu_vm *vm = backend;
+	struct svgpu_device *dev = svgpu_of(backend);
 	int ret;
 
-	ret = svgpu_tables_in_vram ? vram_alloc(vm->dev, bytes, mem) :
-				     system_alloc(vm->dev, bytes, mem);
+	ret = svgpu_tables_in_vram ? vram_alloc(dev, bytes, mem) :
+				     system_alloc(dev, bytes, mem);
 	if (ret)
 		return ret;
 	mem->bytes = bytes;
-	atomic_inc(&vm->dev->table_total);
+	atomic_inc(&dev->table_total);
 	return 0;
 }
 
 static void table_free(void *backend, const struct svm_table_mem *mem)
 {
-	struct svgpu_vm *vm = backend;
-	struct svgpu_device *dev = vm->dev;
+	struct svgpu_device *dev = svgpu_of(backend);
 
 	if (mem->aperture == SVM_VRAM)
 		vram_free(dev, mem->priv);
@@ -187,30 +186,28 @@ static void table_free(void *backend, const struct svm_table_mem *mem)
 
 static u64 flush_begin(void *backend, u64 start, u64 end)
 {
-	struct svgpu_vm *vm = backend;
+	struct svgpu_vm *vm = to_svgpu_vm(backend);
 	struct svgpu_sync op = {
 		.op = SVGPU_SYNC_INVALIDATE,
-		.context = vm->context,
+		.context = vm->base.context,
 		.start = start,
 		.end = end,
 	};
 
 	/*
 	 * Before its context is set and after it is cleared, the device holds
-	 * nothing. Setting is told by svgpu_vm_create() before it tells the
-	 * device, clearing by svgpu_vm_stop() after the device's acknowledge.
+	 * nothing. Setting is told by svgpu_context_start() before it tells the
+	 * device, clearing by svgpu_context_stopped() after the device's acknowledge.
 	 * Between the CLEAR and that, the CLEAR is waited for.
 	 */
 	if (!READ_ONCE(vm->live))
 		return 0;
-	return svgpu_sync_begin(vm->dev, &op, &vm->cleared);
+	return svgpu_sync_begin(svgpu_of(backend), &op, &vm->cleared);
 }
 
 static void flush_wait(void *backend, u64 token, bool may_sleep)
 {
-	struct svgpu_vm *vm = backend;
-
-	svgpu_sync_wait(vm->dev, token, may_sleep);
+	svgpu_sync_wait(svgpu_of(backend), token, may_sleep);
 }
 
 static void publish(void *backend)
@@ -224,27 +221,26 @@ static void publish(void *backend)
 
 static bool lost(void *backend)
 {
-	struct svgpu_vm *vm = backend;
+	struct svgpu_device *dev = svgpu_of(backend);
 
 	/*
 	 * The entries that were read, then the generation: pairs with the
 	 * device, which changes its generation before it touches VRAM again.
 	 */
 	rmb();
-	if (readq(vm->dev->bar + SVGPU_REG_GENERATION) == vm->dev->generation)
+	if (readq(dev->bar + SVGPU_REG_GENERATION) == dev->generation)
 		return false;
 	/* It says so. What follows gives pages back without a flush: see to it that it is true. */
-	svgpu_device_wedge(vm->dev, "it was started again");
+	svgpu_device_wedge(dev, "it was started again");
 	return true;
 }
 
 /* Before the unplugging waits for ioctls: drm_dev_unplug() says so first. */
 static int gone(void *backend)
 {
-	struct svgpu_vm *vm = backend;
+	struct svgpu_device *dev = svgpu_of(backend);
 
-	return drm_dev_is_unplugged(&vm->dev->drm) ? -ENODEV :
-						     svgpu_error(vm->dev);
+	return drm_dev_is_unplugged(&dev->drm) ? -ENODEV : svgpu_error(dev);
 }
 
 /* What a device loses when it is reset; tables in system memory stay. */

@@ -89,9 +89,10 @@ public:
 			for (unsigned i = first / group; i < (last + group - 1) / group; i++)
 				F::clear_side(tb.mem.cpu, i);
 		} else if (G::one_hint) {
-			if (first % group)
+			// All leaves of a group have the hint, or none.
+			if (first % group && has_hint(F::load(entry(tb, first))))
 				drop_group(tb, first);
-			if (last % group)
+			if (last % group && has_hint(F::load(entry(tb, last))))
 				drop_group(tb, last);
 		} else {
 			if (cuts_group(tb, first))
@@ -101,13 +102,14 @@ public:
 		}
 	}
 
-private:
-	// Entries [i, i + n): this leaf and those of the pages behind its page.
-	static void write(const table &tb, unsigned i, unsigned n, u64 leaf) SVM_REQUIRES(tb.lock)
+	// n entries from e on: this leaf and those of the pages behind its page.
+	static void write(char *e, unsigned n, u64 leaf)
 	{
-		for (char *e = entry(tb, i), *end = entry(tb, i + n); e < end; e += offset(1), leaf += G::next_page)
+		for (char *end = e + offset(n); e < end; e += offset(1), leaf += G::next_page)
 			F::store(e, G::table_level, leaf);
 	}
+
+private:
 
 	// One size of groups: those in the middle of the run, and single leaves at both ends.
 	static void write_one_size(table &tb, unsigned first, const run &r, u64 leaf) SVM_REQUIRES(tb.lock)
@@ -118,9 +120,9 @@ private:
 
 		if (!lines_up || from >= to)
 			from = to = end;
-		write(tb, first, from - first, leaf);
-		write(tb, from, to - from, F::with_hint(leaf + (from - first) * G::next_page, G::hint_max));
-		write(tb, to, end - to, leaf + (to - first) * G::next_page);
+		write(entry(tb, first), from - first, leaf);
+		write(entry(tb, from), to - from, F::with_hint(leaf + (from - first) * G::next_page, G::hint_max));
+		write(entry(tb, to), end - to, leaf + (to - first) * G::next_page);
 		for (unsigned i = from; F::side_bytes && i < to; i += group)
 			note_group(tb, i, G::hint_max, leaf + (i - first) * G::next_page);
 	}
@@ -132,10 +134,12 @@ private:
 			u64 at = leaf + (i - first) * G::next_page;
 			unsigned n = group_at(i, end - i, r.address + u64(i - first) * PORT_PAGE_SIZE);
 
-			write(tb, i, 1u << n, n ? F::with_hint(at, n) : at);
+			write(entry(tb, i), 1u << n, n ? F::with_hint(at, n) : at);
 			i += 1u << n;
 		}
 	}
+
+	static bool has_hint(u64 leaf) { return F::classify(leaf, G::table_level) == entry_state::valid && F::hint(leaf); }
 
 	// Do entries i - 1 and i lie in one group that has a hint?
 	static bool cuts_group(const table &tb, unsigned i) SVM_REQUIRES(tb.lock)

@@ -21,7 +21,9 @@ class leaves {
 	using H = groups<F>;
 	static constexpr unsigned huge_level = G::table_level - 1;
 	static constexpr u32 huge_pages = G::entries;
-	static constexpr unsigned batch = 16;
+	static constexpr unsigned group = 1u << G::hint_max;
+	static constexpr unsigned batch = 32;
+	static constexpr u64 null_word = 1; // of a retired leaf that holds no page: not PORT_PAGE_VALID
 
 public:
 	// Does what is mapped now allow the access? Takes no lock: the answer may be old when it is read, in which
@@ -88,20 +90,21 @@ public:
 		}
 		if (!lead_to_memory(t, tb))
 			return; // a huge leaf that allows everything is there
-		bool blank = tb.live == 0 && tb.retired == 0;
 		bool granted = false;
 		u32 before = tb.live;
 
-		for (unsigned i = first, end = first + count; i < end;) {
-			run r = src.run_at(i, end - i);
+		if constexpr (S::null) {
+			map_null(tb, first, first + count);
+		} else if (tb.live == 0 && tb.retired == 0) {
+			tb.live = static_cast<u16>(fill(tb, first, first + count, src));
+		} else {
+			for (unsigned i = first, end = first + count; i < end;) {
+				run r = src.run_at(i, end - i);
 
-			if (r.there && r.attrs.null)
-				map_null(tb, i, r, src);
-			else if (r.there && blank)
-				map_blank(tb, i, r, src);
-			else if (r.there)
-				granted |= map_over(t, tb, i, r, src);
-			i += r.pages;
+				if (r.there)
+					granted |= map_over(t, tb, i, r, src);
+				i += r.pages;
+			}
 		}
 		t.stat.add(stat::ptes_written, tb.live - before);
 		t.stat.add(stat::present, tb.live - before);
@@ -128,18 +131,19 @@ public:
 			t.stat.sub(stat::present, huge_pages);
 		}
 		if (tb.live) {
-			u32 before = tb.live;
+			u32 before = tb.live, left = before;
 
 			H::drop_hints(tb, first, last);
-			for (unsigned i = first; i < last && tb.live; i++) {
-				u64 leaf = F::load(H::entry(tb, i));
+			for (char *e = H::entry(tb, first), *end = H::entry(tb, last); e < end && left; e += H::offset(1)) {
+				u64 leaf = F::load(e);
 
 				if (F::classify(leaf, G::table_level) != entry_state::valid)
 					continue;
-				F::store(H::entry(tb, i), G::table_level, F::retire(leaf));
-				tb.live--;
-				tb.retired++;
+				F::store(e, G::table_level, F::retire(leaf));
+				left--;
 			}
+			tb.live = static_cast<u16>(left);
+			tb.retired = static_cast<u16>(tb.retired + before - left);
 			t.stat.add(stat::ptes_zapped, before - tb.live);
 			t.stat.sub(stat::present, before - tb.live);
 		}
@@ -168,7 +172,8 @@ public:
 
 			if (lost(t))
 				return forget(t, tb);
-			release(t, tb, leaf, huge_level);
+			u64 word = word_of(leaf, huge_level);
+			release(t, tb, &word, 1, huge_level);
 			F::store(top, huge_level, F::empty(huge_level));
 			tb.top = table_top::none;
 		}
@@ -279,27 +284,83 @@ private:
 	}
 
 	// Null leaves where the table is empty.
-	template <source S>
-	static void map_null(table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
+	static void map_null(table &tb, unsigned first, unsigned end) SVM_REQUIRES(tb.lock)
 	{
 		SVM_ASSERT(F::levels[G::table_level].null);
-		for (unsigned i = first; i < first + r.pages; i++) {
+		for (unsigned i = first; i < end; i++) {
 			if (F::classify(F::load(H::entry(tb, i)), G::table_level) != entry_state::empty)
 				continue;
 			F::store(H::entry(tb, i), G::table_level, F::null_leaf(G::table_level));
 			tb.live++;
 			tb.nulls++;
-			src.take(i, 1);
 		}
 	}
 
-	// A run into a table that maps nothing and owes nothing: what it has of whole groups carries the hint.
+	// Entries [first, end) of a table that maps nothing and owes nothing. What runs have of whole groups carries the hint.
+	// How many leaves it wrote.
 	template <source S>
-	static void map_blank(table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
+	static u32 fill(table &tb, unsigned first, unsigned end, S &src) SVM_REQUIRES(tb.lock)
 	{
-		H::write_run(tb, first, r);
-		tb.live += r.pages;
-		src.take(first, r.pages);
+		if constexpr (G::one_hint && !F::side_bytes) {
+			return fill_fast(H::entry(tb, 0), first, end, src);
+		} else {
+			u32 written = 0;
+
+			for (unsigned i = first; i < end;) {
+				run r = src.run_at(i, end - i);
+
+				if (r.there) {
+					H::write_run(tb, i, r);
+					src.take(i, r.pages);
+					written += r.pages;
+				}
+				i += r.pages;
+			}
+			return written;
+		}
+	}
+
+	// The same for a format with groups of one size; entry 0 is at `entries`. A fault in memory of 4 KiB pages spends most of
+	// the core's time here: a function of its own, and a copy of the source, whose members then stay in registers.
+	template <source S>
+	[[gnu::noinline]] static u32 fill_fast(char *entries, unsigned first, unsigned end, S &whole)
+	{
+		S src = whole;
+		u32 written = 0;
+
+		for (unsigned i = first; i < end;) {
+			u32 n = fill_groups(entries, i, end, src);
+
+			src.take(i, n);
+			written += n;
+			i += n;
+			// The rest of a group one by one.
+			for (unsigned edge = (i / group + 1) * group; i < end && i < edge; i++) {
+				page p = src.page_at(i);
+
+				if (!p.there)
+					continue;
+				F::store(entries + H::offset(i), G::table_level, F::leaf(G::table_level, p.address, p.attrs));
+				src.take(i, 1);
+				written++;
+			}
+		}
+		whole = src;
+		return written;
+	}
+
+	// The whole groups that a run fills from entry i on: so many leaves, or 0.
+	template <source S>
+	static u32 fill_groups(char *entries, unsigned i, unsigned end, const S &src)
+	{
+		if (i % group || end - i < group)
+			return 0;
+		run r = src.run_at(i, end - i);
+		if (!r.there || !H::group_at(i, r.pages, r.address))
+			return 0;
+		u32 n = r.pages / group * group;
+		H::write(entries + H::offset(i), n, F::with_hint(F::leaf(G::table_level, r.address, r.attrs), G::hint_max));
+		return n;
 	}
 
 	// A run over what may be there. True: a valid leaf was granted more, which the TLB does not know.
@@ -345,40 +406,53 @@ private:
 
 	static void finish_small(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
-		unsigned at[batch];
-		u64 leaf[batch];
+		u64 word[batch];
 
-		for (unsigned i = first; i < last && tb.retired;) {
-			unsigned n = 0;
+		for (unsigned i = first, n; i < last && tb.retired; i += n) {
+			char *e = H::entry(tb, i);
+			u32 found = 0;
 
-			for (; i < last && n < batch; i++) {
-				leaf[n] = F::load(H::entry(tb, i));
-				if (F::classify(leaf[n], G::table_level) == entry_state::retired)
-					at[n++] = i;
+			n = last - i < batch ? last - i : batch;
+			for (unsigned k = 0; k < n; k++) {
+				word[k] = word_of(F::load(e + H::offset(k)), G::table_level);
+				found += word[k] != 0;
 			}
 			// Asked once a batch, as it may be a read across the bus; also where no word says retired any more.
 			if (lost(t))
 				return forget(t, tb);
+			if (!found)
+				continue;
+			release(t, tb, word, n, G::table_level);
 			for (unsigned k = 0; k < n; k++) {
-				release(t, tb, leaf[k], G::table_level);
-				F::store(H::entry(tb, at[k]), G::table_level, F::empty(G::table_level));
-				tb.retired--;
+				if (word[k])
+					F::store(e + H::offset(k), G::table_level, F::empty(G::table_level));
 			}
+			tb.retired = static_cast<u16>(tb.retired - found);
 		}
 	}
 
+	// A retired leaf as a word of the port's; 0 for others.
+	static u64 word_of(u64 leaf, unsigned lv)
+	{
+		if (F::classify(leaf, lv) != entry_state::retired)
+			return 0;
+		if (F::is_null(leaf))
+			return null_word;
+		return F::address(leaf, lv) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | (F::writable(leaf) ? PORT_PAGE_WRITE : 0);
+	}
+
 	// Hardware keeps no dirty bit: what the device could write counts as written.
-	static void release(page_table &t, table &tb, u64 leaf, unsigned lv) SVM_REQUIRES(tb.lock)
+	static void release(page_table &t, table &tb, const u64 *word, u32 n, unsigned lv) SVM_REQUIRES(tb.lock)
 	{
 		u32 lg2 = F::levels[lv].shift;
+		u64 dirty = 0;
 
-		if (F::is_null(leaf)) {
-			tb.nulls--;
-			return;
-		}
-		if (F::writable(leaf))
-			t.stat.add(stat::dirtied, 1ull << (lg2 - G::page_lg2));
-		port_dma_release(t.domain, F::address(leaf, lv), lg2, F::writable(leaf));
+		for (u32 k = 0; k < n; k++)
+			dirty += (word[k] & PORT_PAGE_WRITE) != 0;
+		for (u32 k = 0; tb.nulls && k < n; k++)
+			tb.nulls = static_cast<u16>(tb.nulls - (word[k] == null_word));
+		t.stat.add(stat::dirtied, dirty << (lg2 - G::page_lg2));
+		port_dma_release(t.domain, word, n, lg2, true);
 	}
 };
 

@@ -14,6 +14,7 @@ template <format F>
 class walk {
 	using G = geometry<F>;
 	static constexpr unsigned last_dir = G::directories - 1; // the level whose children are tables
+	static constexpr u32 last_lg2 = F::levels[last_dir].shift + F::levels[last_dir].index_bits; // of the VA of such a directory
 
 public:
 	static u64 start_of(const table &tb) { return tb.parent->start + (u64(tb.index) << F::levels[last_dir].shift); }
@@ -122,16 +123,21 @@ public:
 		for (u64 va = span.start; va < span.end;) {
 			directory *d = t.root;
 			unsigned lv = 0;
-			void *c;
 
-			while ((c = child(*d, va).load_acquire()) && lv < last_dir) { // with the release in install()
+			while (lv < last_dir) {
+				void *c = child(*d, va).load_acquire(); // with the release in install()
+				if (!c)
+					break;
 				d = static_cast<directory *>(c);
 				lv++;
 			}
 			bool empty = lv && !d->children.load_relaxed(); // with join(), by way of B1 and B2
 			va_span piece = va_span::around(va, F::levels[empty ? lv - 1 : lv].shift);
-			if (c && !empty && !fn(*static_cast<table *>(c), piece.common(span), arg))
-				return;
+			if (lv == last_dir && !empty) {
+				piece = va_span::around(va, last_lg2);
+				if (!visit_tables(*d, va_span{ va, span.end }.common(piece), fn, arg))
+					return;
+			}
 			va = piece.end;
 		}
 	}
@@ -154,6 +160,20 @@ public:
 	}
 
 private:
+	// The tables of one directory, as visit().
+	static bool visit_tables(const directory &d, va_span span, bool (*fn)(table &, va_span part, void *arg), void *arg)
+	{
+		for (u64 va = span.start; va < span.end;) {
+			va_span piece = va_span::around(va, G::table_lg2);
+			void *c = child(d, va).load_acquire(); // with the release in install()
+
+			if (c && !fn(*static_cast<table *>(c), piece.common(span), arg))
+				return false;
+			va = piece.end;
+		}
+		return true;
+	}
+
 	static atomic<void *> &child(const directory &d, u64 va) { return d.child[G::index(d.level, va)]; }
 
 	static void *entry_of(const directory &d, u32 index)

@@ -157,17 +157,17 @@ cost bytes_dense(const device &gpu)
 const std::vector<row> &rows()
 {
 	static const std::vector<row> all = {
-		{"fault-4k", "fault, 2 MiB of present 4K pages", "fault", 1, 5, true, false, fault_small},
-		{"fault-thp", "fault, a present THP", "fault", 1, 5, true, false, fault_huge},
-		{"duplicate", "duplicate fault", "fault", 1, 5, true, false, duplicate},
-		{"first-touch", "first touch, 2 MiB of 4K pages", "page", table_pages, 5, true, false, first_touch},
-		{"dontneed", "MADV_DONTNEED of one mirrored page", "call", 1, 5, true, false, dontneed},
-		{"mprotect", "mprotect of one page to RO and to RW, and a fault", "pair", 1, 5, true, false, protect},
-		{"munmap-4k", "munmap of 64 MiB of 4K pages, added", "page", much / page_bytes, 1, true, true, unmap_small},
-		{"munmap-thp", "munmap of 64 MiB of THPs, added", "THP", much / table, 3, true, true, unmap_huge},
-		{"prefetch-4k", "prefetch, 16 MiB of present 4K pages", "page", fetched / page_bytes, 1, true, false, prefetch},
-		{"bytes-sparse", "bookkeeping, one page touched in each 2 MiB", "bytes/table", sparse_tables, 1, false, false, bytes_sparse},
-		{"bytes-dense", "bookkeeping, 64 MiB of 4K pages", "bytes/page", much / page_bytes, 1, false, false, bytes_dense},
+		{"fault-4k", "fault, 2 MiB of present 4K pages", "fault", 1, 5, 1, false, fault_small},
+		{"fault-thp", "fault, a present THP", "fault", 1, 5, 1, false, fault_huge},
+		{"duplicate", "duplicate fault", "fault", 1, 5, 1, false, duplicate},
+		{"first-touch", "first touch, 2 MiB of 4K pages", "page", table_pages, 5, 1, false, first_touch},
+		{"dontneed", "MADV_DONTNEED of one mirrored page", "call", 1, 5, 1, false, dontneed},
+		{"mprotect", "mprotect of one page to RO and to RW, and a fault", "pair", 1, 5, 1, false, protect},
+		{"munmap-4k", "munmap of 64 MiB of 4K pages, added", "page", much / page_bytes, 3, 1, true, unmap_small},
+		{"munmap-thp", "munmap of 64 MiB of THPs, added", "THP", much / table, 3, 8, true, unmap_huge},
+		{"prefetch-4k", "prefetch, 16 MiB of present 4K pages", "page", fetched / page_bytes, 1, 1, false, prefetch},
+		{"bytes-sparse", "bookkeeping, one page touched in each 2 MiB", "bytes/table", sparse_tables, 1, 0, false, bytes_sparse},
+		{"bytes-dense", "bookkeeping, 64 MiB of 4K pages", "bytes/page", much / page_bytes, 1, 0, false, bytes_dense},
 	};
 	return all;
 }

@@ -116,22 +116,23 @@ translation gpu::translate(u64 va)
 	return t;
 }
 
-/* The rules that no interleaving excuses: the CPU frees or shares a page only after it was told that we forgot it. */
-void gpu::check(u64 va, svm_access how, u32 f)
+/* The rules that no interleaving excuses: the CPU frees or shares a page only after it was told that we forgot it. The page's home. */
+u64 gpu::check(u64 va, svm_access how, u32 f)
 {
 	if (!mem_.used(f)) {
 		complain("the device reaches a freed page" + at(va));
-		return;
+		return 0;
 	}
 
 	u64 home = mem_.at(f).home.load(std::memory_order_relaxed);
 
-	if (home && home != ((va - offset_) & ~0xfffull))
+	if (!leads_(va & ~0xfffull, home))
 		complain("the device reaches another address's page" + at(va));
 	if (how != SVM_READ && mem_.is_zero(f))
 		complain("the device writes the zero page" + at(va));
 	if (how != SVM_READ && mem_.at(f).cow.load(std::memory_order_relaxed))
 		complain("the device writes a page shared by fork" + at(va));
+	return home;
 }
 
 template <typename Fn>
@@ -148,13 +149,15 @@ gpu::answer gpu::access(u64 va, svm_access how, Fn fn)
 	} else if (grants(t, how) && t.null) {
 		std::atomic<u64> nothing{0};
 
+		if (!leads_(va & ~0xfffull, null))
+			complain("the device goes by null where something else is bound" + at(va));
 		a.what = status::ok;
 		a.value = fn(nothing);
 	} else if (grants(t, how)) {
 		a.frame = mem_.of_dma(t.addr + (va & ((1ull << t.lg2) - 1) & ~0xfffull));
 		a.what = a.frame == NO_FRAME || t.vram ? status::bad : status::ok;
 		if (a.what == status::ok) {
-			check(va, how, a.frame);
+			a.home = check(va, how, a.frame);
 			a.value = fn(mem_.at(a.frame).value);
 		} else {
 			complain("an entry leads outside memory" + at(va));

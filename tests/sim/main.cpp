@@ -104,7 +104,7 @@ void run_load(svm_sim::scheduler &by, const workload::scenario &s, const std::st
 
 	workload load(m, s);
 	svm_sim::oracle watch(m, workload::ARENA, workload::ARENA + workload::ARENA_SIZE,
-			      workload::ARENA + workload::ALL_SIZE, s.shift);
+			      workload::ARENA + workload::ALL_SIZE, load.bindings());
 
 	load.prepare();
 	hook.announced = [&](u64 start, u64 end) { by.watch([&] { watch.announced(start, end); }); };

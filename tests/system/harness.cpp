@@ -177,7 +177,9 @@ std::string stack_of(const std::filesystem::path &task)
 	std::size_t end = head.rfind(')'); // a name may have any letters
 	if (end == std::string::npos)
 		return {};
-	bool ours = stack.find("[svgpu]") != std::string::npos || stack.find("[svmirror]") != std::string::npos;
+	bool ours = false;
+	for (const char *module : {"[svmirror]", "[svm_drm]", "[svgpu]"})
+		ours = ours || stack.find(module) != std::string::npos;
 	return ours || head.compare(end, 3, ") D") == 0 ? head.substr(0, end + 3) + '\n' + stack : "";
 }
 

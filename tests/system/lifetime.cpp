@@ -47,9 +47,9 @@ void ask_host(std::vector<std::string> request)
 	ASSERT_EQ(command(request, 30s), 0) << "/bin/hostctl gpu " << request[2];
 }
 
-modules::modules()
+modules::modules(std::initializer_list<const char *> names)
 {
-	for (const char *name : {"svmirror", "svgpu"})
+	for (const char *name : names)
 		modules_.push_back({name, find_module(name), parameters_of(name)});
 }
 

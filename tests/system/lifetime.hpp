@@ -6,6 +6,7 @@
 #ifndef SVM_TESTS_SYSTEM_LIFETIME_HPP
 #define SVM_TESTS_SYSTEM_LIFETIME_HPP
 
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,10 @@
 
 namespace lifetime {
 
-// svmirror and svgpu as they are loaded now, with their parameters.
+// Modules in the order of loading, with the parameters that they have now. If none are named: those that the GPU needs.
 class modules {
 public:
-	modules();
+	explicit modules(std::initializer_list<const char *> names = {"svmirror", "svm_drm", "svgpu"});
 	// 0 or a negative errno of the first that would not go or come.
 	int unload();
 	int load();

@@ -21,7 +21,7 @@ protected:
 			M::equip(t);
 
 		u32 f = M::mem->take(0);
-		u64 word = memory::dma_of(f) | PORT_PAGE_VALID | PORT_PAGE_WRITE;
+		u64 word = memory::dma_of(f) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | PORT_PAGE_WRITE;
 		unsigned i = unsigned(va % M::span / PAGE);
 		svm::mirrored_pages source(&word, i);
 		svm::table_guard lock(t.lock);

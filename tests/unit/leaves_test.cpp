@@ -50,7 +50,7 @@ protected:
 			if (pages[i].frame == NO_FRAME)
 				continue;
 			M::mem->dma_map(pages[i].frame, 12);
-			words[i] = memory::dma_of(pages[i].frame) | PORT_PAGE_VALID |
+			words[i] = memory::dma_of(pages[i].frame) >> PORT_PAGE_LG2 | PORT_PAGE_VALID |
 				   (pages[i].write ? PORT_PAGE_WRITE : 0);
 		}
 		svm::mirrored_pages source(words.data(), first);
@@ -61,16 +61,15 @@ protected:
 		}
 		for (u64 w : words)
 			if (w)
-				M::mem->dma_unmap(w & ~PORT_PAGE_FLAGS, 12, false);
+				M::mem->dma_unmap(PORT_PAGE_DMA(w), 12, false);
 	}
 
 	/* Maps the whole block for DMA as one, and gives it to map(). False: no leaf took it. */
 	bool map_block(bool write)
 	{
 		u32 lg2 = M::geometry::table_lg2;
-		u64 word = memory::dma_of(block) | PORT_PAGE_VALID | (write ? PORT_PAGE_WRITE : 0) |
-			   u64(lg2 - 12) << PORT_PAGE_ORDER_SHIFT;
-		svm::mirrored_pages source(&word, 0);
+		u64 word = memory::dma_of(block) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | (write ? PORT_PAGE_WRITE : 0);
+		svm::mirrored_pages source(&word, 0, lg2 - PORT_PAGE_LG2);
 
 		M::mem->dma_map(block, lg2);
 		{
@@ -79,7 +78,7 @@ protected:
 			M::leaves::map(M::pt, *t, 0, entries, source);
 		}
 		if (word)
-			M::mem->dma_unmap(word & ~PORT_PAGE_FLAGS, lg2, false);
+			M::mem->dma_unmap(PORT_PAGE_DMA(word), lg2, false);
 		return !word;
 	}
 

@@ -18,7 +18,7 @@ protected:
 		M::SetUp();
 		t = &M::table_at(at);
 		M::equip(*t);
-		if (!M::ops.null)
+		if (!M::ops.info.null)
 			GTEST_SKIP() << F::name << " has no null pages";
 	}
 
@@ -34,7 +34,7 @@ protected:
 	bool map_page(unsigned i)
 	{
 		u32 frame = M::mem->take(0);
-		u64 word = memory::dma_of(frame) | PORT_PAGE_VALID | PORT_PAGE_WRITE;
+		u64 word = memory::dma_of(frame) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | PORT_PAGE_WRITE;
 		svm::mirrored_pages source(&word, i);
 
 		frames.push_back(frame);
@@ -45,7 +45,7 @@ protected:
 			M::leaves::map(M::pt, *t, i, 1, source);
 		}
 		if (word)
-			M::mem->dma_unmap(word & ~PORT_PAGE_FLAGS, 12, false);
+			M::mem->dma_unmap(PORT_PAGE_DMA(word), 12, false);
 		return !word;
 	}
 

@@ -103,7 +103,7 @@ protected:
 
 				g.retire(t, part);
 				leaves::unlink(m->pt, t);
-				g.owe(part, part);
+				g.owe(t, part, part);
 			}
 			g.finish();
 		}

@@ -71,7 +71,7 @@ def system(kernel, modules, name, wanted):
 	programs = [BUILD / "release" / "tests" / "system" / program for program in wanted]
 	place = "system" if name == TABLES_SYSTEM else "vram"       # svgpu's parameter `tables`
 	vram = {"vram_mib": LITTLE_VRAM_MIB} if name == LITTLE_VRAM else {}
-	outcome = vm.run(vm.Job(kernel=kernel, name=name, modules=modules, load=("svmirror", f"svgpu tables={place}"),
+	outcome = vm.run(vm.Job(kernel=kernel, name=name, modules=modules, load=("svmirror", "svm_drm", f"svgpu tables={place}"),
 		command=["system-tests"], programs=(*programs, SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),
 		settings={"PROGRAMS": " ".join(wanted), "PROGRAM_SECONDS": PROGRAM_SECONDS}, timeout=3000, **vram))
 	for program in wanted:

@@ -31,7 +31,7 @@ CONTEXT = 28
 RACE = "BUG: KCSAN:"
 RACE_END = "Reported by Kernel Concurrency Sanitizer"
 RACE_LINES = 120    # more than two stacks have; a report whose end is missing is cut there
-OURS = re.compile(r"\[(?:svmirror|svgpu|svm_kunit)\]")
+OURS = re.compile(r"\[(?:svmirror|svm_drm|svgpu|svm_kunit)\]")
 # Two functions that race on their own: one looks, in the way that they have agreed upon, without the other's lock.
 ITS_OWN = tuple(tuple(map(re.compile, pair)) for pair in (
 	# DRM's sync objects: a wait's fence. Every wait comes by our ioctl.

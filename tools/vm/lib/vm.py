@@ -33,7 +33,7 @@ class Job:
 	kernel: object
 	name: str
 	command: list
-	load: tuple = ("svmirror", "svgpu")
+	load: tuple = ("svmirror", "svm_drm", "svgpu")
 	programs: tuple = ()
 	files: tuple = ()           # (host path, guest path)
 	gpu: bool = True

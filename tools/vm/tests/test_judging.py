@@ -77,7 +77,7 @@ class GuestLog(unittest.TestCase):
 		self.assertEqual(len(guestlog.reports(log)), 1)
 
 	def test_races_of_sync_objects_are_drms(self):
-		ioctl = " svgpu_ioctl+0x6e/0xd0 [svgpu]"
+		ioctl = " svm_drm_ioctl+0x6e/0xd0 [svm_drm]"
 		log = "\n".join((*self.race("drm_syncobj_array_wait_timeout.constprop.0", ioctl, "syncobj_wait_syncobj_func.isra.0"),
 			*self.race("drm_mm_insert_node", ioctl, "drm_mm_insert_node"), *self.race("syncobj_x", "svgpu_task_end+0x1/0x2 [svgpu]")))
 		self.assertEqual(guestlog.races_of_others(log), 1)
@@ -94,7 +94,7 @@ class GuestLog(unittest.TestCase):
 		self.assertEqual(len(guestlog.reports(log)), 3)
 
 	def test_races_on_a_drm_devices_end_are_drms(self):
-		remove, ioctl = " svgpu_remove+0x4c/0x110 [svgpu]", " svgpu_ioctl+0x6e/0xd0 [svgpu]"
+		remove, ioctl = " svgpu_remove+0x4c/0x110 [svgpu]", " svm_drm_ioctl+0x6e/0xd0 [svm_drm]"
 		log = "\n".join((*self.race("drm_dev_unplug", remove, "drm_dev_enter"), *self.race("drm_dev_enter", ioctl, "drm_dev_unplug"),
 			*self.race("drm_dev_unplug", remove, "drm_dev_unplug"), *self.race("drm_dev_unplug", remove, "drm_open_helper")))
 		self.assertEqual(guestlog.races_of_others(log), 2)

@@ -4,22 +4,23 @@
  * record goes, and the one after it inherits the count of what was lost before
  * it: the newest are what a reader wants, and no loss goes unseen.
  */
+#include <linux/export.h>
 #include <linux/ktime.h>
 
-#include "svgpu.h"
+#include "internal.h"
 
-void svgpu_faultlog_init(struct svgpu_faultlog *log)
+void svm_drm_faultlog_init(struct svm_drm_faultlog *log)
 {
 	mutex_init(&log->lock);
 }
 
-static struct drm_svm_fault_record *record_at(struct svgpu_faultlog *log,
+static struct drm_svm_fault_record *record_at(struct svm_drm_faultlog *log,
 					      u32 n)
 {
-	return &log->record[(log->first + n) % SVGPU_FAULT_LOG];
+	return &log->record[(log->first + n) % SVM_DRM_FAULT_LOG];
 }
 
-static void drop_oldest(struct svgpu_faultlog *log)
+static void drop_oldest(struct svm_drm_faultlog *log)
 {
 	u32 lost = record_at(log, 0)->lost + 1;
 
@@ -28,21 +29,13 @@ static void drop_oldest(struct svgpu_faultlog *log)
 	record_at(log, 0)->lost = lost;
 }
 
-/**
- * svgpu_faultlog_add() - put a record in
- * @log: a vm's
- * @va: device address
- * @queue_id: handle of the queue, 0: none
- * @access: DRM_SVM_ACCESS_*
- * @error: negative errno
- *
- * Context: process; sleeps.
- */
-void svgpu_faultlog_add(struct svgpu_faultlog *log, u64 va, u32 queue_id,
-			u32 access, int error)
+void svm_drm_faultlog_add(struct svm_drm_vm *vm, u64 va, u32 queue_id,
+			  u32 access, int error)
 {
+	struct svm_drm_faultlog *log = &vm->log;
+
 	mutex_lock(&log->lock);
-	if (log->count == SVGPU_FAULT_LOG)
+	if (log->count == SVM_DRM_FAULT_LOG)
 		drop_oldest(log);
 	*record_at(log, log->count++) = (struct drm_svm_fault_record){
 		.va = va,
@@ -53,9 +46,10 @@ void svgpu_faultlog_add(struct svgpu_faultlog *log, u64 va, u32 queue_id,
 	};
 	mutex_unlock(&log->lock);
 }
+EXPORT_SYMBOL_GPL(svm_drm_faultlog_add);
 
 /* How many records wait to be read. */
-u32 svgpu_faultlog_count(struct svgpu_faultlog *log)
+u32 svm_drm_faultlog_count(struct svm_drm_faultlog *log)
 {
 	u32 count;
 
@@ -66,8 +60,8 @@ u32 svgpu_faultlog_count(struct svgpu_faultlog *log)
 }
 
 /* Takes up to @max records out, oldest first. Return: how many. */
-u32 svgpu_faultlog_take(struct svgpu_faultlog *log,
-			struct drm_svm_fault_record *out, u32 max)
+u32 svm_drm_faultlog_take(struct svm_drm_faultlog *log,
+			  struct drm_svm_fault_record *out, u32 max)
 {
 	u32 taken = 0;
 
@@ -82,11 +76,11 @@ u32 svgpu_faultlog_take(struct svgpu_faultlog *log,
 }
 
 /* Puts records back that could not be copied to the reader. What has no room any more is lost. */
-void svgpu_faultlog_put_back(struct svgpu_faultlog *log,
-			     const struct drm_svm_fault_record *in, u32 count)
+void svm_drm_faultlog_put_back(struct svm_drm_faultlog *log,
+			       const struct drm_svm_fault_record *in, u32 count)
 {
 	mutex_lock(&log->lock);
-	while (count && log->count < SVGPU_FAULT_LOG) {
+	while (count && log->count < SVM_DRM_FAULT_LOG) {
 		log->first--;
 		log->count++;
 		*record_at(log, 0) = in[--count];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Shares: how many of the device's contexts and queues one process may hold, and how many
+ * Shares: how many of the device's contexts and other ids one process may hold, and how many
  * all processes of one user may hold together, so that some are left for the others.
  *
  * A user may hold as many as it leaves free, and a process may hold as many as it leaves to
@@ -13,36 +13,37 @@
  * vm, as for RLIMIT_NPROC. A user namespace has as many users as its maker likes, so there
  * the user is the maker of the outermost namespace. Root is a user like others.
  *
- * The device shares its engines among owners of queues (svgpu_regs.h): the owner is the
- * process, by its number.
+ * A device may share its engines among owners of queues: the owner is the process, by its
+ * number.
  *
  * Share lock (spin), one per device: all in here.
  */
 #include <linux/cred.h>
+#include <linux/export.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
-#include "svgpu.h"
+#include "internal.h"
 
-struct svgpu_user {
+struct svm_drm_user {
 	struct list_head link;
 	kuid_t uid;
 	u32 processes;
-	u32 held[SVGPU_IDS];
+	u32 held[SVM_DRM_IDS];
 };
 
-struct svgpu_process {
+struct svm_drm_process {
 	struct list_head link;
-	struct svgpu_device *dev;
-	struct svgpu_user *user;
+	struct svm_drm_device *dev;
+	struct svm_drm_user *user;
 	struct mm_struct *mm;	/* its struct is kept, so that no other process has this address */
 	u32 vms;		/* whose structs are there */
 	u32 number;		/* wraps; two of the same number would share their turns */
-	u32 held[SVGPU_IDS];
+	u32 held[SVM_DRM_IDS];
 };
 
-void svgpu_shares_init(struct svgpu_device *dev)
+void svm_drm_shares_init(struct svm_drm_device *dev)
 {
 	spin_lock_init(&dev->shares.lock);
 	INIT_LIST_HEAD(&dev->shares.processes);
@@ -59,9 +60,9 @@ static kuid_t current_payer(void)
 	return uid;
 }
 
-static struct svgpu_user *user_of(struct svgpu_shares *shares, kuid_t uid)
+static struct svm_drm_user *user_of(struct svm_drm_shares *shares, kuid_t uid)
 {
-	struct svgpu_user *user;
+	struct svm_drm_user *user;
 
 	/* No more than there are processes. */
 	list_for_each_entry(user, &shares->users, link) {
@@ -71,10 +72,10 @@ static struct svgpu_user *user_of(struct svgpu_shares *shares, kuid_t uid)
 	return NULL;
 }
 
-static struct svgpu_process *process_of(struct svgpu_shares *shares,
-					const struct mm_struct *mm)
+static struct svm_drm_process *process_of(struct svm_drm_shares *shares,
+					  const struct mm_struct *mm)
 {
-	struct svgpu_process *process;
+	struct svm_drm_process *process;
 
 	/* No more than there are vms. */
 	list_for_each_entry(process, &shares->processes, link) {
@@ -85,8 +86,8 @@ static struct svgpu_process *process_of(struct svgpu_shares *shares,
 }
 
 /* A new process, and its user if that is a new one, too. Under the share lock. */
-static void add_process(struct svgpu_device *dev, struct svgpu_process *process,
-			struct svgpu_user *user)
+static void add_process(struct svm_drm_device *dev, struct svm_drm_process *process,
+			struct svm_drm_user *user)
 {
 	if (list_empty(&user->link))
 		list_add(&user->link, &dev->shares.users);
@@ -100,17 +101,17 @@ static void add_process(struct svgpu_device *dev, struct svgpu_process *process,
 }
 
 /**
- * svgpu_process_get() - the current process, for another vm of it
+ * svm_drm_process_get() - the current process, for another vm of it
  * @dev: the device
  *
  * Context: process; sleeps.
- * Return: the process, to be given to svgpu_process_put(); NULL: no memory.
+ * Return: the process, to be given to svm_drm_process_put(); NULL: no memory.
  */
-struct svgpu_process *svgpu_process_get(struct svgpu_device *dev)
+struct svm_drm_process *svm_drm_process_get(struct svm_drm_device *dev)
 {
-	struct svgpu_shares *shares = &dev->shares;
-	struct svgpu_process *process, *new_process;
-	struct svgpu_user *user, *new_user;
+	struct svm_drm_shares *shares = &dev->shares;
+	struct svm_drm_process *process, *new_process;
+	struct svm_drm_user *user, *new_user;
 
 	/* Before the lock: an allocation may wait, and every process takes the lock. */
 	new_process = kzalloc(sizeof(*new_process), GFP_KERNEL_ACCOUNT);
@@ -138,11 +139,11 @@ struct svgpu_process *svgpu_process_get(struct svgpu_device *dev)
 	return process;
 }
 
-/* Drops what svgpu_process_get() took; the process holds nothing by this vm. Context: process. */
-void svgpu_process_put(struct svgpu_process *process)
+/* Drops what svm_drm_process_get() took; the process holds nothing by this vm. Context: process. */
+void svm_drm_process_put(struct svm_drm_process *process)
 {
-	struct svgpu_shares *shares = &process->dev->shares;
-	struct svgpu_user *user = process->user;
+	struct svm_drm_shares *shares = &process->dev->shares;
+	struct svm_drm_user *user = process->user;
 	bool last, last_of_user = false;
 
 	spin_lock(&shares->lock);
@@ -162,39 +163,25 @@ void svgpu_process_put(struct svgpu_process *process)
 		kfree(user);
 }
 
-/* The owner of the process's queues, for the device. */
-u32 svgpu_process_number(const struct svgpu_process *process)
+u32 svm_drm_process_number(const struct svm_drm_process *process)
 {
 	return process->number;
 }
-
-static u32 all_of(const struct svgpu_device *dev, enum svgpu_id_kind kind)
-{
-	return kind == SVGPU_CONTEXT_ID ? dev->context_count : dev->queue_count;
-}
+EXPORT_SYMBOL_GPL(svm_drm_process_number);
 
 /* How many more the user may take now, one after the other. Under the share lock. */
-static u32 left_to(const struct svgpu_device *dev, const struct svgpu_user *user,
-		   enum svgpu_id_kind kind)
+static u32 left_to(const struct svm_drm_device *dev, const struct svm_drm_user *user,
+		   u32 kind)
 {
-	u32 free = all_of(dev, kind) - dev->shares.held[kind];
+	u32 free = dev->ids[kind] - dev->shares.held[kind];
 
 	/* Each of them makes one less free, and one more that the user holds. */
 	return free > user->held[kind] ? DIV_ROUND_UP(free - user->held[kind], 2) : 0;
 }
 
-/**
- * svgpu_share_take() - may a process have one more id?
- * @process: the process
- * @kind: of what
- *
- * Where it may, there is a free id, until svgpu_share_give() is called.
- * Context: any.
- * Return: 0; -ENOSPC: it has its share, or its user has, or there is none.
- */
-int svgpu_share_take(struct svgpu_process *process, enum svgpu_id_kind kind)
+int svm_drm_share_take(struct svm_drm_process *process, u32 kind)
 {
-	struct svgpu_device *dev = process->dev;
+	struct svm_drm_device *dev = process->dev;
 	int ret = -ENOSPC;
 
 	spin_lock(&dev->shares.lock);
@@ -207,11 +194,11 @@ int svgpu_share_take(struct svgpu_process *process, enum svgpu_id_kind kind)
 	spin_unlock(&dev->shares.lock);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(svm_drm_share_take);
 
-/* An id that svgpu_share_take() granted is free again. Context: any. */
-void svgpu_share_give(struct svgpu_process *process, enum svgpu_id_kind kind)
+void svm_drm_share_give(struct svm_drm_process *process, u32 kind)
 {
-	struct svgpu_shares *shares = &process->dev->shares;
+	struct svm_drm_shares *shares = &process->dev->shares;
 
 	spin_lock(&shares->lock);
 	process->held[kind]--;
@@ -219,3 +206,4 @@ void svgpu_share_give(struct svgpu_process *process, enum svgpu_id_kind kind)
 	shares->held[kind]--;
 	spin_unlock(&shares->lock);
 }
+EXPORT_SYMBOL_GPL(svm_drm_share_give);

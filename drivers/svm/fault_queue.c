@@ -14,12 +14,15 @@
  *   of them at a time. So if all faults but one wait for a process, that one is still
  *   served: the process may itself be waiting for it.
  *
- * When a queue ends, its fault needs no answer. svgpu_fault_cancel() ends the wait of
+ * When a queue ends, its fault needs no answer. svm_drm_fault_cancel() ends the wait of
  * the worker, which then drops its references to vm and queue.
  *
- * fault lock (spin), one per vm: all of struct svgpu_vm_faults.
+ * fault lock (spin), one per vm: all of struct svm_drm_faults.
  */
+#include <linux/export.h>
 #include <linux/slab.h>
+
+#include <drm/drm_drv.h>
 
 #include "fault.h"
 
@@ -28,36 +31,36 @@
 static void pass_overdue(struct work_struct *work);
 
 /**
- * svgpu_vm_faults_init() - a new vm's share; it has no group yet
+ * svm_drm_faults_init() - a new vm's share; it has no group yet
  * @vm: the vm, which has its context
  *
  * Context: process; sleeps.
- * Return: 0 or -ENOMEM. svgpu_vm_faults_fini() must follow in both cases.
+ * Return: 0 or -ENOMEM. svm_drm_faults_fini() must follow in both cases.
  */
-int svgpu_vm_faults_init(struct svgpu_vm *vm)
+int svm_drm_faults_init(struct svm_drm_vm *vm)
 {
-	struct svgpu_vm_faults *f = &vm->faults;
+	struct svm_drm_faults *f = &vm->faults;
 
 	spin_lock_init(&f->lock);
 	INIT_LIST_HEAD(&f->idle);
 	INIT_LIST_HEAD(&f->busy);
 	INIT_LIST_HEAD(&f->waiting);
 	INIT_DELAYED_WORK(&f->overdue, pass_overdue);
-	f->wq = alloc_workqueue("svgpu-fault/%u", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE,
-				vm->context);
+	f->wq = alloc_workqueue("%s-fault/%u", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE,
+				vm->dev->drm->driver->name, vm->context);
 	return f->wq ? 0 : -ENOMEM;
 }
 
 /**
- * svgpu_vm_faults_fini() - end of it
+ * svm_drm_faults_fini() - end of it
  * @vm: the vm; no fault of it is left but its worker's last steps
  *
  * Context: process; sleeps.
  */
-void svgpu_vm_faults_fini(struct svgpu_vm *vm)
+void svm_drm_faults_fini(struct svm_drm_vm *vm)
 {
-	struct svgpu_vm_faults *f = &vm->faults;
-	struct svgpu_fault_group *group, *next;
+	struct svm_drm_faults *f = &vm->faults;
+	struct svm_drm_fault_group *group, *next;
 
 	cancel_delayed_work_sync(&f->overdue);
 	if (f->wq)
@@ -67,17 +70,10 @@ void svgpu_vm_faults_fini(struct svgpu_vm *vm)
 		kfree(group);
 }
 
-/**
- * svgpu_vm_faults_grow() - another queue: its fault gets a worker
- * @vm: its vm
- *
- * Context: process; sleeps.
- * Return: 0, and svgpu_vm_faults_shrink() is to follow; or -ENOMEM.
- */
-int svgpu_vm_faults_grow(struct svgpu_vm *vm)
+int svm_drm_faults_grow(struct svm_drm_vm *vm)
 {
-	struct svgpu_vm_faults *f = &vm->faults;
-	struct svgpu_fault_group *group;
+	struct svm_drm_faults *f = &vm->faults;
+	struct svm_drm_fault_group *group;
 
 	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
 	if (!group)
@@ -85,7 +81,7 @@ int svgpu_vm_faults_grow(struct svgpu_vm *vm)
 	group->vm = vm;
 	INIT_LIST_HEAD(&group->recs);
 	INIT_LIST_HEAD(&group->same);
-	INIT_WORK(&group->work, svgpu_fault_work);
+	INIT_WORK(&group->work, svm_drm_fault_work);
 	spin_lock(&f->lock);
 	if (f->groups < ++f->queues) {
 		f->groups++;
@@ -97,25 +93,26 @@ int svgpu_vm_faults_grow(struct svgpu_vm *vm)
 	kfree(group);
 	return 0;
 }
+EXPORT_SYMBOL_GPL(svm_drm_faults_grow);
 
-/* A queue has gone, and its fault has been let go of: the next one inherits its group. */
-void svgpu_vm_faults_shrink(struct svgpu_vm *vm)
+void svm_drm_faults_shrink(struct svm_drm_vm *vm)
 {
 	spin_lock(&vm->faults.lock);
 	vm->faults.queues--;
 	spin_unlock(&vm->faults.lock);
 }
+EXPORT_SYMBOL_GPL(svm_drm_faults_shrink);
 
-static u64 table_of(const struct svgpu_vm *vm,
-		    const struct svgpu_fault_rec *rec)
+static u64 table_of(const struct svm_drm_vm *vm,
+		    const struct svm_drm_fault_rec *rec)
 {
-	return rec->entry.va >> vm->dev->table_lg2;
+	return rec->fault.va >> vm->dev->table_lg2;
 }
 
 /* A busy group that takes what comes for the table. Under the fault lock. */
-static struct svgpu_fault_group *find_group(struct svgpu_vm_faults *f, u64 table)
+static struct svm_drm_fault_group *find_group(struct svm_drm_faults *f, u64 table)
 {
-	struct svgpu_fault_group *group;
+	struct svm_drm_fault_group *group;
 
 	/* No more than the vm has queues. */
 	list_for_each_entry(group, &f->busy, link) {
@@ -129,35 +126,35 @@ static struct svgpu_fault_group *find_group(struct svgpu_vm_faults *f, u64 table
  * An idle group is set to the faults of @table, which are yet to be put in; or NULL. Its worker
  * uses the vm until it has ended its session. Under the fault lock.
  */
-static struct svgpu_fault_group *start_group(struct svgpu_vm *vm, u64 table)
+static struct svm_drm_fault_group *start_group(struct svm_drm_vm *vm, u64 table)
 {
-	struct svgpu_vm_faults *f = &vm->faults;
-	struct svgpu_fault_group *group =
-		list_first_entry_or_null(&f->idle, struct svgpu_fault_group, link);
+	struct svm_drm_faults *f = &vm->faults;
+	struct svm_drm_fault_group *group =
+		list_first_entry_or_null(&f->idle, struct svm_drm_fault_group, link);
 
 	/* The fault that is about to be put in holds a use, so this is never the first. */
-	if (!group || !svgpu_vm_use(vm))
+	if (!group || !svm_drm_vm_use(vm))
 		return NULL;
 	kref_get(&vm->ref);
 	group->table = table;
 	group->passed = false;
 	list_move_tail(&group->link, &f->busy);
 	queue_work(f->wq, &group->work);
-	atomic64_inc(&vm->dev->faults.stats.groups);
+	atomic64_inc(&vm->dev->fault_groups);
 	return group;
 }
 
 /* Some fault waits behind another: not for long. Under the fault lock. */
-static void look_after(struct svgpu_vm *vm)
+static void look_after(struct svm_drm_vm *vm)
 {
 	queue_delayed_work(vm->dev->wq, &vm->faults.overdue, PATIENCE);
 }
 
 /* Puts a record into a group, or where it waits for one. Under the fault lock. */
-static void put_in(struct svgpu_vm *vm, struct svgpu_fault_rec *rec)
+static void put_in(struct svm_drm_vm *vm, struct svm_drm_fault_rec *rec)
 {
-	struct svgpu_vm_faults *f = &vm->faults;
-	struct svgpu_fault_group *group = find_group(f, table_of(vm, rec));
+	struct svm_drm_faults *f = &vm->faults;
+	struct svm_drm_fault_group *group = find_group(f, table_of(vm, rec));
 
 	if (group)
 		look_after(vm);
@@ -167,13 +164,13 @@ static void put_in(struct svgpu_vm *vm, struct svgpu_fault_rec *rec)
 }
 
 /* A worker has found its group empty. Those that had none go on. Under the fault lock. */
-static void end_group(struct svgpu_vm *vm, struct svgpu_fault_group *group)
+static void end_group(struct svm_drm_vm *vm, struct svm_drm_fault_group *group)
 {
-	struct svgpu_vm_faults *f = &vm->faults;
-	struct svgpu_fault_rec *rec;
+	struct svm_drm_faults *f = &vm->faults;
+	struct svm_drm_fault_rec *rec;
 
 	list_move(&group->link, &f->idle);
-	rec = list_first_entry_or_null(&f->waiting, struct svgpu_fault_rec, link);
+	rec = list_first_entry_or_null(&f->waiting, struct svm_drm_fault_rec, link);
 	if (rec)
 		put_in(vm, rec);
 }
@@ -185,10 +182,10 @@ static void end_group(struct svgpu_vm *vm, struct svgpu_fault_group *group)
  */
 static void pass_overdue(struct work_struct *work)
 {
-	struct svgpu_vm_faults *f = container_of(to_delayed_work(work),
-						 struct svgpu_vm_faults, overdue);
-	struct svgpu_vm *vm = container_of(f, struct svgpu_vm, faults);
-	struct svgpu_fault_group *group, *next;
+	struct svm_drm_faults *f = container_of(to_delayed_work(work),
+						 struct svm_drm_faults, overdue);
+	struct svm_drm_vm *vm = container_of(f, struct svm_drm_vm, faults);
+	struct svm_drm_fault_group *group, *next;
 
 	spin_lock(&f->lock);
 	/* What is started in here comes last and has faults that wait. */
@@ -209,13 +206,13 @@ static void pass_overdue(struct work_struct *work)
 }
 
 /*
- * Puts @entry into its queue's record, whose job stalls on it. True: the record was idle; the
+ * Puts @fault into its queue's record, whose job stalls on it. True: the record was idle; the
  * use and the reference of @vm are the record's now. False: another fault is being served, and
- * the caller keeps them: @entry comes after that one, in place of any that came before; or it
+ * the caller keeps them: @fault comes after that one, in place of any that came before; or it
  * is the same fault, reported twice.
  */
-bool svgpu_fault_claim(struct svgpu_fault_rec *rec, struct svgpu_vm *vm,
-		       const struct svgpu_fault *entry)
+static bool claim(struct svm_drm_fault_rec *rec, struct svm_drm_vm *vm,
+		  const struct svm_drm_fault *fault)
 {
 	bool idle;
 
@@ -225,10 +222,10 @@ bool svgpu_fault_claim(struct svgpu_fault_rec *rec, struct svgpu_vm *vm,
 		rec->vm = vm;
 		rec->cancelled = false;
 		rec->more = false;
-		rec->entry = *entry;
+		rec->fault = *fault;
 		INIT_LIST_HEAD(&rec->link);
-	} else if (entry->id != rec->entry.id) {
-		rec->next = *entry;
+	} else if (fault->id != rec->fault.id) {
+		rec->next = *fault;
 		rec->more = true;
 	}
 	spin_unlock(&vm->faults.lock);
@@ -239,15 +236,15 @@ bool svgpu_fault_claim(struct svgpu_fault_rec *rec, struct svgpu_vm *vm,
  * The record's fault has its answer. True: another one has come, and is in the record now. False:
  * the record is its queue's again, and the caller drops what it held.
  */
-bool svgpu_fault_release(struct svgpu_fault_rec *rec)
+bool svm_drm_fault_release(struct svm_drm_fault_rec *rec)
 {
-	struct svgpu_vm *vm = rec->vm;
+	struct svm_drm_vm *vm = rec->vm;
 	bool more;
 
 	spin_lock(&vm->faults.lock);
 	more = rec->more && !rec->cancelled;
 	if (more)
-		rec->entry = rec->next;
+		rec->fault = rec->next;
 	else
 		rec->vm = NULL;
 	rec->more = false;
@@ -256,27 +253,40 @@ bool svgpu_fault_release(struct svgpu_fault_rec *rec)
 }
 
 /* Hands a claimed record to the vm's workers. */
-void svgpu_fault_enqueue(struct svgpu_fault_rec *rec)
+void svm_drm_fault_enqueue(struct svm_drm_fault_rec *rec)
 {
-	struct svgpu_vm *vm = rec->vm;
+	struct svm_drm_vm *vm = rec->vm;
 
 	spin_lock(&vm->faults.lock);
 	put_in(vm, rec);
 	spin_unlock(&vm->faults.lock);
 }
 
+bool svm_drm_fault_submit(struct svm_drm_fault_rec *rec, struct svm_drm_vm *vm,
+			  const struct svm_drm_fault *fault)
+{
+	if (!claim(rec, vm, fault)) {
+		atomic64_inc(&vm->dev->fault_duplicates);
+		return false;
+	}
+	atomic_inc(&vm->dev->fault_total);
+	svm_drm_fault_enqueue(rec);
+	return true;
+}
+EXPORT_SYMBOL_GPL(svm_drm_fault_submit);
+
 /*
  * For the worker: group->same gets the group's next fault and those that ask the same of
  * the same page. What asks less of it is a fault of its own: where a write fails or waits,
  * a read may not. False: the group is empty and no more the worker's.
  */
-bool svgpu_fault_next(struct svgpu_fault_group *group)
+bool svm_drm_fault_next(struct svm_drm_fault_group *group)
 {
-	struct svgpu_vm *vm = group->vm;
-	struct svgpu_fault_rec *rec, *other, *next;
+	struct svm_drm_vm *vm = group->vm;
+	struct svm_drm_fault_rec *rec, *other, *next;
 
 	spin_lock(&vm->faults.lock);
-	rec = list_first_entry_or_null(&group->recs, struct svgpu_fault_rec,
+	rec = list_first_entry_or_null(&group->recs, struct svm_drm_fault_rec,
 				       link);
 	if (!rec) {
 		end_group(vm, group);
@@ -285,11 +295,11 @@ bool svgpu_fault_next(struct svgpu_fault_group *group)
 	}
 	list_move(&rec->link, &group->same);
 	list_for_each_entry_safe(other, next, &group->recs, link) {
-		if (other->entry.va >> PAGE_SHIFT ==
-			    rec->entry.va >> PAGE_SHIFT &&
-		    other->entry.access == rec->entry.access) {
+		if (other->fault.va >> PAGE_SHIFT ==
+			    rec->fault.va >> PAGE_SHIFT &&
+		    other->fault.access == rec->fault.access) {
 			list_move_tail(&other->link, &group->same);
-			atomic64_inc(&vm->dev->faults.stats.duplicates);
+			atomic64_inc(&vm->dev->fault_duplicates);
 		}
 	}
 	group->since = jiffies;
@@ -300,12 +310,12 @@ bool svgpu_fault_next(struct svgpu_fault_group *group)
 }
 
 /* For the worker: takes the next that is to be answered out of group->same; NULL: there is none. */
-struct svgpu_fault_rec *svgpu_fault_finish(struct svgpu_fault_group *group)
+struct svm_drm_fault_rec *svm_drm_fault_finish(struct svm_drm_fault_group *group)
 {
-	struct svgpu_fault_rec *rec;
+	struct svm_drm_fault_rec *rec;
 
 	spin_lock(&group->vm->faults.lock);
-	rec = list_first_entry_or_null(&group->same, struct svgpu_fault_rec,
+	rec = list_first_entry_or_null(&group->same, struct svm_drm_fault_rec,
 				       link);
 	if (rec)
 		list_del_init(&rec->link);
@@ -314,7 +324,7 @@ struct svgpu_fault_rec *svgpu_fault_finish(struct svgpu_fault_group *group)
 }
 
 /* For the worker: its session has begun, or is about to end. */
-void svgpu_fault_in_session(struct svgpu_fault_group *group, bool in)
+void svm_drm_fault_in_session(struct svm_drm_fault_group *group, bool in)
 {
 	spin_lock(&group->vm->faults.lock);
 	group->in_session = in;
@@ -323,9 +333,9 @@ void svgpu_fault_in_session(struct svgpu_fault_group *group, bool in)
 }
 
 /* Are all faults that the group is serving cancelled? Under the fault lock, or for its worker. */
-bool svgpu_fault_all_cancelled(const struct svgpu_fault_group *group)
+bool svm_drm_fault_all_cancelled(const struct svm_drm_fault_group *group)
 {
-	const struct svgpu_fault_rec *rec;
+	const struct svm_drm_fault_rec *rec;
 
 	list_for_each_entry(rec, &group->same, link) {
 		if (!READ_ONCE(rec->cancelled))
@@ -335,46 +345,40 @@ bool svgpu_fault_all_cancelled(const struct svgpu_fault_group *group)
 }
 
 /* All faults that the group is serving are cancelled. Under the fault lock. */
-static void cancel_group(struct svgpu_fault_group *group)
+static void cancel_group(struct svm_drm_fault_group *group)
 {
 	group->cancelled = true;
 	if (group->in_session)
 		svm_session_cancel(&group->session);
 }
 
-/**
- * svgpu_fault_cancel() - a queue's fault needs no answer any more
- * @queue: its job has ended
- *
- * The fault's worker is not waited for: it lets go of queue and vm when it has seen this.
- * Context: process; never sleeps.
- */
-void svgpu_fault_cancel(struct svgpu_queue *queue)
+void svm_drm_fault_cancel(struct svm_drm_vm *vm, struct svm_drm_fault_rec *rec)
 {
-	struct svgpu_vm_faults *f = &queue->vm->faults;
-	struct svgpu_fault_group *group;
+	struct svm_drm_faults *f = &vm->faults;
+	struct svm_drm_fault_group *group;
 
 	spin_lock(&f->lock);
-	if (queue->fault.vm && !queue->fault.cancelled) {
+	if (rec->vm && !rec->cancelled) {
 		/* The worker looks without the lock; nothing but its haste depends on it. */
-		WRITE_ONCE(queue->fault.cancelled, true);
+		WRITE_ONCE(rec->cancelled, true);
 		list_for_each_entry(group, &f->busy, link) {
-			if (!group->cancelled && svgpu_fault_all_cancelled(group))
+			if (!group->cancelled && svm_drm_fault_all_cancelled(group))
 				cancel_group(group);
 		}
 	}
 	spin_unlock(&f->lock);
 }
+EXPORT_SYMBOL_GPL(svm_drm_fault_cancel);
 
 /**
- * svgpu_vm_faults_cancel() - the same for all faults of a vm
+ * svm_drm_faults_cancel() - the same for all faults of a vm
  * @vm: it is marked stopped
  *
  * Context: process; never sleeps.
  */
-void svgpu_vm_faults_cancel(struct svgpu_vm *vm)
+void svm_drm_faults_cancel(struct svm_drm_vm *vm)
 {
-	struct svgpu_fault_group *group;
+	struct svm_drm_fault_group *group;
 
 	spin_lock(&vm->faults.lock);
 	list_for_each_entry(group, &vm->faults.busy, link)

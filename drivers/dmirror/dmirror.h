@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * The ioctls of /dev/hmm_dmirror0 and 1: those of the kernel's HMM selftest (lib/test_hmm.c) that
+ * are about system memory, so that its test program runs on them as it is.
+ *
+ * The device accesses the memory of the process that opened the file, at the process's own
+ * addresses. Another process gets -EPERM.
+ */
+#ifndef SVM_DMIRROR_H
+#define SVM_DMIRROR_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/*
+ * struct dmirror_command - argument of each ioctl; written back when it succeeds
+ * @addr: where the device accesses memory; page-aligned
+ * @ptr: the caller's buffer: @npages pages, or for DMIRROR_SNAPSHOT bytes
+ * @npages: how many pages, not 0
+ * @cpages: out: how many were done
+ * @faults: out: how often the device found a page missing that it then had brought, and with
+ *	it all that follow
+ */
+struct dmirror_command {
+	__u64 addr;
+	__u64 ptr;
+	__u64 npages;
+	__u64 cpages;
+	__u64 faults;
+};
+
+/*
+ * READ copies @addr to @ptr and WRITE copies @ptr to @addr. Memory that cannot be read is -EFAULT,
+ * memory that cannot be written -EPERM, and the pages before it are done.
+ *
+ * SNAPSHOT says of each page what the device can reach, by the bits below. What the CPU's tables
+ * do not have yet is brought for reading first: a device sees its own tables only.
+ */
+#define DMIRROR_READ		_IOWR('H', 0x00, struct dmirror_command)
+#define DMIRROR_WRITE		_IOWR('H', 0x01, struct dmirror_command)
+#define DMIRROR_SNAPSHOT	_IOWR('H', 0x04, struct dmirror_command)
+
+#define DMIRROR_SAW_READ	0x01	/* may be read, not written */
+#define DMIRROR_SAW_WRITE	0x02	/* may be read and written */
+#define DMIRROR_SAW_PMD		0x04	/* part of a leaf of 2 MiB */
+#define DMIRROR_SAW_PUD		0x08	/* part of a leaf of 1 GiB */
+#define DMIRROR_SAW_ZERO	0x10	/* the kernel's page of zeros */
+#define DMIRROR_SAW_ERROR	0xff	/* nothing that can be read */
+
+#endif

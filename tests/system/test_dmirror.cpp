@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* drivers/dmirror: a device in software on the C API alone, which needs no virtual GPU. */
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <thread>
+#include <unistd.h>
+
+#include "dmirror.h"
+#include "lifetime.hpp"
+
+using namespace harness;
+
+namespace {
+
+// The module for as long as a test runs, and an open file of its first device.
+class dmirror {
+public:
+	dmirror()
+	{
+		EXPECT_EQ(module_.load(), 0);
+		EXPECT_TRUE(eventually([&] { return (fd_ = open("/dev/hmm_dmirror0", O_RDWR | O_CLOEXEC)) >= 0; }, 20s));
+	}
+	~dmirror()
+	{
+		close(fd_);
+		EXPECT_EQ(module_.unload(), 0);
+	}
+	int fd() const { return fd_; }
+
+	// 0 or a negative errno.
+	int call(unsigned long what, dmirror_command &args) const { return ioctl(fd_, what, &args) < 0 ? -errno : 0; }
+	int call(unsigned long what, const void *at, void *buffer, std::size_t pages) const
+	{
+		dmirror_command args = command(at, buffer, pages);
+		return call(what, args);
+	}
+	static dmirror_command command(const void *at, void *buffer, std::size_t pages)
+	{
+		return {reinterpret_cast<std::uintptr_t>(at), reinterpret_cast<std::uintptr_t>(buffer), pages, 0, 0};
+	}
+
+private:
+	lifetime::modules module_{"dmirror"};
+	int fd_ = -1;
+};
+
+void fill(const mapping &memory, unsigned seed)
+{
+	auto *words = reinterpret_cast<std::uint32_t *>(memory.data());
+	for (std::size_t i = 0; i < memory.size() / sizeof(*words); i++)
+		words[i] = seed + i;
+}
+
+bool same(const mapping &one, const mapping &other)
+{
+	return !std::memcmp(one.data(), other.data(), one.size());
+}
+
+} // namespace
+
+SVM_TEST(Dmirror, CopiesAtTheProcesssAddresses)
+{
+	dmirror device;
+	mapping memory(4 * mib), buffer(4 * mib);
+	fill(memory, 1);
+	dmirror_command args = device.command(memory.data(), buffer.data(), memory.pages());
+	ASSERT_EQ(device.call(DMIRROR_READ, args), 0);
+	EXPECT_EQ(args.cpages, memory.pages());
+	EXPECT_EQ(args.faults, 1u) << "what follows a missing page comes with it";
+	EXPECT_TRUE(same(memory, buffer));
+
+	fill(buffer, 1000);
+	ASSERT_EQ(device.call(DMIRROR_WRITE, memory.data(), buffer.data(), memory.pages()), 0);
+	EXPECT_TRUE(same(memory, buffer));
+
+	// what the process gave back is gone from the device
+	ASSERT_EQ(madvise(memory.data(), memory.size(), MADV_DONTNEED), 0);
+	ASSERT_EQ(device.call(DMIRROR_READ, memory.data(), buffer.data(), memory.pages()), 0);
+	for (std::byte b : buffer.bytes())
+		ASSERT_EQ(b, std::byte(0));
+}
+
+SVM_TEST(Dmirror, KeepsToTheProcesssRights)
+{
+	dmirror device;
+	mapping memory(16 * page), buffer(16 * page);
+	fill(memory, 1);
+	fill(buffer, 1000);
+	ASSERT_EQ(mprotect(&memory.at(4), page, PROT_READ), 0);
+	ASSERT_EQ(mprotect(&memory.at(8), page, PROT_NONE), 0);
+	ASSERT_EQ(munmap(&memory.at(12), page), 0);
+	EXPECT_EQ(device.call(DMIRROR_READ, memory.data(), buffer.data(), 8), 0);
+	EXPECT_EQ(device.call(DMIRROR_READ, memory.data(), buffer.data(), 9), -EFAULT);
+	EXPECT_EQ(device.call(DMIRROR_READ, &memory.at(9), buffer.data(), 3), 0);
+	EXPECT_EQ(device.call(DMIRROR_READ, &memory.at(12), buffer.data(), 1), -EFAULT);
+	fill(buffer, 1000);
+	EXPECT_EQ(device.call(DMIRROR_WRITE, memory.data(), buffer.data(), 8), -EPERM);
+	EXPECT_EQ(std::memcmp(memory.data(), buffer.data(), 4 * page), 0) << "the pages before were written";
+	EXPECT_NE(std::memcmp(&memory.at(4), &buffer.at(4), page), 0);
+	EXPECT_NE(std::memcmp(&memory.at(5), &buffer.at(5), page), 0) << "those after it were not";
+	EXPECT_EQ(device.call(DMIRROR_WRITE, &memory.at(8), buffer.data(), 1), -EFAULT);
+	// the buffer is the caller's memory as in any ioctl
+	EXPECT_EQ(device.call(DMIRROR_READ, memory.data(), &memory.at(12), 1), -EFAULT);
+	EXPECT_EQ(device.call(DMIRROR_WRITE, memory.data(), &memory.at(12), 1), -EFAULT);
+	// the mapping is to find its own when it goes
+	ASSERT_EQ(mmap(&memory.at(12), page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), &memory.at(12));
+}
+
+SVM_TEST(Dmirror, BadInput)
+{
+	dmirror device;
+	mapping memory(page), buffer(page);
+	EXPECT_EQ(device.call(DMIRROR_READ, memory.data(), buffer.data(), 0), -EINVAL);
+	EXPECT_EQ(device.call(DMIRROR_READ, memory.data() + 8, buffer.data(), 1), -EINVAL);
+	EXPECT_EQ(device.call(DMIRROR_READ, memory.data(), buffer.data(), ~0ull / page), -EINVAL);
+	EXPECT_EQ(device.call(DMIRROR_READ, memory.data(), buffer.data(), ~0ull), -EINVAL);
+	EXPECT_EQ(device.call(DMIRROR_READ, reinterpret_cast<void *>(1ull << 47), buffer.data(), 1), -EINVAL);
+	EXPECT_EQ(device.call(_IOWR('H', 2, dmirror_command), memory.data(), buffer.data(), 1), -ENOTTY);
+	EXPECT_EQ(ioctl(device.fd(), DMIRROR_READ, nullptr), -1);
+	EXPECT_EQ(errno, EFAULT);
+	// the page is there for the device, so nothing but the look at the caller can refuse it
+	EXPECT_EQ(device.call(DMIRROR_READ, memory.data(), buffer.data(), 1), 0);
+	child other([&] { return device.call(DMIRROR_READ, memory.data(), buffer.data(), 1) == -EPERM ? 0 : 1; });
+	EXPECT_TRUE(other.succeeded()) << "a child is another process";
+}
+
+SVM_TEST(Dmirror, SnapshotSaysWhatTheDeviceReaches)
+{
+	dmirror device;
+	mapping memory(8 * page);
+	memory.no_huge_pages();
+	fill(memory, 1);
+	ASSERT_EQ(mprotect(&memory.at(0), page, PROT_READ), 0);
+	ASSERT_EQ(mprotect(&memory.at(1), page, PROT_NONE), 0);
+	ASSERT_EQ(madvise(&memory.at(3), page, MADV_DONTNEED), 0);
+	std::byte zero = *const_cast<volatile std::byte *>(&memory.at(3)); // brings the page of zeros
+	EXPECT_EQ(zero, std::byte(0));
+	ASSERT_EQ(munmap(&memory.at(5), page), 0);
+	unsigned char seen[8] = {};
+	ASSERT_EQ(device.call(DMIRROR_SNAPSHOT, memory.data(), seen, 8), 0);
+	EXPECT_EQ(seen[0], DMIRROR_SAW_READ);
+	EXPECT_EQ(seen[1], DMIRROR_SAW_ERROR);
+	EXPECT_EQ(seen[2], DMIRROR_SAW_WRITE);
+	EXPECT_EQ(seen[3], DMIRROR_SAW_READ | DMIRROR_SAW_ZERO);
+	EXPECT_EQ(seen[4], DMIRROR_SAW_WRITE);
+	EXPECT_EQ(seen[5], DMIRROR_SAW_ERROR);
+	EXPECT_EQ(seen[7], DMIRROR_SAW_WRITE);
+	ASSERT_EQ(mmap(&memory.at(5), page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), &memory.at(5));
+}
+
+SVM_TEST(Dmirror, MirrorsADriversOwnPages)
+{
+	dmirror device;
+	void *own = mmap(nullptr, 4 * page, PROT_READ | PROT_WRITE, MAP_SHARED, device.fd(), 0);
+	ASSERT_NE(own, MAP_FAILED);
+	mapping buffer(4 * page);
+	fill(buffer, 7);
+	ASSERT_EQ(device.call(DMIRROR_WRITE, own, buffer.data(), 4), 0);
+	EXPECT_EQ(std::memcmp(own, buffer.data(), 4 * page), 0);
+	ASSERT_EQ(munmap(own, 4 * page), 0);
+	EXPECT_EQ(device.call(DMIRROR_READ, own, buffer.data(), 1), -EFAULT);
+}
+
+// The CPU throws a page away and writes the next number into the new one; the device sees that number or a later
+// one, or the zero in between, and never one from a page that is gone.
+SVM_TEST(Dmirror, SeesNoPageThatIsGone)
+{
+	dmirror device;
+	mapping memory(page), buffer(page);
+	auto &word = *reinterpret_cast<volatile std::uint64_t *>(memory.data());
+	auto &got = *reinterpret_cast<std::uint64_t *>(buffer.data());
+	std::atomic<std::uint64_t> written{1};
+	std::atomic<bool> stopping{false}; // relaxed: a request
+	word = 1;
+	std::thread cpu([&] {
+		for (std::uint64_t number = 2; !stopping.load(std::memory_order_relaxed); number++) {
+			madvise(memory.data(), page, MADV_DONTNEED);
+			word = number;
+			// pairs with the acquire load below: what the device reads after that is as new
+			written.store(number, std::memory_order_release);
+		}
+	});
+	std::uint64_t newest = 0;
+	for (unsigned i = 0; i < 3000; i++) {
+		std::uint64_t floor = written.load(std::memory_order_acquire);
+		int error = device.call(DMIRROR_READ, memory.data(), buffer.data(), 1);
+		if (error || (got && got < floor)) {
+			ADD_FAILURE() << "error " << error << ", read " << got << " after " << floor;
+			break;
+		}
+		newest = std::max(newest, got);
+	}
+	stopping.store(true, std::memory_order_relaxed);
+	cpu.join();
+	EXPECT_GT(newest, 10u);
+}
