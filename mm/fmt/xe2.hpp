@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Intel Xe2 PPGTT (Lunar Lake, Battlemage, Panther Lake): 4 levels of 48-bit VA, 4 KiB pages, leaves of 2 MiB, 1 GiB.
-// Layout as in Linux 7.2, drivers/gpu/drm/xe/xe_bo.h (XE_PPGTT_*, XE_PTE_*, XE_PAGE_*) and xe_pt.c, xe_pat.c.
+// Layout as in Linux 7.3, drivers/gpu/drm/xe/regs/xe_gtt_defs.h (XE_PPGTT_*, XE_PTE_*, XE_PAGE_*), xe_pt.c and xe_pat.c.
 //
 //	bit  0  PRESENT              bit  7  PAT2 in a 4 KiB leaf, PS (leaf) above
 //	bit  1  RW                   bit  8  PS64: one of 16 leaves that make up a 64 KiB block
