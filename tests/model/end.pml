@@ -37,6 +37,7 @@ byte cpu = 1; bool refilled;
 byte ended, served;		/* of all; of the faults */
 
 bool interval_gone;
+byte on_list;			/* shrinkers that hold the list of vms */
 
 /* Tables; fresh is 0. */
 #define fresh	0
@@ -253,10 +254,10 @@ out:
 
 proctype shrinker(byte me)
 {
-	byte n;
+	byte n; bool listed;
 
-	/* A vm that has ended is no longer on the list of vms. */
-	atomic { if :: !directory_gone -> ENTER(me) :: else -> goto out fi }
+	/* It holds the list of vms, and a vm that has ended is no longer on it. */
+	atomic { if :: !directory_gone -> ENTER(me); on_list++ :: else -> goto out fi; listed = true }
 	d_step { CLAIM(freed_directory_touched, !directory_gone); n = slot }
 	if
 	:: n == NONE -> goto out
@@ -271,7 +272,7 @@ proctype shrinker(byte me)
 	DEFER(n);
 out:
 	LEAVE(me);
-	ended++
+	atomic { if :: listed -> on_list--; listed = false :: else -> skip fi; ended++ }
 }
 
 inline strip()
@@ -346,15 +347,18 @@ proctype ending(byte me)
 	sweep();
 #else
 	sweep();
-#ifndef NO_SYNCHRONIZE
 	SYNCHRONIZE(was);
-#endif
 	remove_notifier();
 #endif
 #ifndef NO_WAIT_FOR_DEFERRED
 	!deferred[0] && !deferred[1];
 #endif
-	directory_gone = 1;
+	atomic {
+#ifndef STAYS_ON_LIST
+		on_list == 0;
+#endif
+		directory_gone = 1
+	}
 	ended++
 }
 
