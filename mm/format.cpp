@@ -2,6 +2,28 @@
 // Formats by name. Which there are, the build says.
 #include SVM_FORMATS_HEADER
 
+namespace {
+
+struct format_names {
+	char text[128] = {};
+	unsigned length = 0;
+
+	constexpr format_names()
+	{
+		for (const svm_format *f : svm::formats::all) {
+			if (length)
+				text[length++] = ' ';
+			for (const char *c = f->info.name; *c; c++)
+				text[length++] = *c;
+		}
+	}
+};
+
+constexpr format_names names;
+static_assert(names.length < sizeof(names.text));
+
+} // namespace
+
 static bool same(const char *a, const char *b)
 {
 	while (*a && *a == *b) {
@@ -18,6 +40,11 @@ extern "C" const svm_format *svm_format_find(const char *name)
 			return f;
 	}
 	return nullptr;
+}
+
+extern "C" const char *svm_format_names(void)
+{
+	return names.text;
 }
 
 extern "C" const svm_format_info *svm_format_describe(const svm_format *format)

@@ -11,63 +11,154 @@ namespace {
 
 constexpr unsigned max_attempts = 64; // then the device is told to come again
 
-void make_ready(table &tb, interval &in)
+// Where a fault goes: a table, and what it maps there.
+struct place {
+	table *tb;
+	binding *of;
+	interval *in; // null: of a binding that mirrors nothing
+	va_span span; // the part of the table that is bound so
+	bool alone;   // the table is the interval's alone
+
+	// Under the table's lock: is it still so, for the part? Else what was brought is not to be written.
+	bool holds(const svm_vm &vm, va_span part) const
+	{
+		if (tb->interval.load_relaxed() != (alone ? in : nullptr)) // written under the lock
+			return false;
+		if (alone)
+			return true;
+		span_map::piece now = vm.bindings.span_map::at(part.start);
+		return now.of == of && now.span.holds(part);
+	}
+};
+
+// Looks into the map under the table's lock, after the table was published. err::busy: b is no longer there.
+status look(svm_vm &vm, u64 va, place &at)
 {
-	full_barrier(); // B2 of mirror.hpp, with B1 in svm_port_invalidate()
+	table &tb = *at.tb;
+	va_span all = vm.pt.table_span(va);
+
+	full_barrier(); // B2 of mirror.hpp, with B1 in svm_port_invalidate(); and of rebind.hpp, with B3 in empty_tables()
 	table_guard lock(tb.lock);
-	if (tb.state.load_relaxed() != table_state::fresh)
-		return;
-	tb.seq.store_relaxed(port_interval_seq(in.port));
-	tb.interval = &in;
-	tb.state.store_release(table_state::ready); // with the acquire in table_at()
+	table_state state = tb.state.load_relaxed(); // written under the lock
+	if (state == table_state::dead)
+		return err::busy;
+	if (state == table_state::leaving)
+		return err::leaving;
+	span_map::piece now = vm.bindings.span_map::at(va);
+	if (now.of != at.of)
+		return err::busy;
+	const va_span *changing = vm.changing.load_acquire(); // with the releases in rebind()
+	if (changing && changing->meets(all))
+		return err::changing;
+	at.span = now.span.common(all);
+	if (at.in) {
+		u64 seq = port_interval_seq(at.in->port);
+
+		if (seq > tb.seq.load_relaxed()) // 64 bits do not wrap
+			tb.seq.store_relaxed(seq);
+		at.alone = at.span == all;
+		if (at.alone)
+			tb.interval.store_release(at.in); // with the acquire in enter()
+	}
+	tb.state.store_release(table_state::ready); // with the acquire in fault_in()
+	return {};
 }
 
-// The table of va, made where there is none. It is not fresh.
-result<table *> table_at(svm_vm &vm, u64 va)
+// The table of va, made where there is none, and what it maps there. err::fault: nothing is bound; err::changing, busy, leaving:
+// not now.
+status enter(svm_vm &vm, u64 va, place &at)
 {
-	table *tb = vm.pt.find(va);
-
-	// The acquire pairs with the releases in make_ready() and in invalidate_table().
-	if (tb && tb->state.load_acquire() != table_state::fresh)
-		return tb;
-	window *w = window_at(vm, va);
-	if (!w)
+	at = { vm.pt.find(va), nullptr, nullptr, {}, false };
+	interval *alone = at.tb ? at.tb->interval.load_acquire() : nullptr; // with the release in look()
+	if (alone) {
+		at = { at.tb, alone->of, alone, vm.pt.table_span(va), true };
+		return {};
+	}
+	at.of = vm.bindings.at(va);
+	if (!at.of)
 		return err::fault;
-	// A wild address makes no table: it could be any number of them.
-	if (!tb && !port_mapped(vm.domain(), w->to_cpu(va)))
-		return err::fault;
-	result<interval *> in = interval_at(vm, *w, va); // before the table is published, and before it is ready
-	if (!in.ok())
-		return result<table *>::from(in.error());
-	if (!tb) {
+	if (at.of->mirrors()) {
+		// A wild address makes no table: it could be any number of them.
+		if (!at.tb && !port_mapped(vm.domain(), at.of->to_cpu(va)))
+			return err::fault;
+		if (!at.tb && vm.bindings.at(va) != at.of) // that slept: nothing is made for what was unbound meanwhile
+			return err::busy;
+		result<interval *> in = interval_at(vm, *at.of, va);
+		if (!in.ok())
+			return status::from(in.error());
+		at.in = in.value();
+	}
+	if (!at.tb) {
 		trim(vm);
 		result<table *> made = vm.pt.make_table(va);
 		if (!made.ok())
-			return made;
-		tb = made.value();
+			return status::from(made.error());
+		at.tb = made.value();
 	}
-	make_ready(*tb, *in.value());
-	return tb;
+	return look(vm, va, at);
+}
+
+// Under the lock of its table: makes leaves of what src has. It takes over `fresh` if the table needs it.
+template <source S>
+status write_with(svm_vm &vm, const place &at, va_span part, const u64 *seq, S &src, svm_table_mem &fresh)
+{
+	table &tb = *at.tb;
+	table_guard lock(tb.lock);
+
+	if (tb.state.load_relaxed() != table_state::ready) // written under the lock
+		return err::busy;
+	// Kept also where we go again: to allocate it may have reclaimed what we are about to map.
+	if (fresh.cpu && vm.pt.give_memory(tb, fresh)) {
+		vm.pt.clock.fetch_add_relaxed(1);
+		vm.pt.count_piece();
+		vm.pt.stat.add(stat::device_bytes, fresh.bytes);
+		fresh.cpu = nullptr;
+	}
+	if (seq && tb.seq.load_relaxed() != *seq) // an invalidation has met the table since
+		return err::busy;
+	if (!at.holds(vm, part))
+		return err::busy;
+	vm.pt.map(tb, vm.pt.index(part.start), static_cast<unsigned>(part.pages()), src);
+	return {};
+}
+
+// Makes leaves of what src has for the part. seq: the sequence that it is of; null: the CPU's side has no say in it.
+template <source S>
+status write(svm_vm &vm, const place &at, va_span part, bool in_one, const u64 *seq, S &src)
+{
+	svm_table_mem fresh{};
+	status done;
+
+	if (!in_one && !at.tb->entries.load_acquire()) // with the release in give_memory()
+		done = vm.pt.get_memory(vm.pt.format->table_bytes, fresh);
+	if (!done.ok())
+		return done;
+	done = write_with(vm, at, part, seq, src, fresh);
+	if (fresh.cpu)
+		vm.pt.ops->table_free(vm.pt.backend, &fresh);
+	return done;
 }
 
 // The page words of one pass over a table, and what is to become of the pages in them.
 struct filling {
 	svm_vm &vm;
-	table &tb;
+	const place &at;
 	wish &asked;
 	scratch room;
 	va_span reach{};    // what words[] are of
-	unsigned first = 0; // entry of words[0]
 	unsigned count = 0;
 	unsigned missing = 0; // of them, entries that do not allow the access yet
+	u64 left = 0;	      // pages that are mapped for DMA, and that no leaf has
 	struct port_fault port {};
 
-	filling(svm_vm &v, table &t, wish &w) : vm(v), tb(t), asked(w), room(v.scratch) {}
+	filling(svm_vm &v, const place &p, wish &w) : vm(v), at(p), asked(w), room(v.scratch) {}
 	filling(const filling &) = delete;
 	filling &operator=(const filling &) = delete;
 
 	// Each attempt that the CPU's side spoils asks for less, so that one gets through a storm.
 	static constexpr unsigned narrow_after = 4, page_after = 16;
+	// Of a sparse table a fault looks at so many granules.
+	static constexpr u32 sparse_look_lg2 = 1;
 
 	va_span reach_of(va_span all, unsigned attempt) const
 	{
@@ -77,39 +168,48 @@ struct filling {
 			all = all.common({ asked.va, asked.want.end });
 		if (room.capacity < vm.pt.entries())
 			all = all.common(small);
+		if (asked.must && at.tb->sparse.load_relaxed()) // with the store in learn(): a stale value costs a look
+			all = all.common(va_span::around(asked.va, vm.granule_lg2 + sparse_look_lg2));
 		if (attempt >= narrow_after)
 			all = all.common(attempt >= page_after ? va_span::around(asked.va, PORT_PAGE_LG2) : asked.must ? asked.want : small);
 		return all;
 	}
 
+	// One mapping of the CPU's may be one leaf for the table where both begin alike.
+	// Where the table has leaves, no such mapping came without a notification that took them.
+	u32 block_lg2() const
+	{
+		bool may = vm.pt.format->huge && aligned(at.of->offset, vm.pt.table_lg2());
+
+		return may && missing == count ? vm.pt.table_lg2() : 0;
+	}
+
 	void prepare(unsigned attempt)
 	{
-		const window &w = *tb.interval->of;
-		va_span block = vm.pt.table_span(asked.va);
+		const binding &b = *at.of;
 
-		reach = reach_of(block.common(w.span), attempt);
-		first = vm.pt.index(reach.start);
+		reach = reach_of(at.span, attempt);
 		count = static_cast<unsigned>(reach.pages());
-		missing = count - vm.pt.present(tb, first, count, asked.access, room.have);
+		missing = count - vm.pt.present(*at.tb, vm.pt.index(reach.start), count, asked.access, room.have);
 		u64 page = align_down(asked.va, PORT_PAGE_LG2);
-		unsigned at = static_cast<unsigned>((page - reach.start) >> PORT_PAGE_LG2);
+		unsigned n = static_cast<unsigned>((page - reach.start) >> PORT_PAGE_LG2);
 		if (asked.must)
-			room.have[at / 64] &= ~(1ull << at % 64);
+			room.have[n / 64] &= ~(1ull << n % 64);
 
-		cpu_span cpu = w.to_cpu(reach), wanted = w.to_cpu(asked.want.common(reach)), around = w.to_cpu(block.common(w.span));
-		port.cpu = w.to_cpu(page);
+		cpu_span cpu = b.to_cpu(reach), wanted = b.to_cpu(asked.want.common(reach)), around = b.to_cpu(at.span);
+		port.cpu = b.to_cpu(page);
 		port.must = asked.must;
 		port.start = cpu.start;
 		port.end = cpu.end;
 		port.want_start = wanted.start;
 		port.want_end = wanted.end;
-		port.block_lg2 = vm.pt.format->huge ? vm.pt.table_lg2() : 0;
+		port.block_lg2 = block_lg2();
 		port.block_start = around.start;
 		port.block_end = around.end;
 		port.write = asked.access != SVM_READ;
 		port.have = room.have;
 		port.page = room.words;
-		port.seq = tb.seq.load_relaxed(); // a stale value fails the comparison in write_with()
+		port.seq = at.tb->seq.load_relaxed(); // a stale value fails the comparison in write_with()
 	}
 
 	// Whether the port brought what must be had.
@@ -123,77 +223,43 @@ struct filling {
 	// How many words are filled: one stands for the table where one mapping is the whole answer.
 	unsigned filled() const { return port.block ? 1 : count; }
 
-	bool brought_any() const
+	// Where the process has few pages beside those that the device asks for, as when the device is the first to touch them,
+	// the next fault need not look at all of the table.
+	void learn()
 	{
-		for (unsigned i = 0; i < filled(); i++) {
-			if (room.words[i] & PORT_PAGE_VALID)
-				return true;
-		}
-		return false;
+		bool found = port.block || port.mapped > asked.want.pages();
+
+		if (asked.must && at.tb->sparse.load_relaxed() == found)
+			at.tb->sparse.store_relaxed(!found); // with the load in reach_of()
 	}
 
 	// Tells a prefetch how far it got.
 	void report()
 	{
 		asked.reached = reach.end;
-		asked.wait = port.wait == PORT_NO_PAGE ? wish::nowhere : tb.interval->of->to_va(port.wait);
+		asked.wait = port.wait == PORT_NO_PAGE ? wish::nowhere : at.of->to_va(port.wait);
 	}
 
-	// The one word is of the table's order.
-	void take_block()
+	// Writes what was brought, if it is what was wanted, and gives back the pages that no leaf took.
+	status write_and_undo(bool wanted)
 	{
-		first = 0;
-		count = vm.pt.entries();
-	}
-
-	// Gives back the pages that no leaf took.
-	void undo()
-	{
-		mirrored_pages(room.words, first).rest(filled(), [this](u64 dma, u32 lg2) {
-			port_dma_release(vm.domain(), dma, lg2, false);
-		});
-	}
-
-	status write()
-	{
-		svm_table_mem fresh{};
+		u32 lg2 = port.block ? vm.pt.table_lg2() : PORT_PAGE_LG2;
+		va_span part = port.block ? at.span : reach; // the one word is of the whole table
+		mirrored_pages pages(room.words, vm.pt.index(part.start), lg2 - PORT_PAGE_LG2);
 		status done;
 
-		if (!port.block && !tb.entries.load_acquire()) // with the release in give_memory()
-			done = vm.pt.get_memory(vm.pt.format->table_bytes, fresh);
-		if (!done.ok())
-			return done;
-		done = write_with(fresh);
-		if (fresh.cpu)
-			vm.pt.ops->table_free(vm.pt.backend, &fresh);
+		if (wanted && left)
+			done = write(vm, at, part, port.block, &port.seq, pages);
+		left -= pages.mappings_taken();
+		if (left)
+			port_dma_release(vm.domain(), room.words, filled(), lg2, false);
 		return done;
-	}
-
-	// Takes over fresh if the table needs it.
-	status write_with(svm_table_mem &fresh)
-	{
-		mirrored_pages pages(room.words, first);
-		table_guard lock(tb.lock);
-
-		if (tb.state.load_relaxed() != table_state::ready) // written under the lock
-			return err::busy;
-		// Kept also where we go again: to allocate it may have reclaimed what we are about to map.
-		if (fresh.cpu && vm.pt.give_memory(tb, fresh)) {
-			vm.pt.clock.fetch_add_relaxed(1);
-			vm.pt.count_piece();
-			vm.pt.stat.add(stat::device_bytes, fresh.bytes);
-			fresh.cpu = nullptr;
-		}
-		if (tb.seq.load_relaxed() != port.seq) // an invalidation has met the table since
-			return err::busy;
-		vm.pt.map(tb, first, count, pages);
-		return {};
 	}
 };
 
-status populate(svm_vm &vm, table &tb, wish &asked, unsigned attempt)
+status populate(svm_vm &vm, const place &at, wish &asked, unsigned attempt)
 {
-	filling f(vm, tb, asked);
+	filling f(vm, at, asked);
 
 	f.prepare(attempt);
 	f.port.wait = PORT_NO_PAGE;
@@ -204,36 +270,51 @@ status populate(svm_vm &vm, table &tb, wish &asked, unsigned attempt)
 	int failed = port_fault(vm.domain(), &f.port);
 	if (failed)
 		return status::from(failed);
+	f.left = f.port.mapped;
 	f.report();
-	status done = f.answered() ? status() : status(err::fault);
-	if (f.port.block)
-		f.take_block();
-	if (done.ok() && f.brought_any())
-		done = f.write();
-	f.undo();
-	return done;
+	bool answered = f.answered();
+	status done = f.write_and_undo(answered);
+	if (answered && done.ok())
+		f.learn();
+	return answered ? done : status(err::fault);
+}
+
+// All of the null binding's part of the table at once: it costs nothing but the table.
+status populate_null(svm_vm &vm, const place &at, wish &asked)
+{
+	null_pages pages;
+
+	asked.reached = at.span.end;
+	asked.wait = wish::nowhere;
+	return write(vm, at, at.span, vm.pt.format->huge_null && at.span == vm.pt.table_span(asked.va), nullptr, pages);
+}
+
+// One attempt.
+status try_in(svm_vm &vm, wish &asked, unsigned attempt)
+{
+	place at;
+	status done = enter(vm, asked.va, at);
+
+	if (!done.ok())
+		return done;
+	asked.cpu = at.of->to_cpu(align_down(asked.va, PORT_PAGE_LG2));
+	at.tb->touch(vm.pt);
+	switch (at.tb->state.load_acquire()) { // with the releases in look() and departure::take()
+	case table_state::ready:
+		return at.in ? populate(vm, at, asked, attempt) : populate_null(vm, at, asked);
+	case table_state::leaving:
+		return err::leaving;
+	default:
+		return err::busy;
+	}
 }
 
 } // namespace
 
 status fault_in(svm_vm &vm, wish &asked)
 {
-	u64 va = asked.va;
-
 	for (unsigned attempt = 0; attempt < max_attempts; attempt++) {
-		result<table *> found = table_at(vm, va);
-		status done = status::from(found.error());
-		if (found.ok()) {
-			table &tb = *found.value();
-			table_state state = tb.state.load_acquire(); // with the releases in make_ready() and departure::take()
-			const window &w = *tb.interval->of;
-			if (!w.span.holds(va) || w.dying.load_acquire()) // with the release in condemn()
-				return err::fault;
-			tb.touch(vm.pt);
-			if (state == table_state::leaving)
-				return err::leaving;
-			done = state == table_state::ready ? populate(vm, tb, asked, attempt) : status(err::busy);
-		}
+		status done = try_in(vm, asked, attempt);
 		if (!done.is(err::busy))
 			return done;
 		vm.pt.stat.add(stat::retries);
@@ -244,14 +325,39 @@ status fault_in(svm_vm &vm, wish &asked)
 	return err::again;
 }
 
+status wait_for_bind(svm_vm &vm)
+{
+	return bind_guard(vm.domain()).held();
+}
+
 namespace {
 
 struct invalidating {
+	svm_vm &vm;
 	interval &in;
 	gather &batch;
 	u64 seq;
 	bool may_sleep;
 };
+
+// What a table that is of no interval alone maps by the binding, or by an old one that is being replaced. (13), (14) of rebind.hpp.
+void take_parts(svm_vm &vm, const binding &b, table &tb, va_span part) SVM_REQUIRES(tb.lock)
+{
+	va_span owed{};
+	auto take = [&](va_span s) SVM_REQUIRES(tb.lock) {
+		va_span flush = s.empty() ? va_span{} : vm.pt.retire(tb, s);
+
+		owed = owed.empty() ? flush : flush.empty() ? owed : owed.joined(flush);
+	};
+
+	for (span_map::piece p = vm.bindings.next(part.start); p && p.span.start < part.end; p = vm.bindings.next(p.span.end)) {
+		if (p.of == &b)
+			take(p.span.common(part));
+	}
+	if (const va_span *changing = vm.changing.load_acquire()) // after the map; with the releases in rebind()
+		take(changing->common(part));
+	vm.pt.take_away(tb, owed);
+}
 
 bool invalidate_table(table &tb, va_span part, void *arg)
 {
@@ -263,12 +369,14 @@ bool invalidate_table(table &tb, va_span part, void *arg)
 
 	if (tb.state.load_relaxed() == table_state::dead)
 		return true;
+	interval *alone = tb.interval.load_relaxed(); // written under the lock
+	if (alone && alone != &i->in)
+		return true;
 	tb.seq.store_relaxed(i->seq); // also where there is nothing to take: a fault may be on its way
-	if (tb.state.load_relaxed() == table_state::fresh) { // one that is leaving stays so
-		tb.interval = &i->in;
-		tb.state.store_release(table_state::ready); // with the acquire in table_at()
-	}
-	i->batch.retire(tb, part);
+	if (alone)
+		i->batch.retire(tb, part);
+	else
+		take_parts(i->vm, *i->in.of, tb, part);
 	return true;
 }
 
@@ -279,17 +387,17 @@ bool invalidate_table(table &tb, va_span part, void *arg)
 extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep, bool forking)
 {
 	auto &in = *static_cast<svm::interval *>(owner);
-	svm::window &w = *in.of;
-	svm_vm &vm = *w.vm;
-	svm::cpu_span hit = svm::cpu_span{ start, end }.common(w.to_cpu(in.span)); // end may be ~0: cut before anything is added
+	svm::binding &b = *in.of;
+	svm_vm &vm = *in.vm;
+	svm::cpu_span hit = svm::cpu_span{ start, end }.common(b.to_cpu(in.span)); // end may be ~0: cut before anything is added
 	svm::reader section(vm.domain());
-	svm::gather batch(vm.pt, may_sleep);
-	svm::invalidating i{ in, batch, seq, may_sleep };
+	svm::gather batch(vm.pt, may_sleep, &in);
+	svm::invalidating i{ vm, in, batch, seq, may_sleep };
 
 	vm.pt.stat.add(svm::stat::invalidations);
-	svm::full_barrier(); // B1 of mirror.hpp, with B2 in make_ready()
+	svm::full_barrier(); // B1 of mirror.hpp, with B2 in look()
 	if (!hit.empty()) {
-		svm::va_span part{ w.to_va(hit.start), w.to_va(hit.end) };
+		svm::va_span part{ b.to_va(hit.start), b.to_va(hit.end) };
 
 		if (forking) // one flush for a table's mappings: the calls that follow find nothing to take
 			part = part.widened(vm.pt.table_lg2()).common(in.span);
@@ -302,7 +410,7 @@ namespace svm {
 
 namespace {
 
-constexpr unsigned max_waits = 64; // for a manager in userspace or for storage, which may take the page away again each time
+constexpr unsigned max_waits = 64; // for a manager in userspace, for storage, or for a bind: each may undo what the last one brought
 
 // Does the table allow the access already? Then the thread that wrote the leaf ordered it before its own reply to the
 // device, and this thread has seen it before its own.
@@ -320,13 +428,14 @@ status serve(svm_vm &vm, u64 va, svm_access access, u64 &cpu)
 	reader section(vm.domain());
 	wish asked{ va, va_span::around(va, vm.granule_lg2), access };
 	status done = fault_in(vm, asked);
-	const window *w = done.is(err::wait) ? window_at(vm, va) : nullptr;
 
-	if (w)
-		cpu = w->to_cpu(align_down(va, PORT_PAGE_LG2));
-	else if (done.is(err::wait))
+	cpu = asked.cpu;
+	if (!done.is(err::wait))
+		return done;
+	const binding *now = vm.bindings.at(va);
+	if (!now)
 		return err::fault; // unbound just now
-	return done;
+	return now->mirrors() && now->to_cpu(align_down(va, PORT_PAGE_LG2)) == cpu ? done : status(err::changing);
 }
 
 status fault(svm_vm &vm, u64 va, svm_access access)
@@ -337,9 +446,12 @@ status fault(svm_vm &vm, u64 va, svm_access access)
 
 	for (unsigned turn = 0; done.ok() && turn < max_waits; turn++) {
 		done = with_room(vm, [&] { return serve(vm, va, access, cpu); });
-		if (!done.is(err::wait))
+		if (done.is(err::changing))
+			done = wait_for_bind(vm);
+		else if (done.is(err::wait))
+			done = status::from(port_wait(vm.domain(), cpu, access != SVM_READ, true));
+		else
 			return done;
-		done = status::from(port_wait(vm.domain(), cpu, access != SVM_READ, true));
 	}
 	return done.ok() ? status(err::again) : done;
 }

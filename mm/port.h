@@ -20,7 +20,7 @@ extern "C" {
 struct mm_struct;
 struct device;
 struct svm_session;
-struct port_domain;	/* one vm's: its mm reference, window lock, reader sections, deferred frees */
+struct port_domain;	/* one vm's: its mm reference, locks, reader sections, deferred frees */
 struct port_interval;	/* an inserted mmu_interval_notifier */
 
 #define PORT_PAGE_LG2	12
@@ -49,10 +49,14 @@ void port_unlock(struct port_lock *lock);
 struct port_domain *port_domain_create(void *owner, struct mm_struct *mm, struct device *dma);
 /* Waits for deferred frees. No reader is inside, no interval is left. */
 void port_domain_destroy(struct port_domain *d);
-/* The window lock: sleeps; -EINTR when killed. _force is for teardown and waits uninterruptibly. */
-int port_domain_lock(struct port_domain *d);
-void port_domain_lock_force(struct port_domain *d);
-void port_domain_unlock(struct port_domain *d);
+/*
+ * Its two sleeping locks, outermost first. The bind lock is held over port_synchronize(), so it is not taken in a reader
+ * section; the interval lock is taken in one.
+ */
+enum port_mutex { PORT_BIND, PORT_INTERVALS };
+/* Sleeps; -EINTR when killed. */
+int port_domain_lock(struct port_domain *d, enum port_mutex which);
+void port_domain_unlock(struct port_domain *d, enum port_mutex which);
 /* Reader section (SRCU): may sleep inside; synchronize waits for all that are inside now. */
 int port_read_enter(struct port_domain *d);
 void port_read_exit(struct port_domain *d, int cookie);
@@ -103,15 +107,12 @@ u64 port_user_end(struct port_domain *d);
 
 /* ---- fault: read_begin, mmap_lock, hmm_range_fault, DMA map ------------------- */
 /*
- * Words of pages: DMA address | order | PORT_PAGE_VALID [| PORT_PAGE_WRITE]; without VALID there is no page, and the rest
- * means nothing.
+ * Words of pages: DMA address >> PORT_PAGE_LG2 | PORT_PAGE_VALID [| PORT_PAGE_WRITE]; without VALID there is no page, and
+ * the rest means nothing. The bits between the address and the flags are the port's. On Linux these are hmm's words.
  */
-#define PORT_PAGE_VALID	1ull
-#define PORT_PAGE_WRITE	2ull	/* the CPU's entry allows writing */
-/* log2 of the pages that were mapped for DMA as one: the words of the others are 0. */
-#define PORT_PAGE_ORDER_SHIFT	4
-#define PORT_PAGE_ORDER(word)	((u32)((word) >> PORT_PAGE_ORDER_SHIFT) & 31)
-#define PORT_PAGE_FLAGS	0xfffull
+#define PORT_PAGE_VALID	(1ull << 63)
+#define PORT_PAGE_WRITE	(1ull << 62)	/* the CPU's entry allows writing */
+#define PORT_PAGE_DMA(word)	((word) << PORT_PAGE_LG2)
 #define PORT_NO_PAGE	(~0ull)	/* no CPU address */
 
 struct port_fault {
@@ -128,15 +129,20 @@ struct port_fault {
 	u64 block_start, block_end;
 	bool write;		/* the access is a write: ask for write for `cpu` and the wanted pages; else ask for read only */
 	const u64 *have;	/* bit n: the table has page n of [start, end) already, do not map it again. Not of `cpu` of a fault */
-	u64 *page;		/* out: a word for each page of [start, end), written where 0 is returned */
+	/*
+	 * Out: a word for each page of [start, end), written where 0 is returned. The memory comes from port_alloc(), or is
+	 * zeroed, and was used for such words only.
+	 */
+	u64 *page;
 	/* in and out */
 	u64 seq;		/* in: the table's sequence; out: what read_begin returned for it */
 	/* out */
 	bool block;		/* … then true, page[0] alone is the answer: its DMA address, aligned to the block */
+	u64 mapped;		/* words with PORT_PAGE_VALID: mapped for DMA, each once */
 	u64 wait;		/* of a prefetch: the first wanted page that port_wait() may bring; PORT_NO_PAGE: none is left */
 };
 /*
- * The core takes over the words that it writes into a table, and gives back the others by port_dma_release.
+ * The core takes over the words that it writes into a table, and gives back the others by port_dma_release().
  * 0; -EFAULT (no mapping); -EPERM (mapped, but not for writing); -EBUSY (the CPU's side moved: again);
  * -ENOMEM; -EINTR (killed); -EIO (the device cannot address the page); -EINPROGRESS (only port_wait() can make it
  * present). On an error no page is mapped for DMA. A prefetch gets -EBUSY, -ENOMEM and -EINTR only.
@@ -157,8 +163,11 @@ bool port_mapped(struct port_domain *d, u64 cpu);
  * file. Sleeps; takes mmap_lock for reading.
  */
 bool port_next_mapping(struct port_domain *d, u64 cpu, u64 limit, bool write, u64 *start, u64 *end);
-/* Undo one DMA mapping of 2^lg2 bytes; dirty: the device may have written, mark its pages. Any context; never sleeps. */
-void port_dma_release(struct port_domain *d, u64 dma, u32 lg2, bool dirty);
+/*
+ * Undo the DMA mappings, of 2^lg2 bytes each, that n words with PORT_PAGE_VALID name. dirty: the device may have written to
+ * those with PORT_PAGE_WRITE, mark their pages. Any context; never sleeps.
+ */
+void port_dma_release(struct port_domain *d, const u64 *word, u32 n, u32 lg2, bool dirty);
 /* n mappings will never be released, since the tables that knew them were lost with the device. */
 void port_dma_abandon(struct port_domain *d, u64 n);
 

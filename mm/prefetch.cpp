@@ -31,32 +31,40 @@ struct prefetching {
 	}
 };
 
-// The next mapping at or after va, as far as it lies in va's window; empty: none in the window.
-va_span next_mapping(const prefetching &p, const window &w, u64 va)
+using piece = span_map::piece;
+
+piece piece_at(const prefetching &p, u64 va)
 {
-	cpu_span m;
+	return p.vm.bindings.span_map::at(va);
+}
 
-	va_span rest = va_span{ va, w.span.end }.common(p.span);
-	cpu_span all = w.to_cpu(rest);
+// The next part at or after va that may have pages, of what is bound at va; empty: there is none. Of a mirror a mapping.
+va_span next_part(const prefetching &p, const piece &at, u64 va)
+{
+	const binding &b = *static_cast<const binding *>(at.of);
+	va_span rest = va_span{ va, at.span.end }.common(p.span);
 
+	if (rest.empty() || !b.mirrors())
+		return rest;
+	cpu_span m, all = b.to_cpu(rest);
 	if (!port_next_mapping(p.vm.domain(), all.start, all.end, p.access != SVM_READ, &m.start, &m.end))
 		return {};
 	cpu_span in = m.common(all);
 	if (in.empty())
 		return {};
-	return { w.to_va(in.start), w.to_va(in.end) };
+	return { b.to_va(in.start), b.to_va(in.end) };
 }
 
-// Takes the next table that has a mapping in it. Empty: there is none left.
+// Takes the next table that has such a part in it. Empty: there is none left.
 va_span take(prefetching &p)
 {
 	reader section(p.vm.domain());
 	u64 at = p.next.load_relaxed();
 
-	while (at < p.span.end) { // each turn moves the shared cursor on, or finds that somebody did
-		const window *w = window_at(p.vm, at);
-		va_span m = w ? next_mapping(p, *w, at) : va_span{};
-		u64 from = m.empty() ? (w ? w->span.end : p.span.end) : (m.start > at ? m.start : at);
+	while (at < p.span.end) { // each turn moves the shared cursor on, or finds that another thread did
+		piece bound = piece_at(p, at);
+		va_span m = bound ? next_part(p, bound, at) : va_span{};
+		u64 from = m.empty() ? (bound ? bound.span.end : p.span.end) : (m.start > at ? m.start : at);
 		va_span part = p.vm.pt.table_span(from).common(p.span);
 		u64 to = m.empty() ? from : part.end;
 
@@ -81,23 +89,21 @@ status fill(prefetching &p, va_span &left, waiting &page)
 	reader section(p.vm.domain());
 
 	while (!left.empty()) { // each turn takes something off
-		const window *w = window_at(p.vm, left.start);
-		if (!w)
-			return {}; // unbound just now
 		wish asked{ left.start, left, p.access, false };
 		status done = fault_in(p.vm, asked);
-		if (done.is(err::fault)) { // unmapped just now
-			va_span m = next_mapping(p, *w, left.start + PORT_PAGE_SIZE).common(left);
-			if (m.empty())
+		if (done.is(err::fault)) { // unmapped or unbound just now
+			piece bound = piece_at(p, left.start);
+			if (!bound)
 				return {};
-			left.start = m.start;
+			va_span m = next_part(p, bound, left.start + PORT_PAGE_SIZE).common(left);
+			left.start = m.empty() ? bound.span.end : m.start;
 		} else if (done.is(err::again)) {
 			left.start += PORT_PAGE_SIZE;
 		} else if (!done.ok()) {
 			return done;
 		} else if (asked.wait != wish::nowhere) {
 			left.start = asked.wait;
-			page = { asked.wait, w->to_cpu(asked.wait) };
+			page = { asked.wait, asked.cpu + (asked.wait - asked.va) };
 			return err::wait;
 		} else {
 			left.start = asked.reached;
@@ -125,12 +131,18 @@ status fill_and_wait(prefetching &p, va_span left)
 {
 	waiting page;
 
-	for (;;) { // each turn goes past a page, or waits for it, once
+	for (;;) { // each turn goes past a page, or waits for it, once; or it waits for a bind
 		u64 waited = page.va;
 		status done = with_room(p.vm, [&] {
 			int why = stopped(p);
 			return why ? status::from(why) : fill(p, left, page);
 		});
+		if (done.is(err::changing)) {
+			done = wait_for_bind(p.vm);
+			if (!done.ok())
+				return done;
+			continue;
+		}
 		if (!done.is(err::wait))
 			return done;
 		if (page.va == waited) { // it was there, and has gone again
@@ -174,16 +186,16 @@ void work(void *arg)
 	}
 }
 
-bool inside_windows(const svm_vm &vm, va_span span)
+bool is_bound(const svm_vm &vm, va_span span)
 {
 	reader section(vm.domain());
 
-	for (u64 at = span.start; at < span.end;) { // one window on each turn
-		const window *w = window_at(vm, at);
+	for (u64 at = span.start; at < span.end;) { // one piece on each turn
+		piece bound = vm.bindings.span_map::at(at);
 
-		if (!w)
+		if (!bound)
 			return false;
-		at = w->span.end;
+		at = bound.span.end;
 	}
 	return true;
 }
@@ -198,7 +210,7 @@ extern "C" int svm_prefetch(svm_vm *vm, u64 start, u64 end, svm_access access, u
 	svm::prefetching p{ *vm, span, access, svm::atomic<u64>(start) };
 
 	*pages = 0;
-	if (span.empty() || !span.page_aligned() || !svm::inside_windows(*vm, span))
+	if (span.empty() || !span.page_aligned() || !svm::is_bound(*vm, span))
 		return static_cast<int>(svm::err::inval);
 	svm::session process(vm->domain());
 	if (!process.held().ok())

@@ -2,7 +2,6 @@
 // Freeing tables and directories: see reclaim.hpp for the steps.
 #include "mm/reclaim.hpp"
 
-#include "mm/bind/span_map.hpp"
 #include "mm/pt/gather.hpp"
 
 namespace svm {
@@ -31,7 +30,7 @@ bool strip(table &tb, va_span part, void *arg)
 		return true;
 	s->batch.retire(tb, part);
 	s->vm.pt.unlink(tb);
-	s->batch.owe(part, part); // for the pointer to the table, also where no leaf was valid
+	s->batch.owe(tb, part, part); // for the pointer to the table, also where no leaf was valid
 	return true;
 }
 
@@ -72,17 +71,18 @@ void departure::add(node &n, va_span all, bool leaving)
 	vm.pt.pending.fetch_add_relaxed(1); // from here on its memory is on its way
 }
 
-void departure::take(table &tb, va_span all, bool in_use)
+bool departure::take(table &tb, va_span all, bool in_use)
 {
 	if (count == size)
 		finish();
 	table_guard lock(tb.lock);
 
-	if (tb.state.load_relaxed() != table_state::ready)
-		return;
+	table_state state = tb.state.load_relaxed();
+	if (state == table_state::leaving || state == table_state::dead)
+		return false;
 	bool idle = vm.pt.is_idle(tb);
 	if (!idle && !in_use)
-		return;
+		return false;
 	if (!idle)
 		vm.pt.retire(tb, all);
 	vm.pt.unlink(tb);
@@ -91,6 +91,7 @@ void departure::take(table &tb, va_span all, bool in_use)
 	else
 		tb.state.store_release(table_state::leaving); // with the acquire in fault_in()
 	add(tb, all, !idle);
+	return true;
 }
 
 void departure::take_empty(directory &d, va_span all)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// How tables and directories leave: all of a window's at once (sweep), idle ones by the shrinker, and any of them where
-// memory for tables ran out (mm/room.hpp). departure is what the latter two have in common.
+// How tables and directories leave: all of a vm at once (sweep), those that a rebind empties, idle ones by the shrinker, and any
+// of them where memory for tables ran out (mm/room.hpp). departure is what the latter three have in common.
 #pragma once
 
 #include "mm/vm.hpp"
@@ -28,7 +28,8 @@ public:
 	svm_vm &of() const { return vm; }
 	// Step 1. Inside a reader section that lasts until finish(); no table lock is held.
 	// take(): an idle table; one that is in use only where in_use says so.
-	void take(table &tb, va_span all, bool in_use);
+	// False: it was not to be had.
+	bool take(table &tb, va_span all, bool in_use);
 	void take_empty(directory &d, va_span all);
 	// Steps 2 to 4. Sleeps.
 	void finish();

@@ -60,8 +60,12 @@ public:
 			}
 		}
 		own = scratch_pool::make(p.capacity);
-		if (own)
+		if (own) {
 			use(own, p.capacity);
+			return;
+		}
+		for (u64 &w : small) // as the port wants it
+			w = 0;
 	}
 
 	~scratch()

@@ -2,6 +2,7 @@
 // Making and ending a vm.
 #include "mm/vm.hpp"
 
+#include "mm/bind/rebind.hpp"
 #include "mm/room.hpp"
 
 namespace svm {
@@ -20,7 +21,7 @@ static status check_sizes(const svm_vm &vm)
 	return {};
 }
 
-// Whatever was made so far. Windows are gone.
+// Whatever was made so far. Bindings are gone.
 static void discard(svm_vm *vm)
 {
 	if (vm->pt.domain)
@@ -72,7 +73,7 @@ extern "C" int svm_vm_create(const svm_vm_params *p, svm_vm **out)
 
 extern "C" void svm_vm_destroy(svm_vm *vm)
 {
-	svm::dismantle_all(*vm);
+	svm::end_bindings(*vm);
 	svm::discard(vm);
 }
 

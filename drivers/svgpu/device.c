@@ -239,7 +239,7 @@ int svgpu_device_init(struct svgpu_device *dev)
 		return ret;
 	dev->svm.format = svm_format_find("xe2");
 	if (!dev->svm.format) {
-		dev_err(&dev->pdev->dev, "svmirror lacks its format\n");
+		dev_err(&dev->pdev->dev, "no format xe2 among %s\n", svm_format_names());
 		return -ENODEV;
 	}
 	return read_geometry(dev);

@@ -63,7 +63,6 @@ static const struct drm_ioctl_desc svgpu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(SVM_VM_DESTROY, svm_drm_ioctl_vm_destroy,
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVM_BIND, svm_drm_ioctl_bind, DRM_RENDER_ALLOW),
-	DRM_IOCTL_DEF_DRV(SVM_UNBIND, svm_drm_ioctl_unbind, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVM_PREFETCH, svm_drm_ioctl_prefetch,
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVM_QUERY, svm_drm_ioctl_query, DRM_RENDER_ALLOW),

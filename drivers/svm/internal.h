@@ -28,6 +28,15 @@ static inline struct svm_drm_file *svm_drm_file_of(const struct drm_file *drm_fi
 	return drm_file->driver_priv;
 }
 
+/* user.c */
+int svm_drm_check_span(u64 start, u64 length, u64 *end);
+bool svm_drm_stride_is_sound(u32 stride, u32 first_version);
+int svm_drm_put_records(u64 user, const void *records, u32 size, u32 count,
+			u32 stride);
+
+/* bind.c */
+int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_svm_query *args);
+
 /* share.c */
 void svm_drm_shares_init(struct svm_drm_device *dev);
 struct svm_drm_process *svm_drm_process_get(struct svm_drm_device *dev);

@@ -7,36 +7,9 @@
  * A wedged device refuses what would need it; taking down and asking go on.
  */
 #include <linux/export.h>
-#include <linux/mm.h>
-#include <linux/overflow.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "internal.h"
-
-/* No record will be longer, so a larger stride is a mistake of the caller's. */
-#define STRIDE_MAX	4096
-
-int svm_drm_answer(u64 user, u64 *size, const void *answer, size_t bytes)
-{
-	if (*size) {
-		bytes = min_t(u64, *size, bytes);
-		if (copy_to_user(u64_to_user_ptr(user), answer, bytes))
-			return -EFAULT;
-	}
-	*size = bytes;
-	return 0;
-}
-EXPORT_SYMBOL_GPL(svm_drm_answer);
-
-/* 0 and @end, or -EINVAL: not aligned, empty, or past the end of the address space. */
-static int check_span(u64 start, u64 length, u64 *end)
-{
-	if (!length || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(length) ||
-	    check_add_overflow(start, length, end))
-		return -EINVAL;
-	return 0;
-}
 
 /* DRM_SVM_VM_CREATE */
 int svm_drm_ioctl_vm_create(struct drm_device *drm, void *data,
@@ -100,67 +73,6 @@ int svm_drm_ioctl_vm_destroy(struct drm_device *drm, void *data,
 }
 EXPORT_SYMBOL_GPL(svm_drm_ioctl_vm_destroy);
 
-/* DRM_SVM_BIND */
-int svm_drm_ioctl_bind(struct drm_device *drm, void *data,
-		       struct drm_file *drm_file)
-{
-	struct drm_svm_bind *args = data;
-	bool all = !args->start && !args->length;
-	struct svm_drm_vm *vm;
-	u64 end = 0;
-	int ret;
-
-	if (args->flags || args->reserved[0] || args->reserved[1])
-		return -EINVAL;
-	ret = all ? (args->offset ? -EINVAL : 0) :
-		    check_span(args->start, args->length, &end);
-	if (ret)
-		return ret;
-	vm = svm_drm_vm_get(svm_drm_file_of(drm_file), args->vm_id);
-	if (IS_ERR(vm))
-		return PTR_ERR(vm);
-	ret = svm_drm_error(vm->dev);
-	if (!ret)
-		ret = all ? svm_bind_all(vm->svm) :
-			    svm_bind(vm->svm, args->start, end, args->offset);
-	svm_drm_vm_leave(vm);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(svm_drm_ioctl_bind);
-
-/* Where svm_bind_all() ends: the user's address space or the device's, whichever ends first. */
-static u64 end_of_all(const struct svm_drm_vm *vm)
-{
-	u32 va_bits = svm_format_describe(vm->dev->format)->va_bits;
-	u64 user = current->mm->task_size;
-
-	return va_bits < 64 ? min(user, 1ull << va_bits) : user;
-}
-
-/* DRM_SVM_UNBIND */
-int svm_drm_ioctl_unbind(struct drm_device *drm, void *data,
-			 struct drm_file *drm_file)
-{
-	struct drm_svm_unbind *args = data;
-	bool all = !args->start && !args->length;
-	struct svm_drm_vm *vm;
-	u64 end = 0;
-	int ret;
-
-	if (args->flags)
-		return -EINVAL;
-	ret = all ? 0 : check_span(args->start, args->length, &end);
-	if (ret)
-		return ret;
-	vm = svm_drm_vm_get(svm_drm_file_of(drm_file), args->vm_id);
-	if (IS_ERR(vm))
-		return PTR_ERR(vm);
-	ret = svm_unbind(vm->svm, args->start, all ? end_of_all(vm) : end);
-	svm_drm_vm_leave(vm);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(svm_drm_ioctl_unbind);
-
 /* DRM_SVM_PREFETCH */
 int svm_drm_ioctl_prefetch(struct drm_device *drm, void *data,
 			   struct drm_file *drm_file)
@@ -173,7 +85,7 @@ int svm_drm_ioctl_prefetch(struct drm_device *drm, void *data,
 
 	if (args->flags & ~DRM_SVM_PREFETCH_WRITE || args->reserved)
 		return -EINVAL;
-	ret = check_span(args->start, args->length, &end);
+	ret = svm_drm_check_span(args->start, args->length, &end);
 	if (ret)
 		return ret;
 	access = args->flags & DRM_SVM_PREFETCH_WRITE ? SVM_WRITE : SVM_READ;
@@ -194,7 +106,8 @@ static int query_device(struct svm_drm_device *dev, struct drm_svm_query *args)
 	const struct svm_format_info *format =
 		svm_format_describe(dev->format);
 	struct drm_svm_device_info info = {
-		.capabilities = DRM_SVM_CAPABILITY_MIRROR,
+		.capabilities = DRM_SVM_CAPABILITY_MIRROR |
+			(format->null ? DRM_SVM_CAPABILITY_NULL : 0),
 		.va_bits = format->va_bits,
 		.table_lg2 = format->table_lg2,
 		.leaf_sizes = format->leaf_sizes,
@@ -214,22 +127,6 @@ static int query_counters(struct svm_drm_vm *vm, struct drm_svm_query *args)
 			    sizeof(counters));
 }
 
-/* 0 or -EFAULT. What the caller's records have beyond ours becomes 0. */
-static int put_records(u64 user, const struct drm_svm_fault_record *records,
-		       u32 count, u32 stride)
-{
-	char __user *to = u64_to_user_ptr(user);
-	u32 ours = min_t(u32, stride, sizeof(*records));
-	u32 i;
-
-	for (i = 0; i < count; i++, to += stride) {
-		if (copy_to_user(to, &records[i], ours) ||
-		    clear_user(to + ours, stride - ours))
-			return -EFAULT;
-	}
-	return 0;
-}
-
 static int query_fault_log(struct svm_drm_vm *vm, struct drm_svm_query *args)
 {
 	u32 stride = args->stride ?: DRM_SVM_FAULT_RECORD_SIZE_1;
@@ -237,8 +134,7 @@ static int query_fault_log(struct svm_drm_vm *vm, struct drm_svm_query *args)
 	u32 max, count;
 	int ret;
 
-	if (stride < DRM_SVM_FAULT_RECORD_SIZE_1 || stride > STRIDE_MAX ||
-	    stride % sizeof(u64))
+	if (!svm_drm_stride_is_sound(stride, DRM_SVM_FAULT_RECORD_SIZE_1))
 		return -EINVAL;
 	if (!args->size) {
 		args->size = svm_drm_faultlog_count(&vm->log) * stride;
@@ -252,7 +148,8 @@ static int query_fault_log(struct svm_drm_vm *vm, struct drm_svm_query *args)
 	/* Copied when no lock is held: touching the caller's memory may take its time. */
 	count = svm_drm_faultlog_take(&vm->log, records, max);
 	args->size = count * stride;
-	ret = put_records(args->data, records, count, stride);
+	ret = svm_drm_put_records(args->data, records, sizeof(*records), count,
+				  stride);
 	if (ret)
 		svm_drm_faultlog_put_back(&vm->log, records, count);
 	kvfree(records);
@@ -267,8 +164,8 @@ int svm_drm_ioctl_query(struct drm_device *drm, void *data,
 	struct svm_drm_vm *vm;
 	int ret;
 
-	if (args->reserved || args->query > DRM_SVM_QUERY_FAULT_LOG ||
-	    (args->stride && args->query != DRM_SVM_QUERY_FAULT_LOG))
+	if (args->reserved || args->query > DRM_SVM_QUERY_BINDINGS ||
+	    (args->stride && args->query < DRM_SVM_QUERY_FAULT_LOG))
 		return -EINVAL;
 	if (args->query == DRM_SVM_QUERY_DEVICE)
 		return args->vm_id ? -EINVAL :
@@ -276,9 +173,12 @@ int svm_drm_ioctl_query(struct drm_device *drm, void *data,
 	vm = svm_drm_vm_get(svm_drm_file_of(drm_file), args->vm_id);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
-	ret = args->query == DRM_SVM_QUERY_COUNTERS ?
-		      query_counters(vm, args) :
-		      query_fault_log(vm, args);
+	if (args->query == DRM_SVM_QUERY_COUNTERS)
+		ret = query_counters(vm, args);
+	else if (args->query == DRM_SVM_QUERY_FAULT_LOG)
+		ret = query_fault_log(vm, args);
+	else
+		ret = svm_drm_query_bindings(vm, args);
 	svm_drm_vm_leave(vm);
 	return ret;
 }

@@ -562,7 +562,6 @@ int svm_drm_answer(u64 user, u64 *size, const void *answer, size_t bytes);
 drm_ioctl_t svm_drm_ioctl_vm_create;
 drm_ioctl_t svm_drm_ioctl_vm_destroy;
 drm_ioctl_t svm_drm_ioctl_bind;
-drm_ioctl_t svm_drm_ioctl_unbind;
 drm_ioctl_t svm_drm_ioctl_prefetch;
 drm_ioctl_t svm_drm_ioctl_query;
 

@@ -3,7 +3,7 @@
  * DOC: svmirror for driver authors
  *
  * A driver makes an &struct svm_vm per device address space, points the device at
- * svm_vm_root(), binds windows of the process's memory into it, and calls
+ * svm_vm_root(), binds the process's memory into it, and calls
  * svm_fault() for each page fault that the device reports. svmirror keeps
  * the device's page tables in step with the CPU's from then on.
  *
@@ -52,7 +52,7 @@ enum svm_access {
  * @ops: the device's functions; must outlive the vm
  * @backend: first argument of each of them
  * @format: of the device's page tables, by svm_format_find()
- * @mm: the address space that windows of this vm mirror; a reference (mmgrab) is taken
+ * @mm: the address space that bindings of this vm mirror; a reference (mmgrab) is taken
  * @dma_device: the device that does the DMA
  * @interval_lg2: log2 of the span of one interval notifier; 0: 29. From a table's span to the
  *	format's VA bits.
@@ -86,22 +86,32 @@ struct svm_counters {
  * @va_bits: device addresses have so many bits
  * @table_lg2: log2 of the span of one last-level table, in bytes of device VA
  * @leaf_sizes: bit n: leaves of 2^n bytes are used
+ * @null: its entries can say that reads give zero and writes vanish: SVM_BIND_NULL
  */
 struct svm_format_info {
 	const char *name;
 	u32 va_bits;
 	u32 table_lg2;
 	u64 leaf_sizes;
+	bool null;
 };
 
 /**
  * svm_format_find() - a page-table format by name
- * @name: "xe2"
+ * @name: one of svm_format_names()
  *
  * Context: any.
- * Return: the format, or NULL.
+ * Return: the format, or NULL, with which svm_vm_create() fails with -EINVAL.
  */
 const struct svm_format *svm_format_find(const char *name);
+
+/**
+ * svm_format_names() - the formats that svmirror knows
+ *
+ * Context: any.
+ * Return: their names with spaces between them, for a message about a name that is none of them.
+ */
+const char *svm_format_names(void);
 
 /**
  * svm_format_describe() - geometry of a format
@@ -148,18 +158,60 @@ const struct svm_table_mem *svm_vm_root(const struct svm_vm *vm);
  */
 struct mm_struct *svm_vm_mm(const struct svm_vm *vm);
 
+/** enum svm_bind_kind - what device addresses lead to */
+enum svm_bind_kind {
+	SVM_BIND_NOTHING = 0,	/**< @SVM_BIND_NOTHING: a hole: the device's access fails */
+	SVM_BIND_MIRROR = 1,	/**< @SVM_BIND_MIRROR: the process's memory, at an offset */
+	SVM_BIND_NULL = 2,	/**< @SVM_BIND_NULL: reads give zero, writes vanish; no memory lies behind it */
+};
+
+/**
+ * struct svm_bind_op - what a span of device addresses is to lead to
+ * @start: page-aligned
+ * @end: page-aligned, greater than @start
+ * @offset: of a mirror: device minus CPU address, page-aligned; else 0
+ * @kind: enum svm_bind_kind
+ * @flags: none are defined: 0
+ */
+struct svm_bind_op {
+	u64 start;
+	u64 end;
+	s64 offset;
+	u32 kind;
+	u32 flags;
+};
+
+/**
+ * svm_bind_many() - change what device addresses lead to
+ * @vm: the vm
+ * @ops: the changes; no two spans meet
+ * @count: of them
+ *
+ * All of it happens at one stroke, or nothing does. A span replaces what was bound in it, be it
+ * a part of something larger. An access of the device goes by the old binding or by the new
+ * one; a fault that comes meanwhile waits. On return the device reaches nothing by what was
+ * replaced, and a notifier that serves no span any more is gone. Nothing is mapped by
+ * it: the device faults, or svm_prefetch() is called.
+ *
+ * A mirror whose offset is a multiple of a table's span gets leaves of that size where the
+ * process has such pages; by another offset it gets small ones.
+ * Context: process; sleeps; killable until it has begun; not under mmap_lock. Where something is
+ * replaced it waits for faults under way in the vm.
+ * Return: 0; -EINVAL (alignment, an unknown kind or flag, spans that meet, outside the
+ * device's or the user's address space); -EOPNOTSUPP (the format has no null entries); -ENOMEM;
+ * -EINTR.
+ */
+int svm_bind_many(struct svm_vm *vm, const struct svm_bind_op *ops, u32 count);
+
 /**
  * svm_bind() - make device addresses [@start, @end) mirror [@start - @offset, @end - @offset)
  * @vm: the vm
- * @start: page-aligned
- * @end: page-aligned, greater than @start
- * @offset: device minus CPU address, a multiple of a table's span
+ * @start: see &struct svm_bind_op
+ * @end: likewise
+ * @offset: likewise
  *
- * Nothing is mapped until the device faults or svm_prefetch() is called.
- * Context: process; sleeps; killable; not under mmap_lock.
- * Return: 0; -EINVAL (alignment, outside the device's or the user's address space);
- * -EEXIST (shares a table with another window, or with one that is being taken out); -ENOMEM;
- * -EINTR.
+ * Context: as svm_bind_many().
+ * Return: as svm_bind_many().
  */
 int svm_bind(struct svm_vm *vm, u64 start, u64 end, s64 offset);
 
@@ -168,22 +220,34 @@ int svm_bind(struct svm_vm *vm, u64 start, u64 end, s64 offset);
  * @vm: the vm
  *
  * As far as the device's addresses reach.
- * Context: as svm_bind().
- * Return: as svm_bind().
+ * Context: as svm_bind_many().
+ * Return: as svm_bind_many().
  */
 int svm_bind_all(struct svm_vm *vm);
 
 /**
- * svm_unbind() - take a window out
+ * svm_unbind() - leave a hole
  * @vm: the vm
- * @start: as bound
- * @end: as bound
+ * @start: see &struct svm_bind_op
+ * @end: likewise; it is no error if nothing is bound in the span
  *
- * Returns when the device can reach nothing through it any more and its notifiers are gone.
- * Context: process; sleeps; not under mmap_lock. Waits for faults under way in the vm.
- * Return: 0; -ENOENT (no such window); -EINTR (killed before it began), -ENOMEM: nothing was done.
+ * Context: as svm_bind_many().
+ * Return: as svm_bind_many().
  */
 int svm_unbind(struct svm_vm *vm, u64 start, u64 end);
+
+/**
+ * svm_bindings() - list what device addresses lead to
+ * @vm: the vm
+ * @from: device address; the span that holds it or the next one comes first
+ * @out: the spans in ascending order; neighbours that lead on alike are one
+ * @count: room for so many
+ *
+ * What is bound meanwhile may show in part of the list.
+ * Context: process; sleeps.
+ * Return: how many were listed; fewer than @count: there are no more.
+ */
+u32 svm_bindings(struct svm_vm *vm, u64 from, struct svm_bind_op *out, u32 count);
 
 /**
  * struct svm_session - a kernel thread that works for the process of a vm
@@ -238,8 +302,8 @@ void svm_session_cancel(struct svm_session *session);
  * @access: what the device wants
  *
  * May be called for any number of addresses at a time; faults in different tables do not
- * wait for each other, but for the first ones of an interval, which is made under the vm's
- * window lock. A fault that the table allows already takes no lock.
+ * wait for each other, but for the first ones of an interval, which is made under a lock of
+ * the vm, and for a bind that replaces what is bound at @va. A fault that the table allows already takes no lock.
  * Context: process; a kernel thread, best in a session (svm_session_begin()), or a thread of
  * the process; sleeps; not under mmap_lock, which it takes for reading, and the first
  * time in an mm for writing. Not in a section of dma-fence signalling.
@@ -256,12 +320,12 @@ int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
  * svm_prefetch() - make present what can be in [@start, @end)
  * @vm: the vm
  * @start: page-aligned
- * @end: page-aligned; the span lies in windows
+ * @end: page-aligned; something is bound in all of the span
  * @access: SVM_READ or SVM_WRITE
  * @pages: out: pages of 4 KiB of the span that the device can reach now
  *
  * Context: process; sleeps; killable; not under mmap_lock. Tables are filled in parallel.
- * Return: 0; -EINVAL (alignment, span not inside windows); -EFAULT (the process's memory is
+ * Return: 0; -EINVAL (alignment, a hole in the span); -EFAULT (the process's memory is
  * gone); -EPERM (the thread is of another process); -EINTR; -ENOMEM; what
  * &svm_backend_ops.gone said.
  */

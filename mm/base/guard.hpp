@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Scopes that hold something: a table's lock, the window lock, a reader section, a session. None is ever released by hand.
+// Scopes that hold something: a table's lock, a domain's locks, a reader section, a session. None is ever released by hand.
 // clang checks the annotations on the host (-Wthread-safety); elsewhere they are nothing.
 #pragma once
 
@@ -46,17 +46,18 @@ private:
 	table_lock &lock;
 };
 
-// The window lock: outermost of all; sleeps. Waiting can be killed, so ask whether it was taken.
-class window_guard {
+// One of a domain's two sleeping locks. Waiting can be killed, so ask whether it was taken.
+template <port_mutex which>
+class mutex_guard {
 public:
-	explicit window_guard(port_domain *d) : domain(d), taken(port_domain_lock(d)) {}
-	~window_guard()
+	explicit mutex_guard(port_domain *d) : domain(d), taken(port_domain_lock(d, which)) {}
+	~mutex_guard()
 	{
 		if (taken == 0)
-			port_domain_unlock(domain);
+			port_domain_unlock(domain, which);
 	}
-	window_guard(const window_guard &) = delete;
-	window_guard &operator=(const window_guard &) = delete;
+	mutex_guard(const mutex_guard &) = delete;
+	mutex_guard &operator=(const mutex_guard &) = delete;
 	status held() const { return status::from(taken); }
 
 private:
@@ -64,17 +65,8 @@ private:
 	int taken;
 };
 
-// The same for teardown, which must go through.
-class window_guard_force {
-public:
-	explicit window_guard_force(port_domain *d) : domain(d) { port_domain_lock_force(d); }
-	~window_guard_force() { port_domain_unlock(domain); }
-	window_guard_force(const window_guard_force &) = delete;
-	window_guard_force &operator=(const window_guard_force &) = delete;
-
-private:
-	port_domain *domain;
-};
+using bind_guard = mutex_guard<PORT_BIND>;
+using interval_guard = mutex_guard<PORT_INTERVALS>;
 
 // Nodes found inside the section are not freed before it ends. It may sleep.
 class reader {

@@ -7,16 +7,16 @@ namespace svm {
 // The errnos that the core makes or tells apart; Linux has the same numbers on every architecture we run on.
 enum class err : int {
 	perm = -1,
-	noent = -2,
 	intr = -4,
 	again = -11,
 	nomem = -12,
 	fault = -14,
 	busy = -16,
-	exist = -17,
 	inval = -22,
+	opnotsupp = -95,
 	room = -28,  // ENOSPC: the backend's memory for tables is used up, between table_alloc() and with_room() only
 	leaving = -116, // ESTALE: the table is being evicted, between fault_in() and with_room() only
+	changing = -125, // ECANCELED: the binding is being replaced, between fault_in() and wait_for_bind() only
 	wait = -115, // EINPROGRESS, between port_fault() and port_wait() only
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Half-open spans of addresses. Device and CPU addresses are different types: only a window turns one into the other.
+// Half-open spans of addresses. Device and CPU addresses are different types: only a binding turns one into the other.
 #pragma once
 
 #include "mm/port.h"

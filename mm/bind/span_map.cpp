@@ -188,8 +188,22 @@ void span_map::change::discard(node *n)
 	}
 }
 
+// The span with the neighbours that lead to the same.
+va_span span_map::change::with_neighbours(va_span span, void *of) const
+{
+	piece below = span.start ? next(span.start - 1) : piece{}, above = next(span.end);
+
+	if (below.of == of && below.span.end >= span.start && below.span.start < span.start)
+		span.start = below.span.start;
+	if (above.of == of && above.span.start <= span.end)
+		span.end = above.span.end;
+	return span;
+}
+
 status span_map::change::replace(va_span span, void *of)
 {
+	if (of)
+		span = with_neighbours(span, of);
 	piece first = next(span.start), last = next(span.end - 1);
 	// What stays of the pieces that the span cuts.
 	piece before{ { first.span.start, span.start }, first.of }, after{ { span.end, last.span.end }, last.of };

@@ -6,7 +6,8 @@
 // the change replaces, and a change that runs out of memory leaves no trace. That is why this is not a maple tree: of
 // several stores into one, readers see each by itself, and a later one may fail after an earlier one succeeded.
 //
-// Readers are inside a reader section. What a change replaced is freed after a grace period. Writers hold the window lock.
+// Readers are inside a reader section. What a change replaced is freed after a grace period. Writers of one map
+// hold one lock: see where the map is declared.
 // A node's rank is a hash of its start with a secret, so no process can choose spans that make the treap deep.
 #pragma once
 
@@ -54,7 +55,7 @@ private:
 	static void free_all(node *n);
 
 	u64 secret;
-	u64 version = 0;	     // of the last change; under the window lock
+	u64 version = 0;	     // of the last change; under the writers' lock
 	atomic<node *> root{ nullptr };
 };
 
@@ -66,8 +67,8 @@ public:
 	change(const change &) = delete;
 	change &operator=(const change &) = delete;
 
-	// From now on `of` is bound to the span, and to nothing else there; null: nothing is. Pieces that it cuts keep what
-	// lies outside. err::nomem: the change is as it was before the call.
+	// From now on the span leads to `of`, and to nothing else; null: to nothing. Pieces that it cuts keep what lies
+	// outside, and neighbours that lead to the same become one piece with it. err::nomem: the change is as it was before the call.
 	status replace(va_span span, void *of);
 
 	// Makes the new version visible to readers. The old one is freed after a grace period of the domain.
@@ -79,6 +80,7 @@ private:
 	friend class span_map;
 
 	static piece next_in(const node *n, u64 va);
+	va_span with_neighbours(va_span span, void *of) const;
 	unsigned depth(u64 va) const;
 	bool reserve(unsigned n);
 	node *take_spare(const piece &p);

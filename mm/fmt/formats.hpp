@@ -2,11 +2,10 @@
 // The formats that are compiled in. The build hands this file to the core, which knows none of them by name.
 #pragma once
 
-#include "mm/fmt/xe2.hpp"
-#include "mm/pt/page_table.hpp"
+#include "mm/fmt/vendors.hpp"
 
 namespace svm {
 
-using formats = format_list<xe2>;
+using formats = vendor_formats;
 
 } // namespace svm

@@ -20,14 +20,17 @@
 #define SVM_EXPORT(function) EXPORT_SYMBOL_GPL(function)
 
 SVM_EXPORT(svm_format_find);
+SVM_EXPORT(svm_format_names);
 SVM_EXPORT(svm_format_describe);
 SVM_EXPORT(svm_vm_create);
 SVM_EXPORT(svm_vm_destroy);
 SVM_EXPORT(svm_vm_root);
 SVM_EXPORT(svm_vm_mm);
+SVM_EXPORT(svm_bind_many);
 SVM_EXPORT(svm_bind);
 SVM_EXPORT(svm_bind_all);
 SVM_EXPORT(svm_unbind);
+SVM_EXPORT(svm_bindings);
 SVM_EXPORT(svm_session_begin);
 SVM_EXPORT(svm_session_end);
 SVM_EXPORT(svm_session_cancel);

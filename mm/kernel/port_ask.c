@@ -18,9 +18,10 @@
 
 #include "port_pass.h"
 
-/* hmm writes its pfns where the core wants its answer. */
+/* hmm's words are the core's, where a page's DMA address is its physical one. */
 static_assert(sizeof(unsigned long) == sizeof(u64));
 static_assert(PAGE_SHIFT == PORT_PAGE_LG2);
+static_assert(HMM_PFN_VALID == PORT_PAGE_VALID && HMM_PFN_WRITE == PORT_PAGE_WRITE);
 
 #define BRING_TURNS	3	/* a page that goes so often is for another pass */
 #define GROUP_PAGES	16	/* may come by one fault of the CPU: fault-around, large folios */
@@ -38,8 +39,11 @@ static int look(struct pass *p, u64 start, u64 end, unsigned long *pfns)
 	};
 	int err;
 
-	/* hmm of newer kernels carries some bits from input to output. */
-	memset(pfns, 0, ((end - start) >> PAGE_SHIFT) * sizeof(*pfns));
+	/*
+	 * hmm of newer kernels carries some bits of a word from input to output
+	 * (HMM_PFN_INOUT_FLAGS). No word of ours has them: it begins as 0, and then holds
+	 * what hmm, judge() or the mapping for DMA wrote.
+	 */
 	err = hmm_range_fault(&range);
 	return err && err != -EBUSY ? -EFAULT : err;
 }
@@ -49,9 +53,11 @@ static unsigned long *word(struct pass *p, u64 cpu)
 	return (unsigned long *)&p->f->page[svm_pass_index(p->f, cpu)];
 }
 
-static int look_span(struct pass *p, u64 start, u64 end)
+/* Of a page of ZONE_DEVICE: is it persistent memory, or the like? */
+static noinline bool is_plain_memory(const struct page *page)
 {
-	return look(p, start, end, word(p, start));
+	return !is_device_private_page(page) && !is_device_coherent_page(page) &&
+	       !is_pci_p2pdma_page(page);
 }
 
 /*
@@ -62,17 +68,105 @@ static int look_span(struct pass *p, u64 start, u64 end)
 static bool is_host_memory(const struct page *page)
 {
 	/* The zone shares a word with flags that others set meanwhile; it is constant itself. */
-	return data_race(!is_zone_device_page(page) ||
-			 (!is_device_private_page(page) &&
-			  !is_device_coherent_page(page) &&
-			  !is_pci_p2pdma_page(page)));
+	return likely(!data_race(is_zone_device_page(page))) || data_race(is_plain_memory(page));
 }
 
-/* hmm's word for a page that a leaf may lead to. */
-static bool is_mappable(unsigned long pfn)
+/* Makes the words of [@from, @to) say that there is no page. */
+static void leave_out(struct pass *p, u64 from, u64 to)
 {
-	return svm_pfn_allows(pfn, false) &&
-	       is_host_memory(hmm_pfn_to_page(pfn));
+	if (from < to)
+		memset(word(p, from), 0, (to - from) >> PAGE_SHIFT << 3);
+}
+
+/* Off limits in other mappings of the span: left out. */
+static void drop_off_limits(struct pass *p, u64 start, u64 end)
+{
+	struct vm_area_struct *vma;
+
+	if (p->vma && p->vma->vm_start <= start && end <= p->vma->vm_end)
+		return;
+	for (vma = find_vma(p->d->mm, start); vma && vma->vm_start < end;
+	     vma = find_vma(p->d->mm, vma->vm_end))
+		if (svm_is_off_limits(vma))
+			leave_out(p, max_t(u64, start, vma->vm_start),
+				  min_t(u64, end, vma->vm_end));
+}
+
+/* judge() for @n words from @first on; bit k of @had: the table has the page k behind it. */
+static __always_inline void judge_some(struct pass *p, unsigned long first, unsigned long n,
+				       u64 had)
+{
+	const unsigned long need = HMM_PFN_VALID | (p->f->write ? HMM_PFN_WRITE : 0);
+	unsigned long *word = (unsigned long *)p->f->page + first, *end = word + n;
+	unsigned long left_out = 0, missing = 0;
+
+	for (; word < end; word++, had >>= 1) {
+		unsigned long pfn = *word;
+
+		if (unlikely(had & 1)) {
+			*word = 0;
+			left_out++;
+			continue;
+		}
+		if (unlikely((pfn & (need | HMM_PFN_ERROR)) != need)) {
+			missing += !(pfn & HMM_PFN_ERROR);
+			if (!svm_pfn_allows(pfn, false)) {
+				left_out++;
+				continue;
+			}
+		}
+		if (unlikely(!is_host_memory(hmm_pfn_to_page(pfn)))) {
+			*word = HMM_PFN_ERROR;
+			left_out++;
+		}
+	}
+	p->f->mapped += n - left_out;
+	p->missing += missing;
+}
+
+/*
+ * Leaves HMM_PFN_VALID in the words of pages that are to be mapped, and counts them;
+ * also those that miss, as is_missing() has it. The loop is a large part of a fault's
+ * cost in memory of 4 KiB pages.
+ */
+static void judge(struct pass *p, u64 start, u64 end)
+{
+	struct port_fault *f = p->f;
+	unsigned long i = svm_pass_index(f, start), n = svm_pass_index(f, end);
+
+	while (i < n) {
+		unsigned long stop = min(n, (i | 63) + 1);
+		u64 had = f->have[i / 64] >> i % 64;
+
+		/* The usual case has a loop of its own. */
+		if (had)
+			judge_some(p, i, stop - i, had);
+		else
+			judge_some(p, i, stop - i, 0);
+		i = stop;
+	}
+}
+
+/* hmm's words for a part of the span, judged. */
+static int look_span(struct pass *p, u64 start, u64 end)
+{
+	int err = look(p, start, end, word(p, start));
+
+	if (err)
+		return err;
+	drop_off_limits(p, start, end);
+	judge(p, start, end);
+	return 0;
+}
+
+/* The same for a part that was looked at before. */
+static int look_again(struct pass *p, u64 start, u64 end)
+{
+	u64 at;
+
+	for (at = start; at < end; at += PAGE_SIZE)
+		p->f->mapped -= svm_pfn_allows(*word(p, at), false);
+	return look_span(p, start, end);
 }
 
 /* Brings the page of the fault after hmm said @pfn of it. 0: it is there already; 1: look again. */
@@ -208,8 +302,8 @@ static int bring_mapping(struct pass *p, struct vm_area_struct *vma, struct hull
 		/* One fault may have brought several pages: they need none. */
 		if (!groups || at + PAGE_SIZE >= end || !is_missing(p, at + PAGE_SIZE))
 			continue;
-		err = look_span(p, at + PAGE_SIZE,
-				min_t(u64, end, at + GROUP_PAGES * PAGE_SIZE));
+		err = look_again(p, at + PAGE_SIZE,
+				 min_t(u64, end, at + GROUP_PAGES * PAGE_SIZE));
 		if (err)
 			return err;
 		groups = !is_missing(p, at + PAGE_SIZE);
@@ -237,37 +331,6 @@ static int bring_wanted(struct pass *p, struct hull *h)
 	return err < 0 ? err : 0;
 }
 
-/* Off limits in other mappings of the span: left out. */
-static void drop_off_limits(struct pass *p)
-{
-	struct port_fault *f = p->f;
-	struct vm_area_struct *vma;
-	u64 from, to;
-
-	if (p->vma && p->vma->vm_start <= f->start && f->end <= p->vma->vm_end)
-		return;
-	for (vma = find_vma(p->d->mm, f->start); vma && vma->vm_start < f->end;
-	     vma = find_vma(p->d->mm, vma->vm_end)) {
-		if (!svm_is_off_limits(vma))
-			continue;
-		from = max_t(u64, f->start, vma->vm_start);
-		to = min_t(u64, f->end, vma->vm_end);
-		memset(word(p, from), 0, (to - from) >> PAGE_SHIFT << 3);
-	}
-}
-
-/* Leaves the words of pages that are to be mapped for DMA; the others become 0. */
-static void judge(struct pass *p)
-{
-	struct port_fault *f = p->f;
-	unsigned long n = svm_pass_index(f, f->end), i;
-
-	drop_off_limits(p);
-	for (i = 0; i < n; i++)
-		if (svm_pass_has(f, i) || !is_mappable(f->page[i]))
-			f->page[i] = 0;
-}
-
 /* The span without what the table has at both ends of it: is anything left? */
 static bool trim(const struct port_fault *f, u64 *start, u64 *end)
 {
@@ -291,26 +354,23 @@ int svm_ask_span(struct pass *p)
 
 	if (!trim(f, &start, &end))
 		start = end;
-	memset(f->page, 0, (start - f->start) >> PAGE_SHIFT << 3);
-	memset(&f->page[svm_pass_index(f, end)], 0, (f->end - end) >> PAGE_SHIFT << 3);
+	leave_out(p, f->start, start);
+	leave_out(p, end, f->end);
 	for (turn = 0; turn <= BRING_TURNS && start < end; turn++) {
 		h = (struct hull){ .start = f->end, .end = f->start };
-		err = look_span(p, start, end);
+		err = turn ? look_again(p, start, end) : look_span(p, start, end);
 		if (!err && f->must) {
 			err = bring_page(p, *word(p, f->cpu));
 			if (err > 0)
 				add(&h, f->cpu);
 		}
 		/* Once: a neighbour that has gone again is for another pass. */
-		if (err >= 0 && !turn)
+		if (err >= 0 && !turn && p->missing)
 			err = bring_wanted(p, &h);
 		if (err < 0)
 			return err;
 		start = h.start;
 		end = h.end;
 	}
-	if (start < end)
-		return -EBUSY;
-	judge(p);
-	return 0;
+	return start < end ? -EBUSY : 0;
 }

@@ -2,12 +2,13 @@
 /*
  * DMA mappings of mirrored pages, with nothing stored beside them.
  *
- * Most devices are *direct*: coherent, and nothing translates or bounces what they
- * address. A DMA address is then a function of the physical one, phys_to_dma(), which the
+ * Most devices are *direct*: coherent, and nothing translates, shifts or bounces what they
+ * address. A DMA address is then the physical one, which the
  * DMA API would work out for each page after it had asked the same questions again. They
  * are asked once, when the domain is made (svm_dma_is_direct()), and one mapping through the API
- * must come out as computed. What may differ from page to page, whether the
- * device reaches it, is still asked for each one. Nothing is undone when
+ * must come out as the physical address. What may differ from page to page, whether the
+ * device reaches it, is still asked for each one, unless the device reaches all
+ * physical addresses. Nothing is undone when
  * such a page is given back. All other devices go through the API.
  *
  * Invariant: the DMA address of a live mapping leads back to its page, by the
@@ -74,7 +75,7 @@ struct iommu_domain *svm_dma_iommu(struct device *dev)
 
 static bool try_direct(struct device *dev, struct page *page, u64 limit)
 {
-	dma_addr_t direct = phys_to_dma(dev, page_to_phys(page)), addr;
+	dma_addr_t direct = page_to_phys(page), addr;
 
 	/* Of a page that the device does not reach the API would warn. */
 	if (direct + PAGE_SIZE - 1 > limit)
@@ -97,7 +98,8 @@ bool svm_dma_is_direct(struct port_domain *d)
 	struct page *page;
 	bool direct;
 
-	if (d->iommu || get_dma_ops(d->dev) || !dev_is_dma_coherent(d->dev))
+	if (d->iommu || get_dma_ops(d->dev) || !dev_is_dma_coherent(d->dev) ||
+	    d->dev->dma_range_map)
 		return false;
 	d->dma_limit = min_not_zero(dma_get_mask(d->dev), d->dev->bus_dma_limit);
 	page = alloc_page(d->dma_limit < U64_MAX ? GFP_KERNEL | GFP_DMA32 : GFP_KERNEL);
@@ -116,10 +118,7 @@ static phys_addr_t dma_phys(struct port_domain *d, u64 dma)
 
 static void dma_unmap(struct port_domain *d, u64 dma, u32 lg2)
 {
-	if (!d->direct)
-		dma_unmap_page_attrs(d->dev, dma, 1ul << lg2, SVM_DMA_DIR,
-				     SVM_DMA_ATTRS);
-	this_cpu_dec(svm_mappings);
+	dma_unmap_page_attrs(d->dev, dma, 1ul << lg2, SVM_DMA_DIR, SVM_DMA_ATTRS);
 }
 
 /* As svm_dma_map(), for a device that is not direct. */
@@ -133,12 +132,12 @@ int svm_dma_map_by_api(struct port_domain *d, struct page *page, u32 lg2, u64 *d
 				  SVM_DMA_DIR, SVM_DMA_ATTRS);
 	if (dma_mapping_error(d->dev, addr))
 		return -ENOMEM;
-	this_cpu_inc(svm_mappings);
 	if (dma_phys(d, addr) != page_to_phys(page) ||
 	    !IS_ALIGNED(addr, 1ull << lg2)) {
 		dma_unmap(d, addr, lg2);
 		return -EIO;
 	}
+	svm_dma_mapped(1);
 	*dma = addr;
 	return 0;
 }
@@ -157,42 +156,106 @@ void port_dma_abandon(struct port_domain *d, u64 n)
 	this_cpu_sub(svm_mappings, n);
 }
 
-/* Each folio once; a block is part of one, but for hand-made mappings. */
-static void mark_dirty(phys_addr_t phys, u32 lg2)
+/*
+ * What folio_mark_dirty() does, without the calls for anonymous memory, whose every kind of
+ * mapping (none, the swap cache, KSM) comes to this.
+ */
+static void mark_folio(struct folio *folio)
 {
-	struct page *page = pfn_to_page(PHYS_PFN(phys));
+	if (!folio_test_anon(folio))
+		folio_mark_dirty(folio);
+	else if (!folio_test_dirty(folio))
+		folio_set_dirty(folio);
+}
+
+/* Each folio once; a block is part of one, but for hand-made mappings. */
+static void mark_dirty(unsigned long pfn, u32 lg2)
+{
+	struct page *page = pfn_to_page(pfn);
 	struct page *end = page + (1ul << (lg2 - PAGE_SHIFT));
 
+	if (lg2 == PAGE_SHIFT) {
+		mark_folio(page_folio(page));
+		return;
+	}
 	while (page < end) {
 		struct folio *folio = page_folio(page);
 
-		folio_mark_dirty(folio);
+		mark_folio(folio);
 		page = folio_page(folio, 0) + folio_nr_pages(folio);
 	}
 }
 
 /**
- * port_dma_release() - undo one DMA mapping
+ * struct release - a batch of mappings that are given back
  * @d: domain
- * @dma: its address
- * @lg2: log2 of its size
- * @dirty: the device may have written to it, and the CPU's entry still holds the
- *	page: mark it
+ * @lg2: log2 of the size of each
+ * @known: a pfn that was seen to be memory
+ * @known_lg2: log2 of the pages around it that are memory as well
+ */
+struct release {
+	struct port_domain *d;
+	u32 lg2;
+	unsigned long known;
+	unsigned int known_lg2;
+};
+
+/*
+ * Has the page a struct page? A look at the memory map takes longer than all else that is done
+ * for a page, so one look serves a section, if it was there at boot, or 2 MiB.
+ */
+static bool is_memory(struct release *r, unsigned long pfn)
+{
+	if (likely((pfn ^ r->known) >> r->known_lg2 == 0))
+		return true;
+	if (!pfn || !pfn_valid(pfn))
+		return false;
+	r->known = pfn;
+	r->known_lg2 = ilog2(SZ_2M) - PAGE_SHIFT;
+#ifdef CONFIG_SPARSEMEM
+	if (early_section(__pfn_to_section(pfn)))
+		r->known_lg2 = PFN_SECTION_SHIFT;
+#endif
+	return true;
+}
+
+/* The page of a mapping is marked dirty, before an IOMMU forgets which one it is. */
+static void dirty_one(struct release *r, u64 dma)
+{
+	unsigned long pfn = PHYS_PFN(r->d->direct ? dma : dma_phys(r->d, dma));
+
+	/* It is not in a table that the device itself scribbled on; an unknown IOVA is 0. */
+	if (is_memory(r, pfn))
+		mark_dirty(pfn, r->lg2);
+	else
+		pr_err_ratelimited("svmirror: a device wrote to its page tables\n");
+}
+
+/**
+ * port_dma_release() - undo DMA mappings
+ * @d: domain
+ * @word: words as of port_fault(); those without PORT_PAGE_VALID are passed over
+ * @n: how many
+ * @lg2: log2 of the size of each mapping
+ * @dirty: the device may have written to those with PORT_PAGE_WRITE, and the CPU's
+ *	entries still hold the pages: mark them
  *
  * Context: any; never sleeps.
  */
-void port_dma_release(struct port_domain *d, u64 dma, u32 lg2, bool dirty)
+void port_dma_release(struct port_domain *d, const u64 *word, u32 n, u32 lg2, bool dirty)
 {
-	/* Before the unmapping: an IOMMU forgets. */
-	phys_addr_t phys = dirty ? dma_phys(d, dma) : 0;
+	struct release r = { .d = d, .lg2 = lg2, .known = ULONG_MAX };
+	long undone = 0;
+	u32 i;
 
-	dma_unmap(d, dma, lg2);
-	if (!dirty)
-		return;
-	/* Only of a table that the device itself scribbled on; an unknown IOVA is 0. */
-	if (!phys || !pfn_valid(PHYS_PFN(phys))) {
-		pr_err_ratelimited("svmirror: a device wrote to its page tables\n");
-		return;
+	for (i = 0; i < n; i++) {
+		if (!(word[i] & PORT_PAGE_VALID))
+			continue;
+		undone++;
+		if (dirty && word[i] & PORT_PAGE_WRITE)
+			dirty_one(&r, PORT_PAGE_DMA(word[i]));
+		if (!d->direct)
+			dma_unmap(d, PORT_PAGE_DMA(word[i]), lg2);
 	}
-	mark_dirty(phys, lg2);
+	svm_dma_mapped(-undone);
 }

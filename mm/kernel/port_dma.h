@@ -6,6 +6,7 @@
 #define SVM_PORT_DMA_H
 
 #include <linux/dma-direct.h>
+#include <linux/dma-mapping.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
 
@@ -15,6 +16,18 @@
 DECLARE_PER_CPU(long, svm_mappings);
 
 int svm_dma_map_by_api(struct port_domain *d, struct page *page, u32 lg2, u64 *dma);
+
+/* Counts mappings of which there is nothing to be made. */
+static inline void svm_dma_mapped(long n)
+{
+	this_cpu_add(svm_mappings, n);
+}
+
+/* Is the DMA address of every page its physical one, so that hmm's words are the core's? */
+static inline bool svm_dma_is_hmms(const struct port_domain *d)
+{
+	return d->direct && d->dma_limit >= DMA_BIT_MASK(52);
+}
 
 /*
  * Map 2^lg2 bytes of physically contiguous memory from @page on; *dma is aligned to
@@ -27,12 +40,11 @@ static inline int svm_dma_map(struct port_domain *d, struct page *page, u32 lg2,
 
 	if (!d->direct)
 		return svm_dma_map_by_api(d, page, lg2, dma);
-	addr = phys_to_dma(d->dev, page_to_phys(page));
-	/* An address that has none on the bus is DMA_MAPPING_ERROR, above all limits. */
+	addr = page_to_phys(page);
 	if (addr > d->dma_limit - ((1ull << lg2) - 1) ||
 	    !IS_ALIGNED(addr, 1ull << lg2))
 		return -EIO;
-	this_cpu_inc(svm_mappings);
+	svm_dma_mapped(1);
 	*dma = addr;
 	return 0;
 }

@@ -4,7 +4,7 @@
  *
  * In this order, the whole of it without any heap allocation of ours: read_begin,
  * mmap_lock, one block or the pages of the span, DMA, unlock. The DMA mapping is
- * made under mmap_lock, in the pass over the words that judges them; it never sleeps.
+ * made under mmap_lock; it never sleeps. Most devices need none: see port_dma.c.
  *
  * The sequence: read_begin and hmm look at ->mm and ->invalidate_seq of a
  * notifier only. So one is built here on the stack, from the table's own sequence,
@@ -33,8 +33,7 @@ static bool covers_block(const struct pass *p, unsigned long *pfn)
 /* A word of the core's for hmm's @pfn. */
 static u64 word_of(unsigned long pfn, u64 dma)
 {
-	return dma | PORT_PAGE_VALID |
-	       (pfn & HMM_PFN_WRITE ? PORT_PAGE_WRITE : 0);
+	return dma >> PAGE_SHIFT | (pfn & (HMM_PFN_VALID | HMM_PFN_WRITE));
 }
 
 /* Step 1b: one mapping is the whole answer, if the device gets it in one piece. */
@@ -47,24 +46,26 @@ static bool map_block(struct pass *p)
 	if (!covers_block(p, &pfn) ||
 	    svm_dma_map(p->d, pfn_to_page(pfn), f->block_lg2, &dma))
 		return false;
-	f->page[0] = word_of(p->pfn, dma) |
-		     (f->block_lg2 - PAGE_SHIFT) << PORT_PAGE_ORDER_SHIFT;
+	f->page[0] = word_of(p->pfn, dma);
 	f->block = true;
+	f->mapped = 1;
 	return true;
 }
 
-/* Turns hmm's word of a mappable page into one of ours, mapped for DMA; 0: leave it out. */
-static int map_page(struct port_domain *d, u64 *word)
+/* Turns hmm's word of a mappable page into one of ours, mapped for DMA, or into 0. */
+static int map_page(struct port_fault *f, struct port_domain *d, u64 *word)
 {
 	unsigned long pfn = *word;
 	int err;
 	u64 dma;
 
 	*word = 0;
-	if (!pfn)
+	if (!(pfn & HMM_PFN_VALID))
 		return 0;
 	err = svm_dma_map(d, hmm_pfn_to_page(pfn), PAGE_SHIFT, &dma);
-	if (!err)
+	if (err)
+		f->mapped--;
+	else
 		*word = word_of(pfn, dma);
 	return err;
 }
@@ -75,17 +76,23 @@ static int map_pages(struct pass *p)
 	struct port_fault *f = p->f;
 	unsigned long n = svm_pass_index(f, f->end), i;
 	unsigned long page = svm_pass_index(f, f->cpu);
-	int err = 0;
+	int err;
 
-	/* It first: on failure there is nothing to undo. */
+	if (f->must && !(f->page[page] & HMM_PFN_VALID))
+		return -EBUSY;
+	if (svm_dma_is_hmms(p->d)) {
+		svm_dma_mapped(f->mapped);
+		return 0;
+	}
+	/* The page of a fault first: on failure there is nothing to undo. */
 	if (f->must) {
-		err = map_page(p->d, &f->page[page]);
-		if (err || !f->page[page])
-			return err ?: -EBUSY;
+		err = map_page(f, p->d, &f->page[page]);
+		if (err)
+			return err;
 	}
 	for (i = 0; i < n; i++)
 		if (!f->must || i != page)
-			map_page(p->d, &f->page[i]);
+			map_page(f, p->d, &f->page[i]);
 	return 0;
 }
 
@@ -135,6 +142,7 @@ int port_fault(struct port_domain *d, struct port_fault *f)
 	int err;
 
 	f->block = false;
+	f->mapped = 0;
 	f->wait = PORT_NO_PAGE;
 	if (WARN_ON_ONCE(current->mm != d->mm))
 		return -EFAULT;

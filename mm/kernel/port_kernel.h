@@ -27,9 +27,10 @@ struct page;
  * @mm: mirrored; mm_count is held, mm_users is not
  * @dev: does the DMA; also the owner of its device pages, in hmm and in migration
  * @iommu: translates DMA addresses of @dev; NULL: they are physical ones
- * @direct: a page's DMA address is phys_to_dma() of it, and there is nothing to unmap
+ * @direct: a page's DMA address is its physical one, and there is nothing to unmap
  * @dma_limit: then, the highest address that @dev reaches
- * @lock: the window lock
+ * @bind_lock: PORT_BIND
+ * @interval_lock: PORT_INTERVALS
  * @srcu: reader sections
  * @freed: nodes whose grace period is over, for @free_work
  * @free_work: hands @freed to svm_port_deferred()
@@ -47,7 +48,8 @@ struct port_domain {
 	struct iommu_domain *iommu;
 	bool direct;
 	u64 dma_limit;
-	struct mutex lock; /* outermost; see port_sync.c */
+	struct mutex bind_lock; /* outermost; see port_sync.c */
+	struct mutex interval_lock; /* next */
 	struct srcu_struct srcu;
 	struct llist_head freed;
 	struct work_struct free_work;

@@ -79,7 +79,8 @@ struct port_domain *port_domain_create(void *owner, struct mm_struct *mm,
 	d->dev = dma;
 	d->iommu = svm_dma_iommu(dma);
 	d->direct = svm_dma_is_direct(d);
-	mutex_init(&d->lock);
+	mutex_init(&d->bind_lock);
+	mutex_init(&d->interval_lock);
 	init_llist_head(&d->freed);
 	INIT_WORK(&d->free_work, svm_free_work);
 	INIT_LIST_HEAD(&d->link);
@@ -107,7 +108,8 @@ void port_domain_destroy(struct port_domain *d)
 		flush_work(&d->free_work);
 	} while (atomic_long_read(&d->deferred));
 	cleanup_srcu_struct(&d->srcu);
-	mutex_destroy(&d->lock);
+	mutex_destroy(&d->interval_lock);
+	mutex_destroy(&d->bind_lock);
 	mmdrop(d->mm);
 	port_free(d);
 	atomic_long_dec(&svm_live.domains);

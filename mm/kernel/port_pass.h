@@ -18,6 +18,7 @@ struct pass {
 	struct mmu_interval_notifier shadow;
 	struct vm_area_struct *vma;	/* of f->cpu, under mmap_lock; NULL: none (a prefetch's) */
 	unsigned long pfn;		/* hmm's answer for f->cpu, where a block may be; else 0 */
+	unsigned long missing;		/* pages that did not allow the access when looked at */
 };
 
 /* The place of a page in f->page[] and f->have. */

@@ -2,7 +2,7 @@
 /*
  * Locks, reader sections, deferred frees and threads.
  *
- * Order, outermost first: window lock, mmap_lock, core mm's own, the list of vms
+ * Order, outermost first: bind lock, interval lock, mmap_lock, core mm's own, the list of vms
  * (tried), table lock, what the backend's flush takes. All table locks are one lockdep class,
  * "svm_table"; svm_prime_lockdep() shows lockdep at load time that reclaim takes
  * it (by way of the notifier), so that an allocation below it is reported at once
@@ -20,7 +20,7 @@
 
 /*
  * A queue runs so many works at a time, and these wait: helpers for mmap_lock and the
- * window lock, which processes can hold up; insertions, made under the window lock,
+ * interval lock, which processes can hold up; insertions, made under the interval lock,
  * for mmap_lock; frees, which reclaim counts on, for nothing. So none stands behind
  * another kind.
  */
@@ -119,38 +119,35 @@ void svm_prime_lockdep(void)
 	fs_reclaim_release(GFP_KERNEL);
 }
 
+static struct mutex *mutex_of(struct port_domain *d, enum port_mutex which)
+{
+	return which == PORT_BIND ? &d->bind_lock : &d->interval_lock;
+}
+
 /**
- * port_domain_lock() - take the window lock
+ * port_domain_lock() - take one of the domain's sleeping locks
  * @d: domain
+ * @which: the bind lock: outermost, and not in a reader section. The interval lock:
+ *	under nothing but the bind lock, and in a reader section or not
  *
- * Context: sleeps; outermost, so no lock of svmirror's and no mmap_lock is held.
+ * Context: sleeps; no mmap_lock is held.
  * Return: 0, or -EINTR when the thread was killed.
  */
-int port_domain_lock(struct port_domain *d)
+int port_domain_lock(struct port_domain *d, enum port_mutex which)
 {
-	return mutex_lock_killable(&d->lock);
+	return mutex_lock_killable(mutex_of(d, which));
 }
 
 /**
- * port_domain_lock_force() - take the window lock, killed or not: for teardown
+ * port_domain_unlock() - let it go
  * @d: domain
- *
- * Context: as port_domain_lock().
- */
-void port_domain_lock_force(struct port_domain *d)
-{
-	mutex_lock(&d->lock);
-}
-
-/**
- * port_domain_unlock() - let the window lock go
- * @d: domain
+ * @which: which of them
  *
  * Context: process.
  */
-void port_domain_unlock(struct port_domain *d)
+void port_domain_unlock(struct port_domain *d, enum port_mutex which)
 {
-	mutex_unlock(&d->lock);
+	mutex_unlock(mutex_of(d, which));
 }
 
 /**

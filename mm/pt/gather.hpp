@@ -13,7 +13,8 @@ namespace svm {
 
 class gather {
 public:
-	gather(page_table &of, bool sleep) : pt(of), may_sleep(sleep) {}
+	// alone: it retires in tables of that interval alone, and finishes in no others; null: in all.
+	gather(page_table &of, bool sleep, const struct interval *alone = nullptr) : pt(of), may_sleep(sleep), of_interval(alone) {}
 	~gather() { SVM_ASSERT(owed.empty()); }
 	gather(const gather &) = delete;
 	gather &operator=(const gather &) = delete;
@@ -24,24 +25,29 @@ public:
 		va_span flush = pt.retire(tb, part);
 
 		if (!flush.empty())
-			owe(flush, part);
+			owe(tb, flush, part);
 	}
 
 	// A flush of one span is owed, and then the leaves of `part` of it may be finished. Not more than `part`: what
 	// another gather retired beside it, after our flush, waits for that one's flush.
-	void owe(va_span flush, va_span part)
+	void owe(table &tb, va_span flush, va_span part)
 	{
+		only = owed.empty() || only == &tb ? &tb : nullptr;
 		owed = owed.empty() ? flush : owed.joined(flush);
 		walked = walked.empty() ? part : walked.joined(part);
 	}
 
-	// The device has forgotten all of it and the pages are given back. Before it, no table lock is held.
+	// The device has forgotten all of it and the pages are given back. Before it, no table lock is held. In the same reader
+	// section as retire().
 	void finish()
 	{
 		if (owed.empty())
 			return;
 		pt.flush(owed, may_sleep);
-		pt.visit(walked, finish_table, this);
+		if (only) // no walk: the reader section keeps it
+			finish_table(*only, walked, this);
+		else
+			pt.visit(walked, finish_table, this);
 		owed = walked = {};
 	}
 
@@ -54,14 +60,18 @@ private:
 			port_relax();
 		table_guard lock(tb.lock);
 
-		g->pt.finish(tb, part);
+		// What is retired in another interval's table waits for that one's flush; and one that is alone no more owes nothing.
+		if (!g->of_interval || tb.interval.load_relaxed() == g->of_interval) // written under the lock
+			g->pt.finish(tb, part);
 		return true;
 	}
 
 	page_table &pt;
+	table *only = nullptr; // the table, while there is one
 	va_span owed{};	  // what the device is to forget
 	va_span walked{}; // what was retired in it: parts of one contiguous span, so their hull is too
 	bool may_sleep;
+	const struct interval *of_interval;
 };
 
 } // namespace svm

@@ -10,28 +10,32 @@
 #pragma once
 
 #include "mm/base/assert.hpp"
-#include "mm/pt/source.hpp"
+#include "mm/pt/groups.hpp"
 #include "mm/pt/walk.hpp"
 
 namespace svm {
 
+static_assert(max_entries < 1 << 10, "what a table counts its leaves with");
+
 template <format F>
 class leaves {
 	using G = geometry<F>;
-	static constexpr unsigned group = 1u << F::hint_lg2;
+	using H = groups<F>;
 	static constexpr unsigned huge_level = G::table_level - 1;
 	static constexpr u32 huge_pages = G::entries;
-	static constexpr unsigned batch = 16;
+	static constexpr unsigned group = 1u << G::hint_max;
+	static constexpr unsigned batch = 32;
+	static constexpr u64 null_word = 1; // of a retired leaf that holds no page: not PORT_PAGE_VALID
 
 public:
 	// Does what is mapped now allow the access? Takes no lock: the answer may be old when it is read, in which
 	// case the device faults again.
 	static bool allows(const table &tb, u64 va, svm_access access)
 	{
-		if (huge_allows(tb, access))
-			return true;
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
-		return e && F::allows(F::load(e + offset(G::index(G::table_level, va))), access);
+
+		// Beside a huge leaf no small one is valid.
+		return (e && F::allows(F::load(e + H::offset(G::index(G::table_level, va))), access)) || huge_allows(tb, access);
 	}
 
 	// How many of [first, first + count) allow the access; have (if any): bit n says so of entry first + n.
@@ -41,13 +45,15 @@ public:
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
 		u32 found = 0;
 
-		for (unsigned i = 0; i < count;) {
+		for (unsigned i = 0; !huge && !e && i < count; i += 64) {
+			if (have)
+				have[i / 64] = 0;
+		}
+		for (unsigned i = 0; (huge || e) && i < count;) {
 			u64 word = 0;
 
-			if (!huge && !e)
-				i = i + 64 < count ? i + 64 : count;
-			for (unsigned n = 0; (huge || e) && n < 64 && i < count; n++, i++) {
-				u64 is = huge || F::allows(F::load(e + offset(first + i)), access);
+			for (unsigned n = 0; n < 64 && i < count; n++, i++) {
+				u64 is = huge || F::allows(F::load(e + H::offset(first + i)), access);
 
 				word |= is << n;
 				found += is;
@@ -64,7 +70,7 @@ public:
 		if (tb.mem.cpu)
 			return false;
 		tb.mem = mem;
-		walk<F>::fill_empty(tb.mem, G::table_level);
+		walk<F>::fill_empty(*tb.owner, tb.mem, G::table_level);
 		tb.entries.store_release(static_cast<char *>(mem.cpu)); // with the acquire in allows(), present()
 		return true;
 	}
@@ -76,8 +82,9 @@ public:
 	{
 		if (first == 0 && count == G::entries && F::levels[huge_level].leaf) {
 			run all = src.run_at(0, G::entries);
+			bool fits = all.attrs.null ? F::levels[huge_level].null : aligned(all.address, G::table_lg2);
 
-			if (all.there && all.pages == G::entries && all.leaf_pages >= G::entries && aligned(all.address, G::table_lg2)) {
+			if (all.there && all.pages == G::entries && all.leaf_pages >= G::entries && fits) {
 				if (map_huge(t, tb, all))
 					src.take(0, G::entries);
 				settle(t, tb);
@@ -87,18 +94,21 @@ public:
 		}
 		if (!lead_to_memory(t, tb))
 			return; // a huge leaf that allows everything is there
-		bool blank = tb.live == 0 && tb.retired == 0;
 		bool granted = false;
 		u32 before = tb.live;
 
-		for (unsigned i = first, end = first + count; i < end;) {
-			run r = src.run_at(i, end - i);
+		if constexpr (S::null) {
+			map_null(tb, first, first + count);
+		} else if (tb.live == 0 && tb.retired == 0) {
+			tb.live = static_cast<u16>(fill(tb, first, first + count, src));
+		} else {
+			for (unsigned i = first, end = first + count; i < end;) {
+				run r = src.run_at(i, end - i);
 
-			if (r.there && blank)
-				map_blank(tb, i, r, src);
-			else if (r.there)
-				granted |= map_over(t, tb, i, r, src);
-			i += r.pages;
+				if (r.there)
+					granted |= map_over(t, tb, i, r, src);
+				i += r.pages;
+			}
 		}
 		t.stat.add(stat::ptes_written, tb.live - before);
 		t.stat.add(stat::present, tb.live - before);
@@ -125,19 +135,19 @@ public:
 			t.stat.sub(stat::present, huge_pages);
 		}
 		if (tb.live) {
-			u32 before = tb.live;
+			u32 before = tb.live, left = before;
 
-			drop_hint(tb, first);
-			drop_hint(tb, last);
-			for (unsigned i = first; i < last && tb.live; i++) {
-				u64 leaf = F::load(entry(tb, i));
+			H::drop_hints(tb, first, last);
+			for (char *e = H::entry(tb, first), *end = H::entry(tb, last); e < end && left; e += H::offset(1)) {
+				u64 leaf = F::load(e);
 
 				if (F::classify(leaf, G::table_level) != entry_state::valid)
 					continue;
-				F::store(entry(tb, i), G::table_level, F::retire(leaf));
-				tb.live--;
-				tb.retired++;
+				F::store(e, G::table_level, F::retire(leaf));
+				left--;
 			}
+			tb.live = static_cast<u16>(left);
+			tb.retired = static_cast<u16>(tb.retired + before - left);
 			t.stat.add(stat::ptes_zapped, before - tb.live);
 			t.stat.sub(stat::present, before - tb.live);
 		}
@@ -152,7 +162,7 @@ public:
 	{
 		if (tb.top != table_top::linked)
 			return;
-		F::store(walk<F>::top_entry(tb), huge_level, F::empty);
+		F::store(walk<F>::top_entry(tb), huge_level, F::empty(huge_level));
 		tb.top = table_top::none;
 		walk<F>::publish(t);
 	}
@@ -166,8 +176,9 @@ public:
 
 			if (lost(t))
 				return forget(t, tb);
-			release(t, leaf, huge_level);
-			F::store(top, huge_level, F::empty);
+			u64 word = word_of(leaf, huge_level);
+			release(t, tb, &word, 1, (word & PORT_PAGE_WRITE) != 0, huge_level);
+			F::store(top, huge_level, F::empty(huge_level));
 			tb.top = table_top::none;
 		}
 		finish_small(t, tb, first, last);
@@ -189,12 +200,10 @@ public:
 	}
 
 private:
-	static u32 offset(unsigned i) { return i << F::levels[G::table_level].entry_lg2; }
-	static char *entry(const table &tb, unsigned i) SVM_REQUIRES(tb.lock) { return static_cast<char *>(tb.mem.cpu) + offset(i); }
 	static va_span whole(const table &tb) { return part(tb, 0, G::entries); }
 
 	// The TLB may hold a hinted group as one: a flush takes all of it.
-	static va_span widened(va_span span) { return span.widened(G::page_lg2 + F::hint_lg2); }
+	static va_span widened(va_span span) { return span.widened(G::page_lg2 + G::hint_max); }
 
 	// Keeps the count of idle tables.
 	static void settle(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
@@ -221,9 +230,9 @@ private:
 	{
 		bool huge = tb.top == table_top::huge, huge_gone = tb.top == table_top::huge_retired;
 
-		port_dma_abandon(t.domain, tb.live + tb.retired + (huge || huge_gone ? 1 : 0));
+		port_dma_abandon(t.domain, tb.live + tb.retired + (huge || huge_gone ? 1 : 0) - tb.nulls);
 		t.stat.sub(stat::present, tb.live + (huge ? huge_pages : 0));
-		tb.live = tb.retired = 0;
+		tb.live = tb.retired = tb.nulls = 0;
 		tb.top = table_top::none;
 		settle(t, tb);
 	}
@@ -266,7 +275,8 @@ private:
 		if (tb.top == table_top::linked)
 			retire(t, tb, 0, G::entries);
 		bool was_linked = tb.top == table_top::linked;
-		F::store(top, huge_level, F::leaf(huge_level, r.address, r.attrs));
+		F::store(top, huge_level, r.attrs.null ? F::null_leaf(huge_level) : F::leaf(huge_level, r.address, r.attrs));
+		tb.nulls = tb.nulls + r.attrs.null;
 		tb.top = table_top::huge;
 		if (was_linked) { // the device may still walk by the old pointer
 			t.flush(whole(tb), false);
@@ -277,36 +287,86 @@ private:
 		return true;
 	}
 
-	// Do entries [i, i + left) begin with a whole group that the run can fill as one?
-	static bool starts_group(unsigned i, unsigned left, u64 addr)
+	// Null leaves where the table is empty.
+	static void map_null(table &tb, unsigned first, unsigned end) SVM_REQUIRES(tb.lock)
 	{
-		return group > 1 && i % group == 0 && left >= group && aligned(addr, G::page_lg2 + F::hint_lg2);
-	}
-
-	static void write(const table &tb, unsigned i, unsigned n, u64 addr, leaf_attrs attrs, bool hint) SVM_REQUIRES(tb.lock)
-	{
-		for (char *e = entry(tb, i), *end = entry(tb, i + n); e < end; e += offset(1), addr += PORT_PAGE_SIZE) {
-			u64 leaf = F::leaf(G::table_level, addr, attrs);
-
-			F::store(e, G::table_level, hint ? F::with_hint(leaf) : leaf);
+		SVM_ASSERT(F::levels[G::table_level].null);
+		for (unsigned i = first; i < end; i++) {
+			if (F::classify(F::load(H::entry(tb, i)), G::table_level) != entry_state::empty)
+				continue;
+			F::store(H::entry(tb, i), G::table_level, F::null_leaf(G::table_level));
+			tb.live++;
+			tb.nulls++;
 		}
 	}
 
-	// A run into a table that maps nothing and owes nothing: what it has of whole groups carries the hint.
+	// Entries [first, end) of a table that maps nothing and owes nothing. What runs have of whole groups carries the hint.
+	// How many leaves it wrote.
 	template <source S>
-	static void map_blank(table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
+	static u32 fill(table &tb, unsigned first, unsigned end, S &src) SVM_REQUIRES(tb.lock)
 	{
-		bool lines_up = group > 1 && !(((r.address >> G::page_lg2) - first) % group);
-		unsigned end = first + r.pages;
-		unsigned from = (first + group - 1) / group * group, to = end / group * group;
+		if constexpr (G::one_hint && !F::side_bytes) {
+			u32 written = fill_fast(H::entry(tb, 0), first, end, src);
 
-		if (!lines_up || from >= to)
-			from = to = end;
-		write(tb, first, from - first, r.address, r.attrs, false);
-		write(tb, from, to - from, r.address + (from - first) * PORT_PAGE_SIZE, r.attrs, true);
-		write(tb, to, end - to, r.address + (to - first) * PORT_PAGE_SIZE, r.attrs, false);
-		tb.live += r.pages;
-		src.take(first, r.pages);
+			src.take_all(written);
+			return written;
+		} else {
+			u32 written = 0;
+
+			for (unsigned i = first; i < end;) {
+				run r = src.run_at(i, end - i);
+
+				if (r.there) {
+					H::write_run(tb, i, r);
+					src.take(i, r.pages);
+					written += r.pages;
+				}
+				i += r.pages;
+			}
+			return written;
+		}
+	}
+
+	// The same for a format with groups of one size; entry 0 is at `entries`. A fault in memory of 4 KiB pages spends most of
+	// the core's time here: a function of its own, and a copy of the source, whose members then stay in registers.
+	template <source S>
+	[[gnu::noinline]] static u32 fill_fast(char *entries, unsigned first, unsigned end, const S &whole)
+	{
+		const S src = whole;
+		u64 written = 0;
+
+		for (u64 i = first; i < end;) {
+			u32 n = fill_groups(entries, static_cast<unsigned>(i), end, src);
+
+			written += n;
+			i += n;
+			// The rest of a group one by one.
+			u64 edge = (i / group + 1) * group, stop = edge < end ? edge : end;
+
+			for (; i < stop; i++) {
+				page p = src.page_at(i);
+
+				if (!p.there)
+					continue;
+				F::store(entries + (i << F::levels[G::table_level].entry_lg2), G::table_level, F::leaf(G::table_level, p.address, p.attrs));
+				written++;
+			}
+		}
+		return static_cast<u32>(written);
+	}
+
+	// The whole groups that a run fills from entry i on: so many leaves, or 0.
+	template <source S>
+	static u32 fill_groups(char *entries, unsigned i, unsigned end, const S &src)
+	{
+		if (i % group || end - i < group)
+			return 0;
+		run r = src.run_at(i, end - i);
+		if (!r.there || !H::group_at(i, r.pages, r.address))
+			return 0;
+		u32 n = r.pages / group * group;
+		H::write(entries + H::offset(i), n, F::with_hint(F::leaf(G::table_level, r.address, r.attrs), G::hint_max));
+		return n;
 	}
 
 	// A run over what may be there. True: a valid leaf was granted more, which the TLB does not know.
@@ -314,14 +374,17 @@ private:
 	static bool map_over(page_table &t, table &tb, unsigned first, const run &r, S &src) SVM_REQUIRES(tb.lock)
 	{
 		unsigned end = first + r.pages;
-		u64 addr = r.address;
+		u64 addr = r.address, leaf = F::leaf(G::table_level, addr, r.attrs);
 		bool granted = false;
 
 		for (unsigned i = first; i < end;) {
-			bool hint = starts_group(i, end - i, addr) && group_empty(tb, i);
+			unsigned hint = H::group_at(i, end - i, addr), start = i;
+			u64 leads = leaf;
 
-			for (unsigned stop = hint ? i + group : i + 1; i < stop; i++, addr += PORT_PAGE_SIZE) {
-				char *e = entry(tb, i);
+			while (hint && !H::group_empty(tb, i, hint))
+				hint = H::smaller_group(hint, end - i);
+			for (unsigned stop = i + (1u << hint); i < stop; i++, addr += PORT_PAGE_SIZE, leaf += G::next_page) {
+				char *e = H::entry(tb, i);
 				u64 old = F::load(e);
 
 				switch (F::classify(old, G::table_level)) {
@@ -329,7 +392,7 @@ private:
 					// Same page, since any other would have been invalidated in between; its DMA mapping stays.
 					if (!r.attrs.write || F::writable(old))
 						break;
-					drop_group(tb, i);
+					H::drop_group(tb, i);
 					F::store(e, G::table_level, F::grant_write(F::without_hint(old)));
 					granted = true;
 					break;
@@ -337,76 +400,63 @@ private:
 					SVM_ASSERT(lost(t)); // else the sequence keeps faults out until it is finished
 					break;
 				default:
-					write(tb, i, 1, addr, r.attrs, hint);
+					F::store(e, G::table_level, hint ? F::with_hint(leaf, hint) : leaf);
 					tb.live++;
 					src.take(i, 1);
 				}
 			}
+			H::note_group(tb, start, hint, leads);
 		}
 		return granted;
 	}
 
-	static bool group_empty(const table &tb, unsigned first) SVM_REQUIRES(tb.lock)
-	{
-		for (unsigned i = first; i < first + group; i++) {
-			if (F::load(entry(tb, i)) != F::empty)
-				return false;
-		}
-		return true;
-	}
-
-	// Before the group around i becomes uneven: none of its leaves may speak for the others.
-	static void drop_group(table &tb, unsigned i) SVM_REQUIRES(tb.lock)
-	{
-		unsigned first = i / group * group;
-
-		for (unsigned k = first; group > 1 && k < first + group; k++) {
-			u64 leaf = F::load(entry(tb, k));
-
-			if (F::classify(leaf, G::table_level) == entry_state::valid && F::hinted(leaf))
-				F::store(entry(tb, k), G::table_level, F::without_hint(leaf));
-		}
-	}
-
-	// A cut at i goes through a group unless i is a group's edge.
-	static void drop_hint(table &tb, unsigned i) SVM_REQUIRES(tb.lock)
-	{
-		if (i % group)
-			drop_group(tb, i);
-	}
-
 	static void finish_small(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
-		unsigned at[batch];
-		u64 leaf[batch];
+		u64 word[batch];
 
-		for (unsigned i = first; i < last && tb.retired;) {
-			unsigned n = 0;
+		for (unsigned i = first, n; i < last && tb.retired; i += n) {
+			char *e = H::entry(tb, i);
+			u32 found = 0, dirty = 0;
 
-			for (; i < last && n < batch; i++) {
-				leaf[n] = F::load(entry(tb, i));
-				if (F::classify(leaf[n], G::table_level) == entry_state::retired)
-					at[n++] = i;
+			n = last - i < batch ? last - i : batch;
+			for (unsigned k = 0; k < n; k++) {
+				word[k] = word_of(F::load(e + H::offset(k)), G::table_level);
+				found += word[k] != 0;
+				dirty += (word[k] & PORT_PAGE_WRITE) != 0;
 			}
 			// Asked once a batch, as it may be a read across the bus; also where no word says retired any more.
 			if (lost(t))
 				return forget(t, tb);
+			if (!found)
+				continue;
+			release(t, tb, word, n, dirty, G::table_level);
 			for (unsigned k = 0; k < n; k++) {
-				release(t, leaf[k], G::table_level);
-				F::store(entry(tb, at[k]), G::table_level, F::empty);
-				tb.retired--;
+				if (found == n || word[k])
+					F::store(e + H::offset(k), G::table_level, F::empty(G::table_level));
 			}
+			tb.retired = static_cast<u16>(tb.retired - found);
 		}
 	}
 
-	// Hardware keeps no dirty bit: what the device could write counts as written.
-	static void release(page_table &t, u64 leaf, unsigned lv)
+	// A retired leaf as a word of the port's; 0 for others.
+	static u64 word_of(u64 leaf, unsigned lv)
+	{
+		if (F::classify(leaf, lv) != entry_state::retired)
+			return 0;
+		if (F::is_null(leaf))
+			return null_word;
+		return F::address(leaf, lv) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | (F::writable(leaf) ? PORT_PAGE_WRITE : 0);
+	}
+
+	// Hardware keeps no dirty bit: what the device could write, `dirty` of the words, counts as written.
+	static void release(page_table &t, table &tb, const u64 *word, u32 n, u64 dirty, unsigned lv) SVM_REQUIRES(tb.lock)
 	{
 		u32 lg2 = F::levels[lv].shift;
 
-		if (F::writable(leaf))
-			t.stat.add(stat::dirtied, 1ull << (lg2 - G::page_lg2));
-		port_dma_release(t.domain, F::address(leaf, lv), lg2, F::writable(leaf));
+		for (u32 k = 0; tb.nulls && k < n; k++)
+			tb.nulls = static_cast<u16>(tb.nulls - (word[k] == null_word));
+		t.stat.add(stat::dirtied, dirty << (lg2 - G::page_lg2));
+		port_dma_release(t.domain, word, n, lg2, true);
 	}
 };
 

@@ -10,6 +10,7 @@ struct svm_format {
 	u32 entries;	 // leaves of a table
 	u32 table_bytes; // of its device memory
 	bool huge;	 // one leaf may map a whole table
+	bool huge_null;	 // and it may be null
 
 	svm::result<svm::directory *> (*make_root)(svm::page_table &);
 	void (*free_directory)(svm::page_table &, svm::directory *);
@@ -27,6 +28,7 @@ struct svm_format {
 	void (*unpublish)(svm::page_table &, svm::table &);
 	bool (*give_memory)(svm::table &, const svm_table_mem &);
 	void (*map)(svm::page_table &, svm::table &, unsigned first, unsigned count, svm::mirrored_pages &);
+	void (*map_null)(svm::page_table &, svm::table &, unsigned first, unsigned count, svm::null_pages &);
 	svm::va_span (*retire)(svm::page_table &, svm::table &, unsigned first, unsigned last);
 	void (*finish)(svm::page_table &, svm::table &, unsigned first, unsigned last);
 	bool (*idle)(const svm::table &);
@@ -41,7 +43,7 @@ constexpr u64 leaf_sizes()
 
 	// What the mirror makes of them: pages, hinted groups, and one leaf for a whole table.
 	sizes |= 1ull << geometry<F>::page_lg2;
-	sizes |= 1ull << (geometry<F>::page_lg2 + F::hint_lg2);
+	sizes |= static_cast<u64>(F::hints) << geometry<F>::page_lg2;
 	if (F::levels[geometry<F>::table_level - 1].leaf)
 		sizes |= 1ull << geometry<F>::table_lg2;
 	return sizes;
@@ -50,10 +52,11 @@ constexpr u64 leaf_sizes()
 template <format F>
 	requires(laws<F>())
 inline constexpr svm_format format_ops = {
-	.info = { F::name, F::va_bits, geometry<F>::table_lg2, leaf_sizes<F>() },
+	.info = { F::name, F::va_bits, geometry<F>::table_lg2, leaf_sizes<F>(), F::levels[geometry<F>::table_level].null },
 	.entries = geometry<F>::entries,
 	.table_bytes = geometry<F>::bytes(geometry<F>::table_level),
 	.huge = F::levels[geometry<F>::table_level - 1].leaf,
+	.huge_null = F::levels[geometry<F>::table_level - 1].null,
 	.make_root = walk<F>::make_root,
 	.free_directory = walk<F>::free_directory,
 	.find = walk<F>::find,
@@ -68,6 +71,7 @@ inline constexpr svm_format format_ops = {
 	.unpublish = walk<F>::unpublish,
 	.give_memory = leaves<F>::give_memory,
 	.map = leaves<F>::template map<mirrored_pages>,
+	.map_null = leaves<F>::template map<null_pages>,
 	.retire = leaves<F>::retire,
 	.finish = leaves<F>::finish,
 	.idle = leaves<F>::idle,
@@ -123,6 +127,11 @@ inline void page_table::map(table &tb, unsigned first, unsigned count, mirrored_
 	format->map(*this, tb, first, count, pages);
 }
 
+inline void page_table::map(table &tb, unsigned first, unsigned count, null_pages &pages)
+{
+	format->map_null(*this, tb, first, count, pages);
+}
+
 inline va_span page_table::retire(table &tb, va_span part)
 {
 	unsigned first = index(part.start);
@@ -135,6 +144,14 @@ inline void page_table::finish(table &tb, va_span part)
 	unsigned first = index(part.start);
 
 	format->finish(*this, tb, first, first + static_cast<unsigned>(part.pages()));
+}
+
+inline void page_table::take_away(table &tb, va_span owed)
+{
+	if (owed.empty())
+		return;
+	flush(owed, false);
+	finish(tb, owed);
 }
 
 inline bool page_table::is_idle(const table &tb) const { return format->idle(tb); }

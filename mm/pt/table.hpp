@@ -29,6 +29,7 @@ struct page_table;
 struct interval;
 struct leaf_attrs;
 class mirrored_pages;
+struct null_pages;
 
 // What tables and directories have in common: a place in the tree, and an end after a grace period.
 struct node : deferred {
@@ -61,7 +62,7 @@ struct directory : node {
 
 // Where a table stands in its life. Written under its lock.
 enum class table_state : u8 {
-	fresh,	// published, but its sequence is not yet its interval's: not to be mapped into
+	fresh,	// published, but no sequence was looked up for it: not to be mapped into
 	ready,
 	leaving, // being evicted, see departure: callbacks treat it like a ready one, faults start over
 	dead,	// taken out of the tree: walk again
@@ -79,16 +80,19 @@ struct table : node {
 	table() : node(deferred_kind::table) {}
 
 	table_lock lock;
-	u16 live SVM_GUARDED_BY(lock) = 0;	// valid leaves in mem
-	u16 retired SVM_GUARDED_BY(lock) = 0;	// retired leaves in mem
-	table_top top SVM_GUARDED_BY(lock) = table_top::none;
-	bool counted_idle SVM_GUARDED_BY(lock) = true; // is in page_table::idle
+	u32 live : 10 SVM_GUARDED_BY(lock) = 0;	   // valid leaves in mem
+	u32 retired : 10 SVM_GUARDED_BY(lock) = 0; // retired leaves in mem
+	u32 nulls : 10 SVM_GUARDED_BY(lock) = 0;   // leaves that are null among all these, the one above included
+	table_top top : 7 SVM_GUARDED_BY(lock) = table_top::none;
+	bool counted_idle : 1 SVM_GUARDED_BY(lock) = true; // is in page_table::idle
 	atomic<table_state> state{ table_state::fresh };
-	// The mirror's; no code in pt/ reads them. The notifier sequence of the last invalidation that met this table is
-	// written under the lock; a reader without it seeds read_begin and compares again under the lock. The interval
-	// is set before the state becomes ready.
+	// The mirror's; no code in pt/ reads them. The last look found no page but those that were wanted: a hint.
+	atomic<bool> sparse{ false };
+	// The notifier sequence of the last invalidation that met this table, and the
+	// interval that the table is alone of, if there is one. Both are written under the lock. A reader without it compares
+	// the sequence again under the lock, and the interval too.
 	atomic<u64> seq{ 0 };
-	struct interval *interval = nullptr;
+	atomic<struct interval *> interval{ nullptr };
 	// Entries for readers without the lock: release once mem is set, acquire before the entry is read.
 	atomic<char *> entries{ nullptr };
 	svm_table_mem mem SVM_GUARDED_BY(lock){};
@@ -144,8 +148,11 @@ struct page_table {
 	void unpublish(table &tb) SVM_REQUIRES(tb.lock);
 	bool give_memory(table &tb, const svm_table_mem &mem) SVM_REQUIRES(tb.lock);
 	void map(table &tb, unsigned first, unsigned count, mirrored_pages &pages) SVM_REQUIRES(tb.lock);
+	void map(table &tb, unsigned first, unsigned count, null_pages &pages) SVM_REQUIRES(tb.lock);
 	va_span retire(table &tb, va_span part) SVM_REQUIRES(tb.lock);
 	void finish(table &tb, va_span part) SVM_REQUIRES(tb.lock);
+	// What retire() said is owed, all at once and with the lock held: for what is rare.
+	void take_away(table &tb, va_span owed) SVM_REQUIRES(tb.lock);
 	bool is_idle(const table &tb) const SVM_REQUIRES(tb.lock);
 
 	// ---- the backend ----

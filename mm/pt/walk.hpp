@@ -14,6 +14,7 @@ template <format F>
 class walk {
 	using G = geometry<F>;
 	static constexpr unsigned last_dir = G::directories - 1; // the level whose children are tables
+	static constexpr u32 last_lg2 = F::levels[last_dir].shift + F::levels[last_dir].index_bits; // of the VA of such a directory
 
 public:
 	static u64 start_of(const table &tb) { return tb.parent->start + (u64(tb.index) << F::levels[last_dir].shift); }
@@ -92,7 +93,7 @@ public:
 		t.idle.fetch_add_relaxed(~0ull);
 		t.discount_piece();
 		// No other thread writes this entry now: the slot still holds d, and d is linked after join() only.
-		F::store(entry_of(*d.parent, d.index), d.level - 1, F::empty);
+		F::store(entry_of(*d.parent, d.index), d.level - 1, F::empty(d.level - 1u));
 		publish(t);
 		d.parent->child[d.index].store_release(nullptr); // with the exchange in install(), likewise
 		leave(*d.parent);
@@ -122,16 +123,21 @@ public:
 		for (u64 va = span.start; va < span.end;) {
 			directory *d = t.root;
 			unsigned lv = 0;
-			void *c;
 
-			while ((c = child(*d, va).load_acquire()) && lv < last_dir) { // with the release in install()
+			while (lv < last_dir) {
+				void *c = child(*d, va).load_acquire(); // with the release in install()
+				if (!c)
+					break;
 				d = static_cast<directory *>(c);
 				lv++;
 			}
 			bool empty = lv && !d->children.load_relaxed(); // with join(), by way of B1 and B2
 			va_span piece = va_span::around(va, F::levels[empty ? lv - 1 : lv].shift);
-			if (c && !empty && !fn(*static_cast<table *>(c), piece.common(span), arg))
-				return;
+			if (lv == last_dir && !empty) {
+				piece = va_span::around(va, last_lg2);
+				if (!visit_tables(*d, va_span{ va, span.end }.common(piece), fn, arg))
+					return;
+			}
 			va = piece.end;
 		}
 	}
@@ -154,6 +160,20 @@ public:
 	}
 
 private:
+	// The tables of one directory, as visit().
+	static bool visit_tables(const directory &d, va_span span, bool (*fn)(table &, va_span part, void *arg), void *arg)
+	{
+		for (u64 va = span.start; va < span.end;) {
+			va_span piece = va_span::around(va, G::table_lg2);
+			void *c = child(d, va).load_acquire(); // with the release in install()
+
+			if (c && !fn(*static_cast<table *>(c), piece.common(span), arg))
+				return false;
+			va = piece.end;
+		}
+		return true;
+	}
+
 	static atomic<void *> &child(const directory &d, u64 va) { return d.child[G::index(d.level, va)]; }
 
 	static void *entry_of(const directory &d, u32 index)
@@ -261,7 +281,7 @@ private:
 		d->child_bytes = slots;
 		d->start = parent ? align_down(va, F::levels[parent->level].shift) : 0;
 		d->level = static_cast<u8>(lv);
-		fill_empty(d->mem, lv);
+		fill_empty(t, d->mem, lv);
 		t.stat.add(stat::directories);
 		t.stat.add(stat::host_bytes, sizeof(directory) + slots);
 		t.stat.add(stat::device_bytes, d->mem.bytes);
@@ -277,13 +297,16 @@ public:
 			t.ops->publish(t.backend);
 	}
 
-	// Memory comes zeroed; a format whose empty word is another gets it written.
-	static void fill_empty(svm_table_mem &mem, unsigned lv)
+	// Memory comes zeroed; a format whose empty word is another gets it written. A side table stays zero: no group has a hint.
+	// It is published here, so that no store is left on its way to memory that loses its race and is freed.
+	static void fill_empty(const page_table &t, svm_table_mem &mem, unsigned lv)
 	{
-		if constexpr (F::empty != 0) {
-			for (u32 at = 0; at < mem.bytes; at += 1u << F::levels[lv].entry_lg2)
-				F::store(static_cast<char *>(mem.cpu) + at, lv, F::empty);
-		}
+		u32 bytes = 1u << (F::levels[lv].index_bits + F::levels[lv].entry_lg2);
+
+		for (u32 at = 0; F::empty(lv) && at < bytes; at += 1u << F::levels[lv].entry_lg2)
+			F::store(static_cast<char *>(mem.cpu) + at, lv, F::empty(lv));
+		if (F::empty(lv))
+			publish(t);
 	}
 };
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "region.hpp"
 
@@ -22,6 +23,19 @@ const std::vector<contender> &contenders()
 		{"svmirror-2M", true, SVM_BENCH_SVMIRROR, 21},
 	};
 	return all;
+}
+
+bool is_built(const contender &who)
+{
+	if (who.kernel < 0)
+		return true;
+	svm_bench_begin begin = {static_cast<__u32>(who.kernel), who.granule_lg2};
+	const int fd = open("/dev/svm_bench", O_RDWR | O_CLOEXEC);
+
+	must(fd, "/dev/svm_bench");
+	const bool built = !ioctl(fd, SVM_BENCH_IOCTL_BEGIN, &begin) || errno != ENODEV;
+	close(fd);
+	return built;
 }
 
 void fail(const char *what, std::uint64_t is, std::uint64_t should)

@@ -23,6 +23,9 @@ struct contender {
 // The first one is what the process's own calls cost without any device.
 const std::vector<contender> &contenders();
 
+// False: the kernel's source has no such peer.
+bool is_built(const contender &who);
+
 enum class access { read, write };
 
 // An open contender; closed with the process.

@@ -17,7 +17,9 @@
 
 static const struct bench_ops *const contenders[] = {
 	[SVM_BENCH_FLOOR] = &bench_floor,
+#ifdef BENCH_GPUSVM
 	[SVM_BENCH_GPUSVM] = &bench_gpusvm,
+#endif
 	[SVM_BENCH_SVMIRROR] = &bench_svmirror,
 };
 
@@ -65,6 +67,8 @@ static int begin_step(struct session *s, void __user *arg)
 		return -EFAULT;
 	if (s->ops || a.contender >= ARRAY_SIZE(contenders))
 		return -EINVAL;
+	if (!contenders[a.contender])
+		return -ENODEV;
 	err = contenders[a.contender]->begin(a.granule_lg2, &s->state);
 	if (!err)
 		s->ops = contenders[a.contender];

@@ -31,7 +31,7 @@ struct choice {
 {
 	const device gpu(who);
 
-	if (r.warm_up)
+	for (unsigned turn = 0; turn < r.warm_ups; turn++)
 		r.turn(gpu);
 	for (unsigned turn = 0; turn < r.turns; turn++) {
 		trace_as(trace && !turn ? r.id + std::string(".") + who.name : "");
@@ -75,7 +75,7 @@ bool print(std::FILE *out, const row &r, const choice &wanted, bool first)
 		     "%s{\"id\": \"%s\", \"title\": \"%s\", \"unit\": \"%s\", \"units\": %llu, \"added\": %s,\n  \"turns\": {",
 		     first ? "" : ",\n ", r.id, r.title, r.unit, static_cast<unsigned long long>(r.units), r.added ? "true" : "false");
 	for (const contender &who : contenders()) {
-		if (std::string(who.name).rfind(wanted.contender, 0) != 0)
+		if (std::string(who.name).rfind(wanted.contender, 0) != 0 || !is_built(who))
 			continue;
 		const std::string turns = run(r, who, wanted.trace);
 		if (turns.empty()) {

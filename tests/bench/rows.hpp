@@ -22,7 +22,7 @@ struct row {
 	const char *unit;    // what one figure is of
 	std::uint64_t units; // that are in one turn
 	unsigned turns;
-	bool warm_up;	     // one more turn first that does not count
+	unsigned warm_ups;   // turns before them that do not count
 	bool added;	     // of the process's calls only what they cost more than without a device
 	cost (*turn)(const device &gpu);
 };

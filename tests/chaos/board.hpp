@@ -34,11 +34,12 @@ enum count : unsigned {
 	device_retries,
 	invalidations,
 	leaves_zapped,
+	binds,
 	count_kinds
 };
 inline constexpr std::array<const char *, count_kinds> count_names{
 	"episodes", "CPU operations", "refused", "jobs", "failed as they must", "forks", "pages read by device", "by CPU",
-	"exact results", "filled by manager", "lives", "faults", "retries", "invalidations", "leaves zapped"};
+	"exact results", "filled by manager", "lives", "faults", "retries", "invalidations", "leaves zapped", "binds"};
 
 class slot {
 public:

@@ -47,6 +47,8 @@ void worker::new_area()
 	std::uint64_t place = std::array<std::uint64_t, 3>{0, interval - (1 << 20), 5 * page_bytes}[numbers_.below(3)];
 	std::size_t pages = sizes[numbers_.below(std::size(sizes))];
 	backing kind = kinds_[numbers_.below(kinds_.size())];
+	if (area_)
+		restore_behind();
 	area_.reset();
 	me_.out.note(me_.thread, "new area of %zu pages, backing %d, at %#llx", pages, static_cast<int>(kind),
 		     static_cast<unsigned long long>(home + place));
@@ -161,6 +163,8 @@ void worker::operate()
 		if (got > count)
 			me_.out.fail(me_.thread, "prefetch of %zu pages made %llu present", count,
 				     static_cast<unsigned long long>(got));
+	} else if (kind < 94) {
+		rebind_behind();
 	} else {
 		usleep(pause); // so that jobs get further
 	}

@@ -54,6 +54,12 @@ private:
 	void new_area();
 	void submit_one(unsigned index);
 	void operate();
+	// rebind.cpp
+	std::uint64_t behind() const;
+	drm_svm_bind_op draw_bind(std::size_t first, std::size_t count);
+	void rebind_behind();
+	void look_at_bind(const drm_svm_bind_op &op);
+	void restore_behind();
 	void operate_on_part(unsigned which, std::size_t first, std::size_t count);
 	void judge(running &done);
 	void judge_error(const running &done, const svmirror::job_result &result);
@@ -71,6 +77,7 @@ private:
 
 	static constexpr std::size_t buffer_pages = 96, buffer_count = 3;
 	std::array<std::span<std::uint64_t>, buffer_count> buffers_;
+	std::array<std::uint64_t, words_per_page> looked_at_;
 	std::uint64_t sums_[buffer_count];
 	std::array<std::uint64_t, 256> bins_[buffer_count];
 };

@@ -5,15 +5,16 @@
  */
 #include "tests/fuzz/ops.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <iterator>
 #include <utility>
 
 namespace svm_fuzz
 {
 
 using namespace svm_host;
-
-constexpr u64 GiB = 1ull << 30, MiB = 1ull << 20;
 
 /* Makes the next call into the core fail or be killed as was asked for, until the scope's end. */
 class disturbed
@@ -52,42 +53,32 @@ private:
 	bool killed;
 };
 
-/* Windows lie where the CPU's addresses are, far above them, or a table beside them. */
 static u64 some_offset(context &c)
 {
-	static constexpr u64 offsets[] = {0, 0, 0, 64 * GiB, 2 * MiB, 0 - 2 * MiB};
-
-	return offsets[c.in.below(6)];
+	return offsets[c.in.below(std::size(offsets))];
 }
 
-/* A page of the arena, by way of some window or of none. */
-struct place {
-	unsigned page;
-	u64 va;
-};
-
-static place some_place(context &c)
+/* A device address, from that of a page of the arena and some offset: where a binding at that offset leads there. */
+static u64 some_place(context &c)
 {
 	unsigned page = c.in.page();
-	u64 offset = some_offset(c);
 
-	c.touched = {page, page + 1};
-	c.w.device().set_offset(offset);
-	return {page, address(page) + offset};
+	return address(page) + some_offset(c);
 }
 
-/* The window at va may have another offset than was asked for: then it is another page's. */
-static unsigned page_behind(context &c, const place &p)
+static bool is_null(context &c, u64 va)
 {
-	const model_window *w = c.w.model.window_at(p.va);
+	const model_span *s = c.w.model.span_at(va);
 
-	if (!w)
-		return p.page;
-	c.w.device().set_offset(w->offset);
+	return s && s->kind == SVM_BIND_NULL;
+}
 
-	u64 cpu = p.va - w->offset;
-
-	return cpu >= ARENA && cpu < address(REACH) ? unsigned((cpu - ARENA) / PAGE) : REACH;
+/* What is due at a device address. Of a process that is gone null stays where it was mapped, and no more of it is. */
+static int due(context &c, u64 va, bool write)
+{
+	if (is_null(c, va) && c.w.model.exited())
+		return c.w.device().look(va).what == translation::outcome::mapped ? 0 : -EFAULT;
+	return c.w.model.device_access(va, write);
 }
 
 /*
@@ -96,7 +87,7 @@ static unsigned page_behind(context &c, const place &p)
  */
 static int served_fault(context &c, const disturbed &d, u64 va, svm_access how, bool supplies)
 {
-	int expected = c.w.model.device_access(va, how != SVM_READ);
+	int expected = due(c, va, how != SVM_READ);
 	bool asked = false;
 
 	if (expected == -EINPROGRESS) {
@@ -125,7 +116,7 @@ static int served_fault(context &c, const disturbed &d, u64 va, svm_access how, 
 
 void device_fault(context &c)
 {
-	place p = some_place(c);
+	u64 va = some_place(c);
 	u8 how = c.in.byte();
 
 	if (c.w.lost)
@@ -133,66 +124,78 @@ void device_fault(context &c)
 
 	disturbed d(c);
 
-	served_fault(c, d, p.va, svm_access(how % 3), how & 4);
+	served_fault(c, d, va, svm_access(how % 3), how & 4);
+	c.w.check_at(va);
 }
 
 /* Tries, serves the fault, tries again: must have gone through then. */
 template <typename Try>
-static bool access(context &c, const place &p, svm_access how, bool supplies, gpu::answer &a, Try attempt)
+static bool access(context &c, u64 va, svm_access how, bool supplies, gpu::answer &a, Try attempt)
 {
 	disturbed d(c);
 
 	a = attempt();
 	if (a.what == gpu::status::fault) {
-		if (served_fault(c, d, p.va, how, supplies))
+		if (served_fault(c, d, va, how, supplies))
 			return false;
 		a = attempt();
 	}
 	AGREE("the device's access, after its fault was served", int(gpu::status::ok), int(a.what));
-	AGREE("an access that went through", 0, c.w.model.device_access(p.va, how != SVM_READ));
+	AGREE("an access that went through", 0, due(c, va, how != SVM_READ));
+	c.w.check_at(va);
+	return true;
+}
+
+/* What was there before the access: null has nothing, and keeps nothing. False: it is null. */
+static bool judge_word(context &c, const char *what, u64 va, const gpu::answer &a)
+{
+	if (is_null(c, va)) {
+		AGREE("what null reads as", 0, a.value);
+		AGREE("the page behind null", NO_FRAME, a.frame);
+		return false;
+	}
+
+	unsigned page = c.w.model.page_behind(va);
+
+	c.touched = {page, page + 1};
+	if (!c.w.model.saw(page, a.value))
+		disagree(what, (long long)*c.w.model.value(page), (long long)a.value);
 	return true;
 }
 
 void device_read(context &c)
 {
-	place p = some_place(c);
+	u64 va = some_place(c);
 	bool supplies = c.in.byte() & 1;
-	unsigned page = page_behind(c, p);
 	gpu::answer a;
 
-	if (c.w.lost || !access(c, p, SVM_READ, supplies, a, [&] { return c.w.device().read(p.va); }))
-		return;
-	if (!c.w.model.saw(page, a.value))
-		disagree("what the device reads", (long long)*c.w.model.value(page), (long long)a.value);
+	if (!c.w.lost && access(c, va, SVM_READ, supplies, a, [&] { return c.w.device().read(va); }))
+		judge_word(c, "what the device reads", va, a);
 }
 
 void device_write(context &c)
 {
-	place p = some_place(c);
+	u64 va = some_place(c);
 	bool supplies = c.in.byte() & 1;
-	unsigned page = page_behind(c, p);
 	u64 word = ++c.words;
 	gpu::answer a;
 
-	if (c.w.lost || !access(c, p, SVM_WRITE, supplies, a, [&] { return c.w.device().write(p.va, word); }))
+	if (c.w.lost || !access(c, va, SVM_WRITE, supplies, a, [&] { return c.w.device().write(va, word); }))
 		return;
-	if (!c.w.model.saw(page, a.value))
-		disagree("what the device replaces", (long long)*c.w.model.value(page), (long long)a.value);
-	c.w.model.write(page, word);
+	if (judge_word(c, "what the device replaces", va, a))
+		c.w.model.write(c.w.model.page_behind(va), word);
 }
 
 void device_add(context &c)
 {
-	place p = some_place(c);
+	u64 va = some_place(c);
 	bool supplies = c.in.byte() & 1;
-	unsigned page = page_behind(c, p);
 	gpu::answer a;
 
-	if (c.w.lost || !access(c, p, SVM_ATOMIC, supplies, a, [&] { return c.w.device().add(p.va, 1000); }))
+	if (c.w.lost || !access(c, va, SVM_ATOMIC, supplies, a, [&] { return c.w.device().add(va, 1000); }))
 		return;
-	if (!c.w.model.saw(page, a.value))
-		disagree("what the device adds to", (long long)*c.w.model.value(page), (long long)a.value);
-	c.w.model.write(page, a.value + 1000);
+	if (judge_word(c, "what the device adds to", va, a))
+		c.w.model.write(c.w.model.page_behind(va), a.value + 1000);
 }
 
 /* ---- the driver ---- */
@@ -201,7 +204,7 @@ void prefetch(context &c)
 {
 	range r = c.in.pages(REACH);
 	u8 how = c.in.byte();
-	u64 offset = some_offset(c), start = address(r.first) + offset, end = address(r.last) + offset, pages = 0, due = 0;
+	u64 offset = some_offset(c), start = address(r.first) + offset, end = address(r.last) + offset, pages = 0, most = 0;
 	bool write = how & 1;
 
 	if (how >= 250)
@@ -210,77 +213,125 @@ void prefetch(context &c)
 	if (c.w.lost)
 		return;
 
-	int expected = start >= end || end % PAGE || !c.w.model.inside_windows(start, end) ? -EINVAL :
-		       c.w.model.exited()							   ? -EFAULT :
-												     0;
+	int expected = start >= end || end % PAGE || !c.w.model.bound(start, end) ? -EINVAL :
+		       c.w.model.exited()					  ? -EFAULT :
+											    0;
 	disturbed d(c);
 
 	d.judge("svm_prefetch", expected, svm_prefetch(c.w.vm, start, end, write ? SVM_WRITE : SVM_READ, &pages));
 	for (u64 va = start; !expected && va < end; va += PAGE)
-		due += c.w.model.device_access(va, write) == 0;
-	/* Two windows on one memory may take pages from each other while it runs. */
-	const model_window *w = c.w.model.window_at(start);
+		most += c.w.model.device_access(va, write) == 0;
+	/* Two bindings to one memory may take pages from each other while it runs. */
+	const model_span *s = c.w.model.span_at(start);
 
-	if (d.calm() && (expected || end <= w->end))
-		AGREE("pages that svm_prefetch counts", due, pages);
-	else if (pages > due)
-		disagree("pages that svm_prefetch counts, at most", (long long)due, (long long)pages);
+	if (d.calm() && (expected || end <= s->end))
+		AGREE("pages that svm_prefetch counts", most, pages);
+	else if (pages > most)
+		disagree("pages that svm_prefetch counts, at most", (long long)most, (long long)pages);
+}
+
+/* Mostly a good one. */
+static svm_bind_op some_bind(context &c)
+{
+	static constexpr u32 kinds[] = {SVM_BIND_MIRROR, SVM_BIND_MIRROR, SVM_BIND_MIRROR, SVM_BIND_NULL, SVM_BIND_NULL,
+					SVM_BIND_NOTHING};
+	range r = c.in.pages(REACH);
+	u64 offset = some_offset(c);
+	u32 kind = kinds[c.in.below(std::size(kinds))];
+	svm_bind_op op{address(r.first) + offset, address(r.last) + offset, kind == SVM_BIND_MIRROR ? s64(offset) : 0, kind, 0};
+
+	switch (u8 how = c.in.byte(); how) {
+	case 0:
+		op.start += 1; /* unaligned; the offset likewise */
+		break;
+	case 1:
+		op.offset += PAGE / 2;
+		break;
+	case 2:
+		op.end = op.start;
+		break;
+	case 3:
+		op.end = USER_END + offset + PAGE; /* beyond the user's addresses; null may be there */
+		break;
+	case 4:
+		op.offset = -s64(USER_END);
+		break;
+	case 5:
+		op.kind = 3;
+		break;
+	case 6:
+		op.flags = 1;
+		break;
+	case 7:
+		op.end = 0; /* it wraps */
+		break;
+	case 8:
+		op.start = 0;
+		break;
+	}
+	return op;
+}
+
+static void bind_many(context &c, const char *what, const std::vector<svm_bind_op> &ops)
+{
+	if (c.w.lost)
+		return;
+
+	int expected = c.w.model.bind(ops);
+	disturbed d(c);
+	int err = svm_bind_many(c.w.vm, ops.data(), u32(ops.size()));
+
+	d.judge(what, expected, err);
+	for (const svm_bind_op &op : ops)
+		if (c.trace)
+			std::fprintf(stderr, "    %llx..%llx kind %u offset %llx\n", op.start, op.end, op.kind, u64(op.offset));
+	for (const svm_bind_op &op : ops)
+		if (!err)
+			c.w.model.bound_to(op);
+	c.w.check_bindings();
+	if (err)
+		return;
+	/* The device asks the model whether it may reach what it reaches. */
+	for (const svm_bind_op &op : ops)
+		for (u64 va : {op.start - PAGE, op.start, op.start + PAGE, op.end - PAGE, op.end}) {
+			(void)c.w.device().read(va);
+			c.w.check_at(va);
+		}
+	for (const svm_bind_op &op : ops)
+		for (u64 area : areas)
+			for (u64 va = std::max(area, op.start); va < std::min(area + AREA_PAGES * PAGE, op.end); va += 32 * PAGE) {
+				(void)c.w.device().read(va);
+				c.w.check_at(va);
+			}
 }
 
 void bind(context &c)
 {
-	range r = c.in.pages(REACH);
-	u8 how = c.in.byte();
-	u64 offset = some_offset(c), start = address(r.first) + offset, end = address(r.last) + offset;
+	static constexpr unsigned counts[] = {1, 1, 2, 4};
+	std::vector<svm_bind_op> ops;
 
-	if (how < 8)
-		start += 1ull << how; /* unaligned */
-	else if (how < 16)
-		offset += PAGE << (how & 7);
-	else if (how < 20)
-		end = how & 1 ? start : USER_END + offset + (how & 2 ? PAGE : 0);
-	if (c.w.lost)
-		return;
-
-	int expected = c.w.model.bind(start, end, offset);
-	disturbed d(c);
-	int err = svm_bind(c.w.vm, start, end, s64(offset));
-
-	d.judge("svm_bind", expected, err);
-	if (!err)
-		c.w.model.windows.push_back({start, end, offset});
+	for (unsigned n = counts[c.in.below(4)]; n; n--)
+		ops.push_back(some_bind(c));
+	bind_many(c, "svm_bind_many", ops);
 }
 
-/* Mostly one that is bound. */
+/* Mostly one that is bound, or a part of it. */
 void unbind(context &c)
 {
 	u8 which = c.in.byte();
 	range r = c.in.pages(REACH);
-	u64 start = address(r.first), end = address(r.last);
-	auto &windows = c.w.model.windows;
+	svm_bind_op op{address(r.first), address(r.last), 0, SVM_BIND_NOTHING, 0};
+	const auto &spans = c.w.model.spans();
 
-	if (which < 200 && !windows.empty()) {
-		start = windows[which % windows.size()].start;
-		end = windows[which % windows.size()].end;
+	if (which < 100 && !spans.empty()) {
+		op.start = spans[which % spans.size()].start;
+		op.end = spans[which % spans.size()].end;
+	} else if (which >= 200) {
+		op.start += FAR;
+		op.end += FAR;
 	}
 	c.touched = {0, PAGES};
-	if (c.w.lost)
-		return;
-
-	int expected = c.w.model.window_of(start, end) ? 0 : -ENOENT;
-	disturbed d(c);
-	int err = svm_unbind(c.w.vm, start, end);
-
-	d.judge("svm_unbind", expected, err);
-	if (err)
-		return;
-	std::erase_if(windows, [=](const model_window &w) { return w.start == start && w.end == end; });
-	for (unsigned i = 0; i < PAGES; i += 32) {
-		u64 va = start / (TABLE * PAGE) * (TABLE * PAGE) + i * PAGE;
-
-		if (va >= start && va < end && c.w.device().read(va).what == gpu::status::ok)
-			wrong_at("the device", "an access through an unbound window", va);
-	}
+	bind_many(c, "unbind", {op});
 }
 
 void remake_vm(context &c)

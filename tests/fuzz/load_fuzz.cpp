@@ -12,8 +12,19 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
+#include <sstream>
 
 using namespace svm_host;
+
+/* By the input's length, so that no byte of it is needed. */
+static std::string format_of(size_t size)
+{
+	std::istringstream words(svm_format_names());
+	std::vector<std::string> all{std::istream_iterator<std::string>(words), {}};
+
+	return all[size % all.size()];
+}
 
 extern "C" int LLVMFuzzerInitialize(int *, char ***)
 {
@@ -28,6 +39,9 @@ extern "C" int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	const auto &all = workload::scenarios();
 	const workload::scenario &s = all[in.below(unsigned(all.size()))];
 	machine m;
+
+	m.format = format_of(size);
+
 	workload load(m, s);
 	/* Two bytes: enough for whatever an action chooses among. */
 	workload::random decide = [&] {

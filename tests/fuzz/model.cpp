@@ -10,7 +10,6 @@ namespace svm_fuzz
 
 using namespace svm_host;
 
-constexpr u64 TABLE_SPAN = TABLE * PAGE;
 constexpr u64 DEVICE_END = 1ull << 48;
 
 model::model()
@@ -31,61 +30,93 @@ int model::access(unsigned page, bool write) const
 
 int model::device_access(u64 va, bool write) const
 {
-	const model_window *w = window_at(va);
+	const model_span *s = span_at(va);
 
-	if (!w)
+	if (!s)
 		return -EFAULT;
+	if (s->kind == SVM_BIND_NULL)
+		return 0;
 
-	u64 cpu = va - w->offset;
+	unsigned page = page_behind(va);
 
-	if (cpu < ARENA || cpu >= address(REACH))
-		return -EFAULT;
-	return access(unsigned((cpu - ARENA) / PAGE), write);
+	return page < REACH ? access(page, write) : -EFAULT;
 }
 
-static u64 down(u64 a)
+static int check(const svm_bind_op &op)
 {
-	return a & ~(TABLE_SPAN - 1);
+	u64 cpu_start = op.start - u64(op.offset), cpu_end = op.end - u64(op.offset);
+
+	if (op.start >= op.end || op.start % PAGE || op.end % PAGE || op.end > DEVICE_END)
+		return -EINVAL;
+	if (op.kind > SVM_BIND_NULL || op.flags)
+		return -EINVAL;
+	if (op.kind != SVM_BIND_MIRROR)
+		return op.offset ? -EINVAL : 0;
+	return op.offset % s64(PAGE) || cpu_start >= cpu_end || cpu_end > USER_END ? -EINVAL : 0;
 }
 
-int model::bind(u64 start, u64 end, u64 offset) const
+int model::bind(const std::vector<svm_bind_op> &ops) const
 {
-	u64 cpu_start = start - offset, cpu_end = end - offset;
-
-	if (start >= end || start % PAGE || end % PAGE || offset % TABLE_SPAN)
-		return -EINVAL;
-	if (end > DEVICE_END || cpu_start >= cpu_end || cpu_end > USER_END)
-		return -EINVAL;
-	for (const model_window &w : windows)
-		if (down(start) < down(w.end + TABLE_SPAN - 1) && down(w.start) < down(end + TABLE_SPAN - 1))
-			return -EEXIST;
+	for (size_t i = 0; i < ops.size(); i++) {
+		if (int err = check(ops[i]))
+			return err;
+		for (size_t j = 0; j < i; j++)
+			if (ops[i].start < ops[j].end && ops[j].start < ops[i].end)
+				return -EINVAL;
+	}
 	return 0;
 }
 
-const model_window *model::window_at(u64 va) const
+void model::bound_to(const svm_bind_op &op)
 {
-	for (const model_window &w : windows)
-		if (va >= w.start && va < w.end)
-			return &w;
+	std::vector<model_span> cut, joined;
+
+	for (const model_span &s : spans_) {
+		if (s.start < op.start)
+			cut.push_back({s.start, std::min(s.end, op.start), s.kind, s.offset});
+		if (s.end > op.end)
+			cut.push_back({std::max(s.start, op.end), s.end, s.kind, s.offset});
+	}
+	if (op.kind != SVM_BIND_NOTHING)
+		cut.push_back({op.start, op.end, op.kind, u64(op.offset)});
+	std::sort(cut.begin(), cut.end(), [](const auto &a, const auto &b) { return a.start < b.start; });
+	for (const model_span &s : cut) {
+		if (!joined.empty() && joined.back().end == s.start && joined.back().leads_like(s))
+			joined.back().end = s.end;
+		else
+			joined.push_back(s);
+	}
+	spans_ = std::move(joined);
+}
+
+const model_span *model::span_at(u64 va) const
+{
+	for (const model_span &s : spans_)
+		if (s.holds(va))
+			return &s;
 	return nullptr;
 }
 
-const model_window *model::window_of(u64 start, u64 end) const
+unsigned model::page_behind(u64 va) const
 {
-	for (const model_window &w : windows)
-		if (w.start == start && w.end == end)
-			return &w;
-	return nullptr;
+	const model_span *s = span_at(va);
+
+	if (!s || s->kind != SVM_BIND_MIRROR)
+		return REACH;
+
+	u64 cpu = va - s->offset;
+
+	return cpu >= ARENA && cpu < address(REACH) ? unsigned((cpu - ARENA) / PAGE) : REACH;
 }
 
-bool model::inside_windows(u64 start, u64 end) const
+bool model::bound(u64 start, u64 end) const
 {
 	while (start < end) {
-		const model_window *w = window_at(start);
+		const model_span *s = span_at(start);
 
-		if (!w)
+		if (!s)
 			return false;
-		start = w->end;
+		start = s->end;
 	}
 	return true;
 }

@@ -10,6 +10,8 @@
 #include "tests/fuzz/input.hpp"
 #include "tests/host/mm.hpp"
 
+#include <svm/svm.h>
+
 #include <optional>
 #include <vector>
 
@@ -27,8 +29,20 @@ struct model_page {
 	std::optional<u64> value = 0;
 };
 
-struct model_window {
-	u64 start, end, offset;
+/* Device addresses that lead on alike. Holes have none. */
+struct model_span {
+	u64 start, end;
+	u32 kind;
+	u64 offset;
+
+	bool leads_like(const model_span &other) const
+	{
+		return kind == other.kind && offset == other.offset;
+	}
+	bool holds(u64 va) const
+	{
+		return va >= start && va < end;
+	}
 };
 
 class model
@@ -36,15 +50,21 @@ class model
 public:
 	/* ---- what is to be answered: 0 or a negative errno; -EINPROGRESS: only the manager can tell ---- */
 	int access(unsigned page, bool write) const;
-	/* The same for a device address. */
+	/* The same for a device address; of null while the process is there. */
 	int device_access(u64 va, bool write) const;
-	int bind(u64 start, u64 end, u64 offset) const;
-	bool inside_windows(u64 start, u64 end) const;
-	const model_window *window_at(u64 va) const;
-	const model_window *window_of(u64 start, u64 end) const;
+	int bind(const std::vector<svm_bind_op> &ops) const;
+	bool bound(u64 start, u64 end) const; /* without a hole */
+	const model_span *span_at(u64 va) const;
+	/* The page of the arena that the device address mirrors; REACH: none. */
+	unsigned page_behind(u64 va) const;
 	bool any_mapped(range r) const;
 
 	/* ---- what changes it ---- */
+	void bound_to(const svm_bind_op &op);
+	void unbind_all()
+	{
+		spans_.clear();
+	}
 	void map(range r, unsigned prot, svm_host::backing kind, bool managed);
 	void unmap(range r);
 	void protect(range r, unsigned prot);
@@ -67,12 +87,17 @@ public:
 		return exited_;
 	}
 
-	std::vector<model_window> windows;
+	/* What is bound, in ascending order; neighbours that lead on alike are one. */
+	const std::vector<model_span> &spans() const
+	{
+		return spans_;
+	}
 
 private:
 	std::optional<u64> &slot(unsigned page);
 	void lose(unsigned page);
 
+	std::vector<model_span> spans_;
 	model_page pages_[REACH];
 	std::optional<u64> file_[REACH];
 	bool exited_ = false;
@@ -87,6 +112,15 @@ constexpr u64 address(unsigned page)
 {
 	return ARENA + u64(page) * svm_host::PAGE;
 }
+
+/*
+ * Where operations have device addresses: at the CPU's and a table around them, and all of that far above. How much higher
+ * than the CPU's those may be: at whole tables, where huge leaves fit, and some pages aside.
+ */
+constexpr u64 FAR = 1ull << 36, TABLE_SPAN = TABLE * svm_host::PAGE;
+constexpr u64 areas[] = {ARENA - TABLE_SPAN, ARENA - TABLE_SPAN + FAR};
+constexpr unsigned AREA_PAGES = REACH + 2 * TABLE;
+constexpr u64 offsets[] = {0, 0, 0, FAR, TABLE_SPAN, 0 - TABLE_SPAN, 3 * svm_host::PAGE, FAR - 5 * svm_host::PAGE};
 
 } // namespace svm_fuzz
 

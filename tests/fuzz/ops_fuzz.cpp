@@ -29,6 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	world w(in.byte());
 	context c{w, in};
 
+	c.trace = trace;
+
 	for (unsigned n = 0; n < max_operations && !in.empty(); n++) {
 		const operation &op = operations[in.below(operation_count)];
 

@@ -78,9 +78,16 @@ void world::make_vm(u8 config)
 
 	AGREE("svm_vm_create", 0, svm_vm_create(&p, &vm));
 	device().set_root(svm_vm_root(vm)->addr, svm_vm_root(vm)->aperture == SVM_VRAM);
+	device().set_rule([this](u64 va, u64 cpu) {
+		const model_span *s = model.span_at(va);
+
+		if (!s || (s->kind == SVM_BIND_NULL) != (cpu == gpu::null))
+			return false;
+		return cpu == gpu::null || cpu == gpu::some_page || cpu == va - s->offset;
+	});
 	if (!(config & 16)) {
 		AGREE("svm_bind_all", 0, svm_bind_all(vm));
-		model.windows.push_back({0, USER_END, 0});
+		model.bound_to({0, USER_END, 0, SVM_BIND_MIRROR, 0});
 	}
 }
 
@@ -89,7 +96,7 @@ void world::drop_vm()
 	svm_vm_destroy(vm);
 	vm = nullptr;
 	device().invalidate(0, ~0ull);
-	model.windows.clear();
+	model.unbind_all();
 	AGREE("page tables after the vm's end", 0, gpus.tables);
 	AGREE("DMA mappings after the vm's end", 0, mem.dma_live());
 	AGREE("intervals after the vm's end", 0, live.intervals);
@@ -124,55 +131,91 @@ void world::check_translation(const char *where, unsigned page, u64 va, const tr
 		wrong_at(where, "a translation that allows writing, which the process may not", va);
 }
 
-/* Pages of 4 KiB that the device reaches there; counts the leaf of a whole table in `huge`, at its first page. */
-u64 world::check_page(unsigned page, const model_window &w, u64 &huge)
+void world::check_at(u64 va, counted &n)
 {
-	u64 cpu = address(page), va = cpu + w.offset;
+	const model_span *s = model.span_at(va);
 	translation t = device().look(va);
-	std::optional<entry> e = proc->snapshot(proc->find(cpu), cpu);
+	const translation *cached = device().cached(va);
+	bool mapped = t.what == translation::outcome::mapped;
 
 	if (t.what == translation::outcome::bad)
 		wrong_at("page table", "a malformed entry", va);
-	if (const translation *cached = device().cached(va))
+	if (!mapped && !cached)
+		return;
+	if (!s)
+		wrong_at(mapped ? "page table" : "TLB", "a translation where nothing is bound", va);
+	if (s->kind == SVM_BIND_NULL) {
+		if ((mapped && !t.null) || (cached && !cached->null))
+			wrong_at(mapped && !t.null ? "page table" : "TLB", "a translation to memory where null is bound", va);
+		n.pages += mapped;
+		n.nulls += mapped;
+		return;
+	}
+
+	u64 cpu = va - s->offset;
+	unsigned page = model.page_behind(va);
+	std::optional<entry> e = proc->snapshot(proc->find(cpu), cpu);
+
+	if (page == REACH)
+		wrong_at(mapped ? "page table" : "TLB", "a translation to where no memory was ever mapped", va);
+	if (cached)
 		check_translation("TLB", page, va, *cached, e);
-	if (t.what != translation::outcome::mapped)
-		return 0;
+	if (!mapped)
+		return;
 	check_translation("page table", page, va, t, e);
-	if (t.lg2 == BLOCK_LG2)
-		huge += page % TABLE == 0;
-	return 1;
+	n.pages++;
+	n.huge += t.lg2 == BLOCK_LG2 && va % (TABLE * PAGE) == 0;
 }
 
 void world::check(range r)
 {
 	constexpr unsigned edge = 18;
-	u64 huge = 0;
 
 	for (unsigned i = r.first; i < r.last && i < REACH; i++) {
 		/* Both ends of it: all of it is looked at in the end. */
 		if (i == r.first + edge && r.last > i + edge)
 			i = r.last - edge;
-		for (const model_window &w : model.windows)
-			if (address(i) + w.offset >= w.start && address(i) + w.offset < w.end)
-				check_page(i, w, huge);
+		for (const model_span &s : model.spans())
+			if (s.kind == SVM_BIND_MIRROR && s.holds(address(i) + s.offset))
+				check_at(address(i) + s.offset);
+	}
+}
+
+void world::check_bindings()
+{
+	const auto &due = model.spans();
+	std::vector<svm_bind_op> list(due.size() + 1);
+
+	if (u32 n = svm_bindings(vm, 0, list.data(), u32(list.size())); n != due.size()) {
+		for (const model_span &s : due)
+			std::fprintf(stderr, "due: %llx..%llx %u %llx\n", s.start, s.end, s.kind, s.offset);
+		for (u32 i = 0; i < n; i++)
+			std::fprintf(stderr, "listed: %llx..%llx %u %llx\n", list[i].start, list[i].end, list[i].kind, u64(list[i].offset));
+		disagree("how many spans are bound", (long long)due.size(), n);
+	}
+	for (size_t i = 0; i < due.size(); i++) {
+		AGREE("where a span that is bound begins", due[i].start, list[i].start);
+		AGREE("where a span that is bound ends", due[i].end, list[i].end);
+		AGREE("what a span is bound to", due[i].kind, list[i].kind);
+		AGREE("at which offset a span is bound", due[i].offset, list[i].offset);
 	}
 }
 
 void world::check_all()
 {
-	u64 present = 0, huge = 0;
+	counted n;
 	svm_counters c;
 
 	if (lost)
 		return;
-	for (unsigned i = 0; i < REACH; i++)
-		for (const model_window &w : model.windows)
-			if (address(i) + w.offset >= w.start && address(i) + w.offset < w.end)
-				present += check_page(i, w, huge);
+	check_bindings();
+	for (u64 area : areas)
+		for (u64 va = area; va < area + AREA_PAGES * PAGE; va += PAGE)
+			check_at(va, n);
 	vm->domain()->drain();
 	svm_vm_counters(vm, &c);
-	AGREE("the count of pages that are present", present, c.present);
-	AGREE("DMA mappings", present - huge * BLOCK_FRAMES + huge, mem.dma_live());
+	AGREE("the count of pages that are present", n.pages, c.present);
+	AGREE("DMA mappings", n.pages - n.nulls - n.huge * BLOCK_FRAMES + n.huge, mem.dma_live());
 	AGREE("device memory", gpus.bytes, c.device_bytes);
 	AGREE("tables", c.tables_made - c.tables_freed, c.tables);
 }

@@ -37,10 +37,19 @@ public:
 	void make_vm(u8 config);
 	void drop_vm();
 
-	/* What the device's tables and its TLB say of these pages, through every window, against the CPU's own entries. */
+	/* What the device's tables and its TLB say of these pages, by every binding, against the CPU's own entries. */
 	void check(range r);
-	/* The same of all, and the counters. */
+	/* The same of all device addresses that operations are about, and the counters. */
 	void check_all();
+	/* The same of one. */
+	void check_at(u64 va)
+	{
+		counted ignored;
+
+		check_at(va, ignored);
+	}
+	/* svm_bindings() and the model say the same. */
+	void check_bindings();
 
 	svm_host::gpu &device()
 	{
@@ -58,11 +67,16 @@ public:
 	bool lost = false; /* the device was: nothing more can be asked of this vm */
 
 private:
+	/* What the device reaches, in pages of 4 KiB, and how it does. */
+	struct counted {
+		u64 pages = 0, nulls = 0, huge = 0; /* huge: leaves of a whole table that mirror */
+	};
+
 	void map_some();
 	/* It leads to the page that the CPU's entry names, and allows no more than that and the model do. */
 	void check_translation(const char *where, unsigned page, u64 va, const svm_host::translation &t,
 			       const std::optional<svm_host::entry> &e) const;
-	u64 check_page(unsigned page, const model_window &w, u64 &huge);
+	void check_at(u64 va, counted &n);
 };
 
 /* Says what is wrong there and aborts. */

@@ -25,7 +25,8 @@
 namespace svm_host
 {
 
-static constexpr u64 table_base = 1ull << 40;
+static constexpr u64 table_base = 1ull << 30; /* a number of 32 bits too: a format's tables may have keys for addresses */
+static constexpr u32 most_pages = 2; /* of 4 KiB, in a table */
 static constexpr size_t quarantine_max = 1024;
 
 const svm_backend_ops backend::ops = {
@@ -42,7 +43,7 @@ backend::backend(memory &mem, svm_aperture where, u64 tables)
 	: where_(where)
 	, max_tables_(tables)
 	, slots_(new std::atomic<slot *>[tables]())
-	, device_(mem, [this](u64 addr, bool vram, unsigned index) { return read(addr, vram, index); })
+	, device_(mem, [this](u64 addr, bool vram, unsigned index) { return read(addr + index * 8, vram); })
 {
 }
 
@@ -67,12 +68,18 @@ backend::slot *backend::at(u64 addr) const
 	return slots_[i].load(std::memory_order_acquire);
 }
 
-/* The device's read of one entry. Acquire: what the entry leads to was filled before it was written. */
-u64 backend::read(u64 addr, bool vram, unsigned index) const
+/* The device's read of one word. Acquire: what the entry leads to was filled before it was written. */
+u64 backend::read(u64 addr, bool vram) const
 {
 	point();
 
-	slot *s = at(addr);
+	u64 start = addr & ~0xfffull;
+	slot *s = at(start);
+
+	for (unsigned k = 1; !s && k < most_pages; k++)
+		s = at(start -= 0x1000);
+
+	u64 index = (addr - start) / 8;
 
 	if (!s || vram != (where_ == SVM_VRAM) || index >= s->count) {
 		complain("the device walks outside the tables");
@@ -97,8 +104,10 @@ int backend::table_alloc(void *self, u32 bytes, svm_table_mem *mem)
 		return -ENOSPC;
 	}
 
-	u64 i = b.next_.fetch_add(1, std::memory_order_relaxed);
+	u64 i = b.next_.fetch_add((bytes + 0xfff) >> 12, std::memory_order_relaxed);
 
+	if (bytes > most_pages << 12)
+		complain("a table that is larger than any format's");
 	if (i >= b.max_tables_) {
 		b.tables.fetch_sub(1, std::memory_order_relaxed);
 		return -ENOMEM;

@@ -38,6 +38,9 @@ public:
 		return device_;
 	}
 
+	/* The 8 bytes of a table at this address, as the device reads them. */
+	u64 read(u64 addr, bool vram) const;
+
 	/* No flush is acknowledged between the two. */
 	void hold();
 	void release();
@@ -82,7 +85,6 @@ private:
 	static bool lost(void *self);
 	static int gone(void *self);
 
-	u64 read(u64 addr, bool vram, unsigned index) const;
 	slot *at(u64 addr) const;
 	void retire(slot *s);
 	void discard(slot *s);

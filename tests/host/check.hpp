@@ -38,7 +38,7 @@ struct task {
 
 	/* what this thread did, for tests that assert "took no lock" */
 	u64 lock_count = 0; /* table locks */
-	u64 window_lock_count = 0;
+	u64 domain_lock_count = 0;
 	u64 mmap_lock_count = 0;
 	u64 alloc_count = 0; /* port_alloc, interval, index, table memory */
 	u64 fault_count = 0; /* port_fault */

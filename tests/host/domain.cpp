@@ -36,21 +36,21 @@ port_domain::~port_domain()
 	live.domains--;
 }
 
-bool port_domain::lock(bool killable)
+bool port_domain::lock(port_mutex which)
 {
 	const task &self = current();
 
-	while (!window_.try_lock()) {
-		if (killable && self.killed.load(std::memory_order_relaxed))
+	while (!mutexes_[which].try_lock()) {
+		if (self.killed.load(std::memory_order_relaxed))
 			return false;
 		sleep_for(std::chrono::microseconds(100));
 	}
 	return true;
 }
 
-void port_domain::unlock()
+void port_domain::unlock(port_mutex which)
 {
-	window_.unlock();
+	mutexes_[which].unlock();
 }
 
 int port_domain::read_enter()

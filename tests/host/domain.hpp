@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One vm's part of the host port: window lock, reader sections, deferred frees.
+ * One vm's part of the host port: its two locks, reader sections, deferred frees.
  *
  * Reader sections are counted in two generations, as in SRCU: synchronize() waits out the
  * older one, starts a new one and waits out the one before. Entering and leaving order
@@ -32,8 +32,8 @@ public:
 		return owner_;
 	}
 
-	bool lock(bool killable);
-	void unlock();
+	bool lock(port_mutex which);
+	void unlock(port_mutex which);
 
 	int read_enter();
 	void read_exit(int cookie);
@@ -58,7 +58,7 @@ private:
 	void *owner_;
 	mm_struct *mm_;
 	device *dma_;
-	svm_host::mutex window_;
+	svm_host::mutex mutexes_[2]; /* by port_mutex */
 
 	std::atomic<unsigned> generation_{0};
 	std::atomic<unsigned> inside_[2] = {0, 0};

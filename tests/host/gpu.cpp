@@ -11,7 +11,6 @@
 namespace svm_host
 {
 
-static constexpr unsigned page_lg2[4] = {30, 21, 16, 12};
 static constexpr unsigned pointer_lg2[3] = {39, 30, 21};
 
 static std::string at(u64 va)
@@ -22,8 +21,33 @@ static std::string at(u64 va)
 	return b;
 }
 
+static u64 read_word(void *context, u64 addr, u32 aperture)
+{
+	return (*static_cast<read_entry *>(context))(addr, aperture == MMU_VRAM, 0);
+}
+
 translation gpu::look(u64 va) const
 {
+	if (mmu_) {
+		read_entry read = read_;
+		mmu_memory memory = {read_word, &read};
+		mmu_translation found{};
+		translation t;
+
+		mmu_->walk(&memory, root_, root_vram_ ? MMU_VRAM : MMU_SYSTEM, va, &found);
+		t.what = found.what == MMU_MAPPED ? translation::outcome::mapped :
+			 found.what == MMU_ABSENT ? translation::outcome::absent :
+						    translation::outcome::bad;
+		t.start = va >> found.lg2 << found.lg2;
+		t.addr = found.address;
+		t.lg2 = found.lg2;
+		t.write = found.write;
+		t.atomic = found.atomic;
+		t.null = found.null;
+		t.vram = found.aperture == MMU_VRAM;
+		t.depth = found.entries;
+		return t;
+	}
 	return walk_xe2(va, root_, root_vram_, 39, read_);
 }
 
@@ -42,8 +66,8 @@ bool gpu::allows(u64 va, svm_access how)
 
 const translation *gpu::cached(u64 va) const
 {
-	for (unsigned i = 0; i < 4; i++)
-		if (auto it = tlb_[i].find(va >> page_lg2[i] << page_lg2[i]); it != tlb_[i].end())
+	for (unsigned i = 0; used_ >> i; i++)
+		if (auto it = tlb_[i].find(va >> (12 + i) << (12 + i)); used_ >> i & 1 && it != tlb_[i].end())
 			return &it->second;
 	return nullptr;
 }
@@ -81,34 +105,34 @@ translation gpu::translate(u64 va)
 			if (pointer_lg2[i] == below)
 				pointers_[i][of >> below] = {addr, vram};
 	};
-	translation t = walk_xe2(va, from.addr, from.vram, shift, read_, note);
+	translation t = mmu_ ? look(va) : walk_xe2(va, from.addr, from.vram, shift, read_, note);
 
 	if (t.what == translation::outcome::mapped) {
 		std::lock_guard hold(tlb_lock_);
 
-		for (unsigned i = 0; i < 4; i++)
-			if (page_lg2[i] == t.lg2)
-				tlb_[i][t.start] = t;
+		used_ |= 1u << (t.lg2 - 12);
+		tlb_[t.lg2 - 12][t.start] = t;
 	}
 	return t;
 }
 
-/* The rules that no interleaving excuses: the CPU frees or shares a page only after it was told that we forgot it. */
-void gpu::check(u64 va, svm_access how, u32 f)
+/* The rules that no interleaving excuses: the CPU frees or shares a page only after it was told that we forgot it. The page's home. */
+u64 gpu::check(u64 va, svm_access how, u32 f)
 {
 	if (!mem_.used(f)) {
 		complain("the device reaches a freed page" + at(va));
-		return;
+		return 0;
 	}
 
 	u64 home = mem_.at(f).home.load(std::memory_order_relaxed);
 
-	if (home && home != ((va - offset_) & ~0xfffull))
+	if (!leads_(va & ~0xfffull, home))
 		complain("the device reaches another address's page" + at(va));
 	if (how != SVM_READ && mem_.is_zero(f))
 		complain("the device writes the zero page" + at(va));
 	if (how != SVM_READ && mem_.at(f).cow.load(std::memory_order_relaxed))
 		complain("the device writes a page shared by fork" + at(va));
+	return home;
 }
 
 template <typename Fn>
@@ -122,11 +146,18 @@ gpu::answer gpu::access(u64 va, svm_access how, Fn fn)
 	if (t.what == translation::outcome::bad) {
 		complain("a malformed entry" + at(va));
 		a.what = status::bad;
+	} else if (grants(t, how) && t.null) {
+		std::atomic<u64> nothing{0};
+
+		if (!leads_(va & ~0xfffull, null))
+			complain("the device goes by null where something else is bound" + at(va));
+		a.what = status::ok;
+		a.value = fn(nothing);
 	} else if (grants(t, how)) {
 		a.frame = mem_.of_dma(t.addr + (va & ((1ull << t.lg2) - 1) & ~0xfffull));
 		a.what = a.frame == NO_FRAME || t.vram ? status::bad : status::ok;
 		if (a.what == status::ok) {
-			check(va, how, a.frame);
+			a.home = check(va, how, a.frame);
 			a.value = fn(mem_.at(a.frame).value);
 		} else {
 			complain("an entry leads outside memory" + at(va));
@@ -167,8 +198,8 @@ void gpu::invalidate(u64 start, u64 end)
 	{
 		std::lock_guard hold(tlb_lock_);
 
-		for (unsigned i = 0; i < 4; i++)
-			drop(tlb_[i], start, end, page_lg2[i], 0);
+		for (unsigned i = 0; i < sizes; i++)
+			drop(tlb_[i], start, end, 12 + i, 0);
 		for (unsigned i = 0; i < 3; i++)
 			drop(pointers_[i], start, end, pointer_lg2[i], pointer_lg2[i]);
 	}

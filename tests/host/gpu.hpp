@@ -16,6 +16,7 @@
 #include "tests/host/frames.hpp"
 #include "tests/host/rwsem.hpp"
 #include "tests/host/walker.hpp"
+#include "tools/svgpud/mmu/mmu.h"
 
 #include <map>
 #include <svm/svm.h>
@@ -32,6 +33,7 @@ public:
 		status what = status::fault;
 		u64 value = 0; /* read, or what was there before */
 		u32 frame = NO_FRAME;
+		u64 home = 0; /* the CPU's address that the page was made for; 0: none */
 	};
 
 	gpu(memory &mem, read_entry read)
@@ -45,10 +47,24 @@ public:
 		root_ = addr;
 		root_vram_ = vram;
 	}
-	/* Device addresses [window, …) mirror CPU addresses `offset` lower: to check whose page it meets. */
+	/* Whether a page of the device's may lead to that one of the CPU's now: asked amid each access. */
+	using rule = std::function<bool(u64 va, u64 cpu)>;
+	static constexpr u64 some_page = 0; /* for which: any of the CPU's, since it has no home */
+	static constexpr u64 null = ~0ull; /* likewise: the null binding */
+
+	void set_rule(rule leads)
+	{
+		leads_ = std::move(leads);
+	}
+	/* A device address mirrors the CPU address that is its binding's offset lower. */
+	void set_offsets(std::function<u64(u64 va)> of)
+	{
+		leads_ = [of = std::move(of)](u64 va, u64 cpu) { return cpu == some_page || cpu == null || cpu == va - of(va); };
+	}
+	/* The same one everywhere. */
 	void set_offset(u64 offset)
 	{
-		offset_ = offset;
+		set_offsets([=](u64) { return offset; });
 	}
 
 	answer read(u64 va);
@@ -56,6 +72,12 @@ public:
 	answer add(u64 va, u64 n);
 
 	void invalidate(u64 start, u64 end);
+
+	/* Walks as that device does, and not as Xe2 does. It then keeps no pointers to tables. */
+	void set_mmu(const mmu &m)
+	{
+		mmu_ = &m;
+	}
 
 	/* What the tables say now, past the TLB. */
 	translation look(u64 va) const;
@@ -79,16 +101,19 @@ private:
 	template <typename Fn>
 	answer access(u64 va, svm_access how, Fn fn);
 	translation translate(u64 va);
-	void check(u64 va, svm_access how, u32 frame);
+	u64 check(u64 va, svm_access how, u32 frame);
 
 	memory &mem_;
 	read_entry read_;
+	const mmu *mmu_ = nullptr;
 	u64 root_ = 0;
 	bool root_vram_ = false;
-	u64 offset_ = 0;
+	rule leads_ = [](u64 va, u64 cpu) { return cpu == some_page || cpu == null || cpu == va; };
 	rwsem gate_; /* shared: an access from its translation to its end */
 	mutex tlb_lock_;
-	std::map<u64, translation> tlb_[4]; /* by start; 1 GiB, 2 MiB, 64 KiB, 4 KiB */
+	static constexpr unsigned sizes = 20;
+	std::map<u64, translation> tlb_[sizes]; /* by start; of 4 KiB, 8 KiB, … */
+	u32 used_ = 0; /* which of them have held some */
 	std::map<u64, pointer> pointers_[3]; /* by va >> shift; shift 39, 30, 21 */
 	std::atomic<u64> walks_{0};
 };

@@ -13,7 +13,7 @@ svm_vm_params machine::params(u32 interval_lg2, u32 granule_lg2)
 	return {
 		.ops = &backend::ops,
 		.backend = gpus.get(),
-		.format = svm_format_find("xe2"),
+		.format = svm_format_find(format.c_str()),
 		.mm = proc.get(),
 		.dma_device = &dev,
 		.interval_lg2 = interval_lg2,
@@ -26,6 +26,8 @@ int machine::create(u32 interval_lg2, u32 granule_lg2)
 	svm_vm_params p = params(interval_lg2, granule_lg2);
 	int err = svm_vm_create(&p, &vm);
 
+	if (!err && format != "xe2")
+		gpus->device().set_mmu(*mmu_find(format.c_str()));
 	if (!err)
 		gpus->device().set_root(svm_vm_root(vm)->addr, svm_vm_root(vm)->aperture == SVM_VRAM);
 	return err;

@@ -13,6 +13,7 @@
 #include <svm/svm.h>
 
 #include <atomic>
+#include <string>
 
 namespace svm_host
 {
@@ -56,6 +57,7 @@ public:
 	std::unique_ptr<backend> gpus = std::make_unique<backend>(*mem);
 	::device dev;
 	svm_vm *vm = nullptr;
+	std::string format = "xe2"; /* of the vms that create() makes */
 	std::atomic<bool> running{true}; /* the process has not exited */
 };
 

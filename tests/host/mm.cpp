@@ -102,10 +102,18 @@ void address_space::split_at(u64 va)
 void address_space::zap(u64 start, u64 end)
 {
 	std::vector<u32> gone;
+	auto cuts = [this](u64 at) { return at % BLOCK && blocks_.contains(at / BLOCK); };
 
 	subs_.during({start, end}, [&] {
-		std::lock_guard hold(ptl_);
+		std::unique_lock hold(ptl_);
 
+		/* A fault beside us may have made a block since split_at() looked. */
+		while (cuts(start) || cuts(end)) {
+			hold.unlock();
+			split_at(start);
+			split_at(end);
+			hold.lock();
+		}
 		std::erase_if(pages_, [&](const auto &p) {
 			bool hit = p.first * PAGE >= start && p.first * PAGE < end;
 

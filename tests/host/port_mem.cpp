@@ -126,30 +126,23 @@ void port_domain_destroy(port_domain *d)
 	delete d;
 }
 
-int port_domain_lock(port_domain *d)
+int port_domain_lock(port_domain *d, port_mutex which)
 {
 	point();
 	might_sleep("port_domain_lock");
 	if (current().callbacks)
-		complain("the window lock is taken in a callback");
-	current().window_lock_count++;
-	return d->lock(true) ? 0 : -EINTR;
+		complain("a lock of the domain is taken in a callback");
+	/* The holder waits for readers. */
+	if (which == PORT_BIND && current().readers)
+		complain("the bind lock is taken in a reader section");
+	current().domain_lock_count++;
+	return d->lock(which) ? 0 : -EINTR;
 }
 
-void port_domain_lock_force(port_domain *d)
+void port_domain_unlock(port_domain *d, port_mutex which)
 {
 	point();
-	might_sleep("port_domain_lock_force");
-	if (current().callbacks)
-		complain("the window lock is taken in a callback");
-	current().window_lock_count++;
-	d->lock(false);
-}
-
-void port_domain_unlock(port_domain *d)
-{
-	point();
-	d->unlock();
+	d->unlock(which);
 }
 
 int port_read_enter(port_domain *d)

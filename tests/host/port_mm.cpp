@@ -23,6 +23,8 @@ int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner
 	if (port_killed())
 		return -EINTR;
 	in_session(d, "port_interval_create");
+	if (cpu_start >= cpu_end || cpu_end > USER_END)
+		complain("an interval outside of the user's addresses");
 
 	auto *i = new port_interval;
 
@@ -65,7 +67,7 @@ u64 port_user_end(port_domain *)
 
 static u64 word_of(u32 frame, bool write)
 {
-	return memory::dma_of(frame) | PORT_PAGE_VALID | (write ? PORT_PAGE_WRITE : 0);
+	return memory::dma_of(frame) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | (write ? PORT_PAGE_WRITE : 0);
 }
 
 /* One CPU mapping covers the block that was asked for: it is the whole answer. */
@@ -82,7 +84,7 @@ static bool take_block(address_space &mm, struct port_fault &f)
 
 	if (!v || !e || base < v->start || base + size > v->end || (f.write && !e->write))
 		return false;
-	f.page[0] = word_of(e->frame, e->write) | u64(BLOCK_LG2 - 12) << PORT_PAGE_ORDER_SHIFT;
+	f.page[0] = word_of(e->frame, e->write);
 	f.block = true;
 	return true;
 }
@@ -157,10 +159,11 @@ static int map_pages(memory &mem, struct port_fault &f)
 		if (inject.step()) {
 			while (i--)
 				if (f.page[i] & PORT_PAGE_VALID)
-					mem.dma_unmap(f.page[i] & ~PORT_PAGE_FLAGS, lg2, false);
+					mem.dma_unmap(PORT_PAGE_DMA(f.page[i]), lg2, false);
 			return -ENOMEM;
 		}
-		mem.dma_map(mem.of_dma(f.page[i] & ~PORT_PAGE_FLAGS), lg2);
+		mem.dma_map(mem.of_dma(PORT_PAGE_DMA(f.page[i])), lg2);
+		f.mapped++;
 	}
 	return 0;
 }
@@ -169,6 +172,14 @@ static bool sound(const struct port_fault &f)
 {
 	return f.cpu % PAGE == 0 && f.start % PAGE == 0 && f.end % PAGE == 0 && f.start <= f.cpu && f.cpu < f.end &&
 	       f.want_start >= f.start && f.want_end <= f.end;
+}
+
+/* Is the page of a fault there, as the access needs it? */
+static bool answered(const struct port_fault &f)
+{
+	u64 word = f.page[f.block ? 0 : (f.cpu - f.start) / PAGE];
+
+	return (word & PORT_PAGE_VALID) && (!f.write || (word & PORT_PAGE_WRITE));
 }
 
 static int fault(address_space &mm, struct port_fault &f)
@@ -182,6 +193,9 @@ static int fault(address_space &mm, struct port_fault &f)
 
 	int err = gather_pages(mm, f);
 
+	/* The page may be taken again before it is looked at: hmm_range_fault() begins anew then. Each turn is another thread's progress. */
+	for (int turn = 0; turn < 1000 && !err && f.must && !answered(f); turn++)
+		err = gather_pages(mm, f);
 	mm.mmap_lock().unlock_shared();
 	return err ? err : map_pages(mm.mem(), f);
 }
@@ -202,6 +216,7 @@ int port_fault(port_domain *d, struct port_fault *f)
 		hook.fault_entry(*f);
 	in_session(d, "port_fault");
 	f->block = false;
+	f->mapped = 0;
 	f->wait = PORT_NO_PAGE;
 	if (port_killed())
 		return -EINTR;
@@ -267,10 +282,14 @@ int port_wait(port_domain *d, u64 cpu, bool write, bool user)
 
 /* ---- DMA ---- */
 
-void port_dma_release(port_domain *d, u64 dma, u32 lg2, bool dirty)
+void port_dma_release(port_domain *d, const u64 *word, u32 n, u32 lg2, bool dirty)
 {
-	point();
-	d->mm().mem().dma_unmap(dma, lg2, dirty);
+	for (u32 i = 0; i < n; i++) {
+		if (!(word[i] & PORT_PAGE_VALID))
+			continue;
+		point();
+		d->mm().mem().dma_unmap(PORT_PAGE_DMA(word[i]), lg2, dirty && word[i] & PORT_PAGE_WRITE);
+	}
 }
 
 void port_dma_abandon(port_domain *d, u64 n)

@@ -51,7 +51,7 @@ static translation leaf_of(u64 va, u64 word, unsigned shift, unsigned depth)
 	t.null = field(word, 9, 9);
 	t.atomic = field(word, 10, 10);
 	t.vram = field(word, 11, 11);
-	t.memory_type = memory_type(word, shift > 12 && shift != 16);
+	t.memory_type = memory_type(word, shift > 16);
 	return t;
 }
 

@@ -54,6 +54,24 @@ const std::vector<workload::scenario> &workload::scenarios()
 		{.name = "allocations_fail",
 		 .threads = {&w::use, &w::use, &w::churn, &w::fail_some, &w::shrink_some},
 		 .errors = {-ENOMEM}},
+		{.name = "rebinds_beside_faults_and_churn",
+		 .threads = {&w::rebind, &w::rebind, &w::use_rebound, &w::use_rebound, &w::use_rebound, &w::churn_rebound, &w::churn,
+			     &w::shake, &w::shrink_some}},
+		{.name = "rebinds_while_tables_are_evicted",
+		 .threads = {&w::rebind, &w::use_rebound, &w::use_rebound, &w::use_sparse, &w::use_sparse, &w::churn_rebound,
+			     &w::add_by_cpu},
+		 .tables = 6,
+		 .errors = {-ENOMEM}},
+		{.name = "several_offsets_in_one_table",
+		 .threads = {&w::rebind_mirrors, &w::use_rebound, &w::use_rebound, &w::use_rebound, &w::churn_rebound, &w::churn,
+			     &w::shake, &w::add_by_cpu}},
+		{.name = "rebinds_at_an_offset",
+		 .threads = {&w::rebind, &w::use_rebound, &w::use_rebound, &w::prefetch_rebound, &w::churn_rebound, &w::shake},
+		 .interval_lg2 = 21,
+		 .shift = 64 * GiB},
+		{.name = "rebinds_without_memory",
+		 .threads = {&w::rebind, &w::rebind, &w::use_rebound, &w::use_rebound, &w::churn_rebound, &w::fail_some},
+		 .errors = {-ENOMEM}},
 		{.name = "exit_amid_faults",
 		 .threads = {&w::use, &w::add_by_device, &w::prefetch_some, &w::exit_some_time, &w::shrink_some},
 		 .kept_survives = false},
@@ -74,8 +92,10 @@ void workload::prepare()
 {
 	if (int err = m_.create(s_.interval_lg2))
 		complain("no vm: error " + std::to_string(err));
-	m_.device().set_offset(s_.shift);
+	prepare_rebound();
 	m_.gpus->limit = s_.tables;
+	if (s_.tables != ~0ull && svm_format_describe(svm_format_find(m_.format.c_str()))->va_bits > 48)
+		m_.gpus->limit += 2; /* for the directories of a longer way */
 	m_.proc->mmap({.start = CHURN, .end = CHURN + CHURN_SIZE, .object = {}});
 	m_.proc->mmap({.start = CHURN_THP, .end = CHURN_THP + CHURN_THP_SIZE, .thp = true, .object = {}});
 	m_.proc->mmap({.start = KEPT, .end = KEPT + KEPT_SIZE, .object = {}});
@@ -141,24 +161,27 @@ u64 workload::kept(random &r)
 
 /* ---- the device ---- */
 
-/* The word for a page says whose it is. */
+/* The word for a page says whose it is, and leaves room for what is added to it. */
 static u64 word_for(u64 va, u64 n)
 {
-	return (va / PAGE) << 32 | (n & 0xffffffff);
+	return (va / PAGE) << 32 | (n & 0x7fffffff);
 }
 
 void workload::check_word(u64 va, u64 value)
 {
-	if (value && value >> 32 != ((va / PAGE) & 0xffffffff))
+	if (value >> 32 && value >> 32 != ((va / PAGE) & 0xffffffff))
 		complain("the device read another page's word");
+}
+
+bool workload::allowed(int err) const
+{
+	return !err || std::find(s_.errors.begin(), s_.errors.end(), err) != s_.errors.end();
 }
 
 void workload::check_error(const char *what, int err)
 {
-	/* Whoever churns can always be a step ahead. */
-	if (!err || err == -EFAULT || err == -EPERM || err == -EAGAIN)
-		return;
-	if (std::find(s_.errors.begin(), s_.errors.end(), err) == s_.errors.end())
+	/* A thread that churns can always be a step ahead. */
+	if (!allowed(err) && err != -EFAULT && err != -EPERM && err != -EAGAIN)
 		complain(std::string(what) + ": error " + std::to_string(err));
 }
 
@@ -225,8 +248,7 @@ void workload::add_by_device(random &r)
 
 		if (err == -EFAULT && !s_.kept_survives)
 			return;
-		if (err && err != -EAGAIN && err != -EPERM &&
-		    std::find(s_.errors.begin(), s_.errors.end(), err) == s_.errors.end()) {
+		if (!allowed(err) && err != -EAGAIN && err != -EPERM) {
 			complain("kept memory: error " + std::to_string(err));
 			return;
 		}

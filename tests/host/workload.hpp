@@ -8,11 +8,14 @@
  *  - churned memory is unmapped, discarded, protected; each page holds zero or a word that was
  *    written at its own address;
  *  - kept memory is changed in place only (swap, migration, fork, THP, protection): what CPU
- *    and device added to it is there in the end, to the last one.
+ *    and device added to it is there in the end, to the last one;
+ *  - two tables of device addresses are rebound, page by page: to a hole, to null, to memory of their own that is churned, to
+ *    kept and churned memory at other offsets. No access goes by a binding that was replaced, see bound.
  */
 #ifndef SVM_TESTS_HOST_WORKLOAD_HPP
 #define SVM_TESTS_HOST_WORKLOAD_HPP
 
+#include "tests/host/bound.hpp"
 #include "tests/host/machine.hpp"
 
 #include <functional>
@@ -47,6 +50,12 @@ public:
 		, s_(s)
 	{
 	}
+	~workload()
+	{
+		if (m_.gpus)
+			m_.device().set_offset(s_.shift);
+	}
+	workload(const workload &) = delete;
 
 	/* A vm, mappings, windows. */
 	void prepare();
@@ -70,11 +79,22 @@ public:
 	void empty_new(random &r);
 	void fail_some(random &r);
 	void exit_some_time(random &r);
+	/* of workload_bind.cpp */
+	void rebind(random &r); /* to anything */
+	void rebind_mirrors(random &r); /* to mirrors only: each address leads to some page of the CPU's */
+	void use_rebound(random &r);
+	void prefetch_rebound(random &r);
+	void churn_rebound(random &r);
 
 	/* Where the device may have translations, as device addresses. */
 	static constexpr u64 ARENA = BASE, ARENA_SIZE = 40 * MiB;
 	/* With the memory in which tables are made again and again, which lies beyond. */
 	static constexpr u64 ALL_SIZE = 512 * MiB;
+	/* For the oracle, too. */
+	const bound &bindings() const
+	{
+		return bound_;
+	}
 
 private:
 	static constexpr u64 CHURN = BASE, CHURN_SIZE = 4 * MiB;
@@ -84,6 +104,9 @@ private:
 	static constexpr u64 OBJECT = BASE + 12 * MiB, OBJECT_SIZE = 128 * PAGE;
 	/* A few pages in each of many tables. */
 	static constexpr u64 SPARSE = BASE + 16 * MiB, SPARSE_TABLES = 4, SPARSE_PAGES = 4;
+
+	/* Device addresses that are rebound, and what they mirror in the beginning. */
+	static constexpr u64 REBOUND = BASE + 24 * MiB;
 
 	/* One table after the other is the new one. */
 	static constexpr u64 NEW = BASE + 64 * MiB, NEW_TABLES = 192;
@@ -99,13 +122,20 @@ private:
 	void use_at(random &r, u64 va);
 	void check_word(u64 va, u64 value);
 	void check_error(const char *what, int err);
+	bool allowed(int err) const;
 	u64 sum();
+	void prepare_rebound();
+	u64 rebound(random &r);
+	std::vector<bound::part> some_parts(random &r, unsigned first_kind);
+	void rebind_parts(random &r, unsigned first_kind);
 
 	machine &m_;
 	const scenario &s_;
 	std::atomic<u64> added_{0};
 	std::atomic<u64> newest_{0}; /* how many tables were new so far */
 	std::atomic<u64> windows_{0}; /* for come_and_go(): which of the threads is which */
+	bound bound_;
+	mutex rebinding_; /* one thread at a time changes bound_ */
 };
 
 } // namespace svm_host

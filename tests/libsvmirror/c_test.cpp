@@ -102,24 +102,63 @@ TEST_F(c_test, vm_destroy)
 	EXPECT_EQ(svmirror_vm_destroy(fd, 8), -EBUSY);
 }
 
-TEST_F(c_test, windows)
+/* The one operation that a call is to carry. */
+static void expect_op(const drm_svm_bind &a, uint64_t start, uint64_t length, int64_t offset, uint32_t kind)
+{
+	EXPECT_EQ(a.vm_id, 7u);
+	EXPECT_EQ(a.flags, 0u);
+	ASSERT_EQ(a.count, 1u);
+	EXPECT_EQ(a.stride, sizeof(drm_svm_bind_op));
+
+	const auto &op = *reinterpret_cast<const drm_svm_bind_op *>(a.ops);
+
+	EXPECT_EQ(op.start, start);
+	EXPECT_EQ(op.length, length);
+	EXPECT_EQ(op.offset, offset);
+	EXPECT_EQ(op.kind, kind);
+	EXPECT_EQ(op.flags, 0u);
+	EXPECT_EQ(op.reserved, 0u);
+}
+
+TEST_F(c_test, bindings)
 {
 	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &a) {
-		EXPECT_EQ(a.vm_id, 7u);
-		EXPECT_EQ(a.flags, 0u);
-		EXPECT_EQ(a.start, 0x200000u);
-		EXPECT_EQ(a.length, 0x400000u);
-		EXPECT_EQ(a.offset, -0x200000);
-		return EEXIST;
+		expect_op(a, 0x200000, 0x400000, -0x200000, DRM_SVM_BIND_MIRROR);
+		return EINVAL;
 	});
-	EXPECT_EQ(svmirror_bind(fd, 7, 0x200000, 0x400000, -0x200000), -EEXIST);
-	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &a) { return a.start || a.length || a.offset ? EINVAL : 0; });
+	EXPECT_EQ(svmirror_bind(fd, 7, 0x200000, 0x400000, -0x200000), -EINVAL);
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &a) { return expect_op(a, 0, 0, 0, DRM_SVM_BIND_MIRROR), 0; });
 	EXPECT_EQ(svmirror_bind_all(fd, 7), 0);
-	fake::on<drm_svm_unbind>(DRM_IOCTL_SVM_UNBIND, [](auto &a) {
-		return a.vm_id == 7 && !a.flags && a.start == 1 && a.length == 2 ? 0 : ENOENT;
-	});
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &a) { return expect_op(a, 1, 2, 0, DRM_SVM_BIND_NOTHING), 0; });
 	EXPECT_EQ(svmirror_unbind(fd, 7, 1, 2), 0);
-	EXPECT_EQ(svmirror_unbind(fd, 8, 1, 2), -ENOENT);
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &a) { return expect_op(a, 1, 2, 0, DRM_SVM_BIND_NULL), EOPNOTSUPP; });
+	EXPECT_EQ(svmirror_bind_null(fd, 7, 1, 2), -EOPNOTSUPP);
+
+	drm_svm_bind_op two[2] = {};
+
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [&](auto &a) {
+		return a.count == 2 && a.ops == reinterpret_cast<uintptr_t>(two) && a.stride == sizeof(two[0]) ? 0 : EINVAL;
+	});
+	EXPECT_EQ(svmirror_bind_many(fd, 7, two, 2), 0);
+}
+
+TEST_F(c_test, list_of_bindings)
+{
+	drm_svm_bind_op ops[3] = {};
+	size_t count = 99;
+
+	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [&](auto &a) {
+		EXPECT_EQ(a.query, unsigned(DRM_SVM_QUERY_BINDINGS));
+		EXPECT_EQ(a.size, sizeof(ops));
+		EXPECT_EQ(a.stride, sizeof(ops[0]));
+		EXPECT_EQ(a.data, reinterpret_cast<uintptr_t>(ops));
+		a.size = 2 * sizeof(ops[0]);
+		return 0;
+	});
+	EXPECT_EQ(svmirror_bindings(fd, 7, ops, 3, &count), 0);
+	EXPECT_EQ(count, 2u);
+	EXPECT_EQ(svmirror_bindings(fd, 7, ops, 0, &count), -EINVAL);
+	EXPECT_EQ(count, 0u);
 }
 
 TEST_F(c_test, prefetch)

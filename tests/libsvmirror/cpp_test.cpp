@@ -105,12 +105,15 @@ TEST_F(cpp_test, errors_say_what_was_tried)
 	fake::nodes() = {};
 	EXPECT_EQ(thrown([] { svmirror::device none; }, "no render node of driver svgpu"), ENODEV);
 	EXPECT_EQ(thrown([&] { gpu.info(); }, "query device"), ENOTTY);
-	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &) { return EEXIST; });
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &) { return ENOMEM; });
 
 	svmirror::vm space(gpu);
 
-	EXPECT_EQ(thrown([&] { space.bind_all(); }, "bind all"), EEXIST);
-	EXPECT_EQ(thrown([&] { space.unbind(0, 0); }, "unbind"), ENOTTY);
+	EXPECT_EQ(thrown([&] { space.bind_all(); }, "bind all"), ENOMEM);
+	EXPECT_EQ(thrown([&] { space.unbind(0, 0); }, "unbind"), ENOMEM);
+	EXPECT_EQ(thrown([&] { space.bind_null(0, 4096); }, "bind null"), ENOMEM);
+	EXPECT_EQ(thrown([&] { space.bind_many({}); }, "bind"), ENOMEM);
+	EXPECT_EQ(thrown([&] { space.bindings(); }, "query bindings"), ENOTTY);
 	EXPECT_EQ(thrown([&] { space.counters(); }, "query counters"), ENOTTY);
 	EXPECT_EQ(thrown([&] { space.fault_log(); }, "query fault log"), ENOTTY);
 	EXPECT_EQ(thrown([&] { space.prefetch(std::string("x"), true); }, "prefetch"), ENOTTY);
@@ -132,11 +135,13 @@ TEST_F(cpp_test, objects_mean_their_pages)
 	unsigned flags = 99;
 
 	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [&](auto &a) {
-		EXPECT_EQ(a.offset, 0);
-		return bound.insert({a.start - base, a.length}).second ? 0 : EEXIST;
+		const auto &op = *reinterpret_cast<const drm_svm_bind_op *>(a.ops);
+
+		EXPECT_EQ(op.offset, 0);
+		if (op.kind == DRM_SVM_BIND_MIRROR)
+			return bound.insert({op.start - base, op.length}).second ? 0 : EINVAL;
+		return bound.erase({op.start - base, op.length}) ? 0 : EINVAL;
 	});
-	fake::on<drm_svm_unbind>(DRM_IOCTL_SVM_UNBIND,
-				 [&](auto &a) { return bound.erase({a.start - base, a.length}) ? 0 : ENOENT; });
 	fake::on<drm_svm_prefetch>(DRM_IOCTL_SVM_PREFETCH, [&](auto &a) {
 		prefetched = {a.start - base, a.length};
 		flags = a.flags;
@@ -188,7 +193,6 @@ TEST_F(cpp_test, no_objects)
 	std::vector<int> none;
 
 	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &) { return ADD_FAILURE(), 0; });
-	fake::on<drm_svm_unbind>(DRM_IOCTL_SVM_UNBIND, [](auto &) { return ADD_FAILURE(), 0; });
 	EXPECT_EQ(thrown([&] { space.bind(none); }, "bind"), EINVAL);
 	EXPECT_EQ(thrown([&] { space.unbind(none); }, "unbind"), EINVAL);
 	EXPECT_EQ(space.prefetch(none, true), 0u);

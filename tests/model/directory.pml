@@ -130,7 +130,7 @@ proctype callback(byte me)
 	:: else -> skip
 	fi;
 	LOCK(d);
-	d_step { seq[d] = q; ready[d] = child[d]; owed = leaf[d] != 0; leaf[d] = 0 }
+	d_step { seq[d] = q; owed = leaf[d] != 0; leaf[d] = 0 }
 	UNLOCK(d);
 	if
 	:: owed -> FLUSH
@@ -211,7 +211,7 @@ again:
 	/* The table: made ready after B2, then mapped into under its lock; see protocol.pml. */
 	LOCK(d);
 	d_step {
-		if :: child[d] && !ready[d] -> seq[d] = iseq; ready[d] = 1 :: else -> skip fi;
+		if :: child[d] && !ready[d] -> ready[d] = 1; if :: iseq > seq[d] -> seq[d] = iseq :: else -> skip fi :: else -> skip fi;
 		q = seq[d]
 	}
 	UNLOCK(d);

@@ -20,57 +20,69 @@ byte subs = 2;
 byte under_way;
 
 /*
- * The interval's notifier. A late one was inserted while invalidations were under way: they do not call it. A leaving one
+ * The intervals' notifiers. A late one was inserted while invalidations were under way: they do not call it. A leaving one
  * is removed while some are: until their end it is called.
  */
+#ifndef INTERVALS
+#define INTERVALS 1
+#endif
 #define absent	0
 #define late	1
 #define in_tree	2
 #define leaving	3
-byte notifier = in_tree;
-byte iseq = 1;
+byte notifiers[INTERVALS] = in_tree;
+byte iseqs[INTERVALS] = 1;
+#define notifier	notifiers[0]
+#define iseq		iseqs[0]
 
-/* told: the notifier's callback is called. Where it is not, another interval of the mm may be met. */
-#define BEGIN_INVALIDATION(q, told)						\
+/* told: the callback of interval k's notifier is called. Where it is not, another interval of the mm may be met. */
+#define BEGIN_INVALIDATION_OF(k, q, told)					\
 	atomic {								\
 		under_way++;							\
-		told = notifier >= in_tree;					\
+		told = notifiers[k] >= in_tree;					\
 		if								\
 		:: subs % 2 == 0 -> subs++					\
 		:: !told || subs % 2 == 1 -> skip				\
 		fi;								\
 		q = subs							\
 	}
+#define BEGIN_INVALIDATION(q, told)	BEGIN_INVALIDATION_OF(0, q, told)
+
+#define SETTLE(k)								\
+	if :: notifiers[k] == late -> notifiers[k] = in_tree			\
+	   :: notifiers[k] == leaving -> notifiers[k] = absent			\
+	   :: else -> skip fi
 
 #define END_INVALIDATION							\
 	atomic {								\
 		under_way--;							\
 		if :: under_way == 0 && subs % 2 == 1 ->			\
 			subs++;							\
-			if :: notifier == late -> notifier = in_tree		\
-			   :: notifier == leaving -> notifier = absent		\
-			   :: else -> skip fi					\
+			SETTLE(0);						\
+			SETTLE(INTERVALS - 1)					\
 		   :: else -> skip						\
 		fi								\
 	}
 
-#define INSERT_NOTIFIER								\
+#define INSERT_NOTIFIER_OF(k)							\
 	atomic {								\
-		if :: notifier != absent -> skip				\
-		   :: notifier == absent && under_way == 0 -> notifier = in_tree; iseq = subs - 1	\
-		   :: notifier == absent && under_way > 0 && subs % 2 == 1 -> notifier = late; iseq = subs	\
-		   :: notifier == absent && under_way > 0 && subs % 2 == 0 ->	\
-			subs++; notifier = in_tree; iseq = subs			\
+		if :: notifiers[k] != absent -> skip				\
+		   :: notifiers[k] == absent && under_way == 0 -> notifiers[k] = in_tree; iseqs[k] = subs - 1	\
+		   :: notifiers[k] == absent && under_way > 0 && subs % 2 == 1 -> notifiers[k] = late; iseqs[k] = subs	\
+		   :: notifiers[k] == absent && under_way > 0 && subs % 2 == 0 ->	\
+			subs++; notifiers[k] = in_tree; iseqs[k] = subs		\
 		fi								\
 	}
+#define INSERT_NOTIFIER	INSERT_NOTIFIER_OF(0)
 
 /* mmu_interval_notifier_remove(): returns when no callback runs any more; was: the caller's own */
-#define REMOVE_NOTIFIER(was)							\
+#define REMOVE_NOTIFIER_OF(k, was)						\
 	atomic {								\
 		was = subs;							\
-		if :: subs % 2 == 1 -> notifier = leaving :: else -> notifier = absent fi	\
+		if :: subs % 2 == 1 -> notifiers[k] = leaving :: else -> notifiers[k] = absent fi	\
 	}									\
 	(subs != was || was % 2 == 0)
+#define REMOVE_NOTIFIER(was)	REMOVE_NOTIFIER_OF(0, was)
 
 /* mmu_interval_read_begin() with a notifier that was seeded with q */
 #define READ_BEGIN(q)	(subs != q)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Everything ends: each fault, each callback, and unbind, while invalidations never cease, the device may stop
+ * Everything ends: each fault, each callback, and a rebind, while invalidations never cease, the device may stop
  * answering, and the manager of a userfaultfd may never supply its page. Checked under weak fairness (whoever can go on
  * does at some time); locks are queues, as the kernel's are.
  *
@@ -14,29 +14,30 @@
 #endif
 #define ATTEMPTS 2
 #define STORM	FAULTS		/* who it is among the callers of flush() */
-#define UNBIND	(FAULTS + 1)
+#define REBIND	(FAULTS + 1)
 
 /* Locks: a queue of those who want it, the first of whom has it. */
 chan table_lock = [4] of { byte };
 chan mmap_lock = [4] of { byte };
-chan window_lock = [4] of { byte };
+chan interval_lock = [4] of { byte };
+chan bind_lock = [4] of { byte };
 
 #define TAKE(lock, me)	lock!me; lock?[eval(me)]
 #define RELEASE(lock)	lock?_
 
 bool hit; bool busy[2]; bool moved[2];
-byte inside, awaited;		/* reader sections, a bit for each fault; those that unbind waits for */
+byte inside, awaited;		/* reader sections, a bit for each fault; those that the rebind waits for */
 byte posted;			/* flushes that the device has not acknowledged, a bit for each caller */
 bool dead; bool wedged;
-bool dying;
+bool changing;
 
-bool in_fault[2]; bool in_callback; bool in_unbind;
+bool in_fault[2]; bool in_callback; bool in_rebind;
 
 #define every_fault_ends	([]<> !in_fault[0] && []<> !in_fault[1])
 #define every_callback_ends	([]<> !in_callback)
-#define unbind_ends		([]<> !in_unbind)
+#define rebind_ends		([]<> !in_rebind)
 
-ltl everything_ends { every_fault_ends && every_callback_ends && unbind_ends }
+ltl everything_ends { every_fault_ends && every_callback_ends && rebind_ends }
 
 active proctype device()
 {
@@ -88,15 +89,22 @@ end:	do
 
 proctype fault(byte me)
 {
-	byte attempt; bool stop;
+	byte attempt;
 
 end:	do
 	:: atomic { in_fault[me] = 1; attempt = 0; inside = inside | (1 << me) }
 again:
-	   TAKE(window_lock, me);		/* for an interval, where there is none yet */
-	   RELEASE(window_lock);
+	   TAKE(interval_lock, me);		/* for an interval, where there is none yet */
+	   RELEASE(interval_lock);
 	   if
-	   :: dying -> stop = true; goto leave
+	   :: changing ->
+#ifndef WAITS_FOR_BIND_INSIDE_SECTION
+		atomic { inside = inside & ~(1 << me); awaited = awaited & inside }
+#endif
+		TAKE(bind_lock, me);
+		RELEASE(bind_lock);
+		atomic { inside = inside | (1 << me) }
+		goto again
 	   :: else -> skip
 	   fi;
 #ifdef LOCK_HELD_OVER_READ_BEGIN
@@ -140,34 +148,33 @@ end_out:      false
 		fi
 	   :: else -> RELEASE(table_lock)
 	   fi;
-leave:
 	   atomic {
 		in_fault[me] = 0; attempt = 0;
-		inside = inside & ~(1 << me); awaited = awaited & inside;
-		if :: stop -> break :: else -> skip fi
+		inside = inside & ~(1 << me); awaited = awaited & inside
 	   }
 	od
 }
 
-active proctype unbind()
+active proctype rebind()
 {
-	if :: goto out :: in_unbind = 1 fi;
-	TAKE(window_lock, UNBIND);
-	dying = 1;
-#ifndef SYNCHRONIZE_UNDER_WINDOW_LOCK
-	RELEASE(window_lock);
+	if :: goto out :: in_rebind = 1 fi;
+	TAKE(bind_lock, REBIND);
+	changing = 1;
+	TAKE(table_lock, REBIND);
+	flush(REBIND);
+	RELEASE(table_lock);
+	changing = 0;
+#ifdef SYNCHRONIZE_UNDER_INTERVAL_LOCK
+	TAKE(interval_lock, REBIND);
 #endif
 	awaited = inside;
 	awaited == 0;
-#ifdef SYNCHRONIZE_UNDER_WINDOW_LOCK
-	RELEASE(window_lock);
+#ifndef SYNCHRONIZE_UNDER_INTERVAL_LOCK
+	TAKE(interval_lock, REBIND);
 #endif
-	TAKE(table_lock, UNBIND);
-	RELEASE(table_lock);
-	flush(UNBIND);
-	TAKE(window_lock, UNBIND);
-	RELEASE(window_lock);
-	in_unbind = 0;
+	RELEASE(interval_lock);
+	RELEASE(bind_lock);
+	in_rebind = 0;
 out:	skip
 }
 

@@ -141,9 +141,9 @@ proctype callback()
 	fi;
 	LOCK;
 #ifdef NO_SEQ_WHERE_EMPTY
-	if :: state[first] != blank -> seq = q; ready = 1 :: else -> skip fi;
+	if :: state[first] != blank -> seq = q :: else -> skip fi;
 #else
-	seq = q; ready = 1;
+	seq = q;		/* and nothing else: a fresh table stays fresh */
 #endif
 #ifdef FLUSH_BEFORE_RETIRE
 	flush(first, last);
@@ -173,7 +173,10 @@ out:
 	ended++
 }
 
-/* Finds the table, makes one where there is none, and sees that it is ready. */
+/*
+ * Finds the table, or makes one. Unless it is ready, its sequence is raised to the interval's: binding.pml has what is looked
+ * at besides, and tables of several intervals.
+ */
 inline table()
 {
 #ifdef NO_B2
@@ -204,7 +207,11 @@ inline table()
 	:: !ready ->
 #endif
 		LOCK;		/* after B2 */
-		if :: !ready -> seq = (early -> early : iseq); ready = 1 :: else -> skip fi;
+		d_step {
+			if :: !early -> early = iseq :: else -> skip fi;
+			if :: early > seq -> seq = early :: else -> skip fi;
+			early = 0; ready = 1
+		}
 		UNLOCK
 	:: else -> skip
 	fi

@@ -122,7 +122,6 @@ proctype callback(byte me)
 	:: else -> skip
 	fi;
 	LOCK(n);
-#ifndef CALLBACK_REVIVES_DEAD
 	if
 	:: state[n] == dead -> UNLOCK(n); goto out
 #ifdef CALLBACK_SKIPS_LEAVING
@@ -130,14 +129,8 @@ proctype callback(byte me)
 #endif
 	:: else -> skip
 	fi;
-#endif
 	d_step {
 		seq[n] = q;
-#ifdef CALLBACK_REVIVES_DEAD
-		state[n] = ready;
-#else
-		if :: state[n] == fresh -> state[n] = ready :: else -> skip fi;
-#endif
 		if :: mem[n] != NONE && leaf[mem[n]] != blank -> leaf[mem[n]] = retired; owed = true :: else -> skip fi
 	}
 	UNLOCK(n);
@@ -192,7 +185,10 @@ again:
 	if
 	:: state[n] == fresh ->
 		LOCK(n);
-		if :: state[n] == fresh -> seq[n] = iseq; state[n] = ready :: else -> skip fi;
+		d_step {
+			if :: iseq > seq[n] -> seq[n] = iseq :: else -> skip fi;
+			if :: state[n] == fresh -> state[n] = ready :: else -> skip fi
+		}
 		UNLOCK(n)
 	:: else -> skip
 	fi;
@@ -274,7 +270,7 @@ proctype shrinker(byte me)
 	LOCK(n);
 	if
 #ifndef REAPS_DEAD
-	:: state[n] != ready -> UNLOCK(n); goto out
+	:: state[n] == dead || state[n] == leaving -> UNLOCK(n); goto out
 #endif
 #ifdef REAPS_RETIRED
 	:: mem[n] != NONE && leaf[mem[n]] == valid -> UNLOCK(n); goto out
@@ -317,7 +313,7 @@ proctype evictor(byte me)
 #ifdef EVICTS_DEAD
 	:: state[n] == fresh -> UNLOCK(n); goto out
 #else
-	:: state[n] != ready -> UNLOCK(n); goto out
+	:: state[n] == dead || state[n] == leaving -> UNLOCK(n); goto out
 #endif
 	:: else -> skip
 	fi;

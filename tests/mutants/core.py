@@ -9,7 +9,9 @@ MIRROR = "mm/mirror.cpp"
 LEAVES = "mm/pt/leaves.hpp"
 GATHER = "mm/pt/gather.hpp"
 RECLAIM = "mm/reclaim.cpp"
-WINDOW = "mm/window.cpp"
+REBIND = "mm/bind/rebind.cpp"
+INTERVAL = "mm/bind/interval.cpp"
+SPAN_MAP = "mm/bind/span_map.cpp"
 WALK = "mm/pt/walk.hpp"
 PREFETCH = "mm/prefetch.cpp"
 SCRATCH = "mm/scratch.hpp"
@@ -18,30 +20,46 @@ TABLE = "mm/pt/page_table.hpp"
 
 FLUSH = "		pt.flush(owed, may_sleep);"
 VISIT = "		vm.pt.visit(part, svm::invalidate_table, &i);"
-EARLY_FLUSH = "		vm.pt.flush({ w.to_va(hit.start), w.to_va(hit.end) }, may_sleep);\n"
+EARLY_FLUSH = "		vm.pt.flush({ b.to_va(hit.start), b.to_va(hit.end) }, may_sleep);\n"
+
+# Of a rebind, see mm/bind/rebind.hpp.
+FOR_EACH_PART = """	for (span_map::piece p = vm.bindings.next(part.start); p && p.span.start < part.end; p = vm.bindings.next(p.span.end)) {
+		if (p.of == &b)
+			take(p.span.common(part));
+	}
+"""
+OF_CHANGING = """	if (const va_span *changing = vm.changing.load_acquire()) // after the map; with the releases in rebind()
+		take(changing->common(part));
+"""
+TAKE_AWAY = "		pt.take_away(tb, owed.empty() ? owed : pt.span_of(tb));"
+SET_CHANGING = "	vm.changing.store_release(&hull); // with the acquires in look() and take_parts()\n"
+PUBLISH = "	next.publish();\n	empty_tables(vm, ops, count);\n"
+EMPTY = "	empty_tables(vm, ops, count);\n"
+NO_CHANGING = "	vm.changing.store_release(nullptr); // likewise\n"
+SYNCHRONIZE = "	port_synchronize(vm.domain());	    // for readers of the old map, of `hull`, and of what ends now\n"
+END = "	end_what_is_left(vm, next);\n"
 
 SIM = {
 	"no barrier between an interval's sequence and the walk (B1)": [
-		(MIRROR, "	svm::full_barrier(); // B1 of mirror.hpp, with B2 in make_ready()", "")],
+		(MIRROR, "	svm::full_barrier(); // B1 of mirror.hpp, with B2 in look()", "")],
 	"no barrier between a new table and its interval's sequence (B2)": [
-		(MIRROR, "	full_barrier(); // B2 of mirror.hpp, with B1 in svm_port_invalidate()", "")],
+		(MIRROR, "	full_barrier(); // B2 of mirror.hpp, with B1 in svm_port_invalidate(); and of rebind.hpp, with B3 in empty_tables()", "")],
 	"emptied leaves are not published": [
 		(LEAVES, "		settle(t, tb);\n		@{walk<F>::publish(t);}@\n	}\n\n	// Nothing is mapped", "")],
+	"the empty words of a new table are not published": [
+		(WALK, "		if (F::empty(lv))\n			publish(t);", "")],
 	"no sequence for an empty table": [
 		(MIRROR, "tb.seq.store_relaxed(i->seq);", "if (tb.live || tb.retired) tb.seq.store_relaxed(i->seq);")],
 	"no retry: the sequence is not looked at again": [
-		(MIRROR, "tb.seq.load_relaxed() != port.seq", "false")],
-	"a new table does not take over its interval's sequence": [
-		(MIRROR, "	tb.seq.store_relaxed(port_interval_seq(in.port));", "")],
+		(MIRROR, "seq && @{tb.seq.load_relaxed() != *seq}@", "false")],
+	"a table does not take over the sequence of an interval that it meets": [
+		(MIRROR, "seq > tb.seq.load_relaxed()", "false")],
 	"a dead table is written": [
-		(MIRROR, "		if (tb.state.load_relaxed() != table_state::ready) // written under the lock\n			return err::busy;", "")],
-	"faults go on in a window that dies": [
-		(MIRROR, "!w.span.holds(va) || w.dying.load_acquire()", "!w.span.holds(va)"),
-		(WINDOW, "w && @{!w->dying.load_acquire()}@", "true")],
+		(MIRROR, "	@{if (tb.state.load_relaxed() != table_state::ready) // written under the lock\n		return err::busy;}@\n	// Kept", "")],
 	"pages that no leaf took stay mapped for DMA": [
-		(MIRROR, "	f.undo();", "")],
+		(MIRROR, "		if (left)\n			port_dma_release(vm.domain(), room.words, filled(), lg2, false);", "")],
 	"a table's memory that was not needed leaks": [
-		(MIRROR, "		if (fresh.cpu)\n			vm.pt.ops->table_free(vm.pt.backend, &fresh);", "")],
+		(MIRROR, "	if (fresh.cpu)\n		vm.pt.ops->table_free(vm.pt.backend, &fresh);", "")],
 	"the TLB is flushed before the leaves go": [
 		(GATHER, FLUSH, ""),
 		(MIRROR, VISIT, EARLY_FLUSH + VISIT)],
@@ -52,17 +70,16 @@ SIM = {
 			"			t.stat.sub(stat::present, before - tb.live);\n"
 			"			if (before == tb.live && tb.top != table_top::huge_retired)\n				return {};")],
 	"the last leaf of a span stays": [
-		(LEAVES, "i < last && tb.live", "i + 1 < last && tb.live")],
+		(LEAVES, "e < end && left", "e + H::offset(1) < end && left")],
 	"a huge leaf stays": [
 		(LEAVES, "			F::store(top, huge_level, F::retire(F::load(top)));", "")],
 	"a hint speaks for leaves that are gone": [
-		(LEAVES, "			drop_hint(tb, first);\n			drop_hint(tb, last);", "")],
+		(LEAVES, "			H::drop_hints(tb, first, last);", "")],
 	"the old way to a table is not flushed when a huge leaf takes its place": [
 		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries);",
 			"			finish_small(t, tb, 0, G::entries);")],
 	"a page that the device wrote is not marked dirty": [
-		(LEAVES, "		port_dma_release(t.domain, F::address(leaf, lv), lg2, F::writable(leaf));",
-			"		port_dma_release(t.domain, F::address(leaf, lv), lg2, false);")],
+		(LEAVES, "port_dma_release(t.domain, word, n, lg2, @{true}@);", "false")],
 	"every page may be written": [
 		("mm/pt/source.hpp", "bool write = @{w & PORT_PAGE_WRITE}@;", "w & PORT_PAGE_VALID")],
 	"a table is freed without a grace period": [
@@ -73,10 +90,12 @@ SIM = {
 		(RECLAIM, "	if (@{!idle}@)\n		return ++s->in_use", "false"),
 		(RECLAIM, "bool idle = @{vm.pt.is_idle(tb)}@;", "true"),
 		(WALK, "		SVM_ASSERT(tb.counted_idle && tb.top == table_top::none);", "")],
-	"an unbind does not wait for faults under way": [
-		(WINDOW, "	// Faults that saw the window alive have left after this; none maps through it any more.\n	@{port_synchronize(vm.domain());}@", "")],
-	"an unbind frees what readers stand on": [
-		(WINDOW, "	@{port_synchronize(vm.domain());}@ // for readers that still stand on what", "")],
+	"no barrier between the new map and the walk (B3)": [
+		(REBIND, "	full_barrier(); // B3 of rebind.hpp, with B2 in look()", "")],
+	"a callback asks for the map last": [
+		(MIRROR, FOR_EACH_PART + OF_CHANGING, OF_CHANGING + FOR_EACH_PART)],
+	"the map stands before it is said what is being replaced": [
+		(REBIND, SET_CHANGING + PUBLISH, "next.publish();" + SET_CHANGING + EMPTY)],
 	"a killed prefetch goes on": [
 		(PREFETCH, "int why = @{port_killed()}@ ?", "false")],
 }
@@ -104,8 +123,6 @@ UNIT = {
 		(LEAVES, "bool huge = @{huge_allows(tb, access)}@;", "huge_allows(tb, SVM_READ)")],
 	"the loser of a directory goes on before it is linked": [
 		(WALK, "				next = static_cast<directory *>(winner);", "				return static_cast<directory *>(winner);")],
-	"an interval reaches beyond its window": [
-		(WINDOW, "va_span::around(va, vm.interval_lg2).common(w.span)", "va_span::around(va, vm.interval_lg2)")],
 	"an unbind waits for a whole prefetch": [
 		(PREFETCH, "	port_parallel(vm->domain(), tables < svm::threads ? static_cast<u32>(tables) : svm::threads, svm::work, &p);",
 			"	svm::reader all(vm->domain());\n"
@@ -117,12 +134,22 @@ UNIT = {
 	"a prefetch waits for the same page again and again": [
 		(PREFETCH, "if (@{page.va == waited}@)", "false")],
 	"a prefetch maps what the table has": [
-		(MIRROR, "count - @{vm.pt.present(tb, first, count, asked.access, room.have)}@",
+		(MIRROR, "count - @{vm.pt.present(*at.tb, vm.pt.index(reach.start), count, asked.access, room.have)}@",
 			"(__builtin_memset(room.have, 0, (count + 63) / 64 * sizeof(u64)), 0u)")],
 	"a prefetch takes table memory for nothing": [
-		(MIRROR, "done.ok() && @{f.brought_any()}@)", "true")],
+		(MIRROR, "wanted && @{left}@", "true")],
 	"a prefetch takes what lies outside of its span": [
 		(MIRROR, "		if (!asked.must)\n			all = all.common({ asked.va, asked.want.end });", "")],
+	"a sparse table is looked at as a whole": [
+		(MIRROR, "if (@{asked.must && at.tb->sparse.load_relaxed()}@) // with", "false")],
+	"a table that was sparse once is looked at in pieces for ever": [
+		(MIRROR, "bool found = @{port.block || port.mapped > asked.want.pages()}@;", "false")],
+	"a block is looked for where the table has leaves": [
+		(MIRROR, "may && @{missing == count}@ ?", "true")],
+	"of several tables a gather finishes the last": [
+		(GATHER, "only = @{owed.empty() || only == &tb}@ ? &tb : nullptr;", "true")],
+	"leaves that were not taken are given back only where there are none": [
+		(MIRROR, "		if (@{left}@)\n			port_dma_release", "!left")],
 	"a fork flushes for each mapping": [
 		(MIRROR, "if (@{forking}@) // one flush", "false")],
 	"every callback takes whole tables": [
@@ -152,13 +179,124 @@ UNIT = {
 	"tables without memory count as memory": [
 		(WALK, "		t.stat.add(stat::tables_made);", "t.stat.add(stat::tables_made); t.count_piece();"),
 		(WALK, "		if (@{tb.mem.cpu}@)\n			t.discount_piece();", "&tb")],
-	"two unbinds of one window take it apart twice": [
-		(WINDOW, "	status done = @{windows.replace(span, nullptr)}@;", "status()")],
+	"nobody is told what is being replaced": [
+		(REBIND, SET_CHANGING, ";")],
+	"a fault maps beside what is being replaced": [
+		(MIRROR, "changing && changing->meets(all)", "false")],
+	"a callback leaves what is being replaced": [
+		(MIRROR, "changing = @{vm.changing.load_acquire()}@) // after the map", "static_cast<const va_span *>(nullptr)")],
+	"what is being replaced is over before the tables are empty": [
+		(REBIND, EMPTY, NO_CHANGING + EMPTY)],
+	"the map is not looked at again before leaves are written": [
+		(MIRROR, "now.of == of && now.span.holds(part)", "true")],
+	"leaves are written whose table the table's is not any more": [
+		(MIRROR, "tb->interval.load_relaxed() != (alone ? in : nullptr)", "false")],
+	"a table stays its interval's when a part is replaced": [
+		(REBIND, "		tb.interval.store_relaxed(nullptr);", "")],
+	"a table is one interval's although a part leads elsewhere": [
+		(MIRROR, "at.alone = @{at.span == all}@;", "true")],
+	"what is replaced is given back without a flush": [
+		(REBIND, TAKE_AWAY, "if (!owed.empty()) pt.finish(tb, pt.span_of(tb));")],
+	"what is replaced is flushed, but not retired": [
+		(REBIND, "va_span owed = @{pt.retire(tb, part)}@;", "part")],
+	"what is replaced is retired, but not given back": [
+		(REBIND, TAKE_AWAY, "pt.flush(part, false);")],
+	"a rebind leaves what a callback has retired in a part that it does not touch": [
+		(REBIND, "owed.empty() ? owed : @{pt.span_of(tb)}@", "part")],
+	"a callback that comes back gives back what others have retired": [
+		(GATHER, "!g->of_interval || @{tb.interval.load_relaxed() == g->of_interval}@", "true")],
+	"a callback takes tables of one interval only": [
+		(MIRROR, "		take_parts(i->vm, *i->in.of, tb, part);", "")],
+	"a callback gives back what it takes of a shared table without a flush": [
+		(MIRROR, "	vm.pt.take_away(tb, owed);", "if (!owed.empty()) vm.pt.finish(tb, owed);")],
+	"a callback takes what other bindings have in the table": [
+		(MIRROR, "if (@{p.of == &b}@)\n			take", "true")],
+	"a callback takes the tables of other intervals": [
+		(MIRROR, "if (@{alone && alone != &i->in}@)", "false")],
+	"a rebind does not wait for readers": [
+		(REBIND, SYNCHRONIZE, ";")],
+	"a rebind frees what readers stand on": [
+		(REBIND, SYNCHRONIZE + END, END + SYNCHRONIZE)],
+	"an interval ends while a span in its block leads to its binding": [
+		(REBIND, "if (@{in_use(vm, i)}@)", "false")],
+	"intervals stay when nothing leads to them": [
+		(REBIND, "if (@{in_use(vm, i)}@)", "true")],
+	"all of a span that is cut counts as gone": [
+		(REBIND, "0 - @{p.span.common(span).pages()}@", "p.span.pages()")],
+	"a binding does not count what it is given": [
+		(REBIND, "		note(*to, span.pages());", "note(*to, 0);")],
+	"a binding that nothing leads to is found again": [
+		(REBIND, "		status done = @{mirrors.replace(key_of(b->offset), nullptr)}@;", "status()")],
+	"a bind that fails keeps what it made": [
+		(REBIND, "		if (@{!b->pages && b->mirrors()}@) // made", "false")],
+	"a bind over the same counts as replacing": [
+		(REBIND, "replacing |= @{old != to}@;", "true")],
+	"a bind of one thing over another counts as none": [
+		(REBIND, "replacing |= @{old != to}@;", "!to")],
+	"operations of one call may meet": [
+		(REBIND, "if (@{next && next.span.meets(span)}@)", "false")],
+	"tables stay when nothing is bound in them": [
+		(REBIND, "if (@{!in_part_bound(e->vm, pt.span_of(tb))}@)", "false")],
+	"a whole table goes where a part is replaced": [
+		(REBIND, "@{part == pt.span_of(tb)}@ && e->out.take(tb, part, true)", "e->out.take(tb, pt.span_of(tb), true)")],
+	"a part that is bound again to the same is cut off": [
+		(SPAN_MAP, "above.span.start <= span.end", "above.span.start == span.end")],
+	"what lies below a span is not joined with it": [
+		(SPAN_MAP, "below.of == of && @{below.span.end >= span.start}@", "false")],
+	"a fault does not wait for a bind": [
+		(MIRROR, "		if (done.is(err::changing))\n			@{done = wait_for_bind(vm);}@", "done = {};")],
+	"a prefetch does not wait for a bind": [
+		(PREFETCH, "			@{done = wait_for_bind(p.vm);}@", "done = {};")],
+	"a fault waits for a page that is bound no more": [
+		(MIRROR, "return @{now->mirrors() && now->to_cpu(align_down(va, PORT_PAGE_LG2)) == cpu}@ ?", "true")],
+	"a table is made for what was unbound meanwhile": [
+		(MIRROR, "if (@{!at.tb && vm.bindings.at(va) != at.of}@)", "false")],
+	"null takes all of a table of which it has a part": [
+		(MIRROR, "vm.pt.format->huge_null && @{at.span == vm.pt.table_span(asked.va)}@", "true")],
+	"an interval reaches below the user's addresses": [
+		(INTERVAL, "va - (@{below < cpu}@ ? below : cpu)", "true")],
+	"an interval reaches beyond the user's addresses": [
+		(INTERVAL, "va + (@{above < to_end}@ ? above : to_end)", "true")],
 }
 
-# Those that only the simulation's making of new tables shows soon.
-OF_NEW_TABLES = ("no barrier between an interval's sequence and the walk (B1)", "no barrier between a new table and its interval's sequence (B2)",
-	"a new table does not take over its interval's sequence")
+# One at least in each format's own code; the words are in tests/unit/decode_test.cpp and golden_test.cpp.
+FORMATS = {
+	"a page is given back for a null leaf": [
+		(LEAVES, "if (@{F::is_null(leaf)}@)\n			return null_word;", "false")],
+	"a fragment outlives a cut through it": [
+		("mm/pt/groups.hpp", "if (@{cuts_group(tb, first)}@)", "false")],
+	"xe2: PAT2 of a large leaf is where that of a page is": [
+		("mm/fmt/xe2.hpp", "bit(@{large ? 12 : 7}@)", "7")],
+	"xe2: a null leaf leads to page 0": [
+		("mm/fmt/xe2.hpp", "{ true, true, SVM_SYSTEM }) | @{null}@;", "0")],
+	"nv: big pages lie where the small ones do": [
+		("mm/fmt/nv.hpp", "addr += @{small_bytes}@;", "0")],
+	"nv: a big page stays when its group becomes uneven": [
+		("mm/fmt/nv.hpp", "static void clear_side(void *table, unsigned group) { @{put(side(table), group, 0, __ATOMIC_RELAXED);}@ }", "")],
+	"nv_v2: a retired large leaf looks like a pointer": [
+		("mm/fmt/nv_v2.hpp", "(w & @{(address_mask | read_only)}@) | gone", "(address_mask | read_only | aperture_mask)")],
+	"nv_v3: memory that is not coherent is mapped as coherent": [
+		("mm/fmt/nv_v3.hpp", "a.cache == cache_policy::noncoherent ? @{3 << 1}@ : 2 << 1", "2 << 1")],
+	"amd: a large leaf has a page's fragment": [
+		("mm/fmt/amd.hpp", "static_cast<u64>(@{levels[lv].shift - 12}@) << fragment_shift : 0", "0")],
+	"amd_gfx9: the leaf bit is off by one": [
+		("mm/fmt/amd_gfx9.hpp", "lv < 3 ? @{bit(54)}@ : 0", "bit(53)")],
+	"amd_gfx12: pages lack the leaf bit": [
+		("mm/fmt/amd_gfx12.hpp", "leaf_bit(unsigned) { return @{bit(63)}@; }", "0")],
+	"mlx5_odp: words are little-endian": [
+		("mm/fmt/mlx5_odp.hpp", "static_cast<u64 *>(entry), @{__builtin_bswap64(w)}@, order", "w")],
+}
+UNIT |= FORMATS
 
-MUTANTS = [{"name": name, "program": program, "edits": edits, "scenario": "tables_are_new" if name in OF_NEW_TABLES else ""}
+# Those that one of the simulation's scenarios shows soon.
+SOON = {
+	"no barrier between an interval's sequence and the walk (B1)": "tables_are_new",
+	"no barrier between a new table and its interval's sequence (B2)": "tables_are_new",
+	"a table does not take over the sequence of an interval that it meets": "tables_are_new",
+	"no barrier between the new map and the walk (B3)": "rebinds_beside_faults_and_churn",
+	"a callback asks for the map last": "rebinds_beside_faults_and_churn",
+	"the map stands before it is said what is being replaced": "rebinds_beside_faults_and_churn",
+}
+
+MUTANTS = [{"name": name, "program": program, "edits": edits, "scenario": SOON.get(name, "")}
 	for program, table in (("svm_sim_mutants", SIM), ("svm_unit_mutants", UNIT)) for name, edits in table.items()]

@@ -12,7 +12,9 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <iterator>
 #include <random>
+#include <sstream>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@ struct options {
 	u64 steps = 20'000'000; /* all scenarios together */
 	u64 run_steps = 60'000; /* of one seed, before it comes to its end */
 	std::string scenario;
+	std::string format; /* empty: by the seed */
 	bool verbose = false;
 	bool stop = false;
 };
@@ -78,12 +81,30 @@ struct outcome {
 	svm_counters counted{};
 };
 
-void run_load(svm_sim::scheduler &by, const workload::scenario &s, u64 seed, u64 run_steps, outcome &o)
+std::vector<std::string> all_formats()
+{
+	std::istringstream words(svm_format_names());
+
+	return {std::istream_iterator<std::string>(words), {}};
+}
+
+/* Every second seed walks as Xe2 does, whose device keeps pointers to tables; the others take turns. */
+std::string format_of(u64 seed)
+{
+	static const std::vector<std::string> all = all_formats();
+
+	return seed & 1 ? all[1 + seed / 2 % (all.size() - 1)] : all[0];
+}
+
+void run_load(svm_sim::scheduler &by, const workload::scenario &s, const std::string &by_name, u64 seed, u64 run_steps, outcome &o)
 {
 	machine m;
+
+	m.format = by_name.empty() ? format_of(seed) : by_name;
+
 	workload load(m, s);
 	svm_sim::oracle watch(m, workload::ARENA, workload::ARENA + workload::ARENA_SIZE,
-			      workload::ARENA + workload::ALL_SIZE, s.shift);
+			      workload::ARENA + workload::ALL_SIZE, load.bindings());
 
 	load.prepare();
 	hook.announced = [&](u64 start, u64 end) { by.watch([&] { watch.announced(start, end); }); };
@@ -98,7 +119,7 @@ void run_load(svm_sim::scheduler &by, const workload::scenario &s, u64 seed, u64
 	m.close();
 }
 
-outcome run_seed(const workload::scenario &s, u64 seed, u64 run_steps)
+outcome run_seed(const workload::scenario &s, const options &opt, u64 seed)
 {
 	outcome o;
 	svm_sim::scheduler by(seed);
@@ -106,9 +127,9 @@ outcome run_seed(const workload::scenario &s, u64 seed, u64 run_steps)
 	now.seed = seed;
 	now.by = &by;
 	alarm(120); /* a loop that comes to no point */
-	by.max_steps = run_steps * 20 + 2'000'000;
+	by.max_steps = opt.run_steps * 20 + 2'000'000;
 	by.on_hang = [](const std::string &why) { fail(why.c_str()); };
-	by.run([&] { run_load(by, s, seed, run_steps, o); });
+	by.run([&] { run_load(by, s, opt.format, seed, opt.run_steps, o); });
 	o.steps = by.steps();
 	o.trace = by.trace();
 	now.by = nullptr;
@@ -139,12 +160,12 @@ void run_seeds(const workload::scenario &s, const options &opt, u64 first, u64 s
 	u64 end = t.all.steps + steps;
 
 	for (u64 seed = first; t.all.steps < end; seed++) {
-		outcome o = run_seed(s, seed, opt.run_steps);
+		outcome o = run_seed(s, opt, seed);
 
 		if (opt.verbose)
 			std::printf("# %s: seed %llu: %llu steps, trace %016llx\n", s.name.c_str(), seed, o.steps, o.trace);
 		/* The promise that a seed says it all. */
-		if (seed == first && run_seed(s, seed, opt.run_steps).trace != o.trace)
+		if (seed == first && run_seed(s, opt, seed).trace != o.trace)
 			fail("the same seed went another way");
 		t.add(o);
 		now.before = t.all.steps;
@@ -207,6 +228,7 @@ int main(int argc, char **argv)
 	app.add_option("--steps", opt.steps, "steps of all scenarios together, at least");
 	app.add_option("--run-steps", opt.run_steps, "steps of one seed before its threads stop")->check(CLI::PositiveNumber);
 	app.add_option("--scenario", opt.scenario, "only this one")->check(CLI::IsMember(names));
+	app.add_option("--format", opt.format, "of all seeds; unset: by the seed")->check(CLI::IsMember(all_formats()));
 	app.add_flag("--stop", opt.stop, "at the first failure");
 	app.add_flag("--verbose", opt.verbose, "a line for each seed");
 	CLI11_PARSE(app, argc, argv);

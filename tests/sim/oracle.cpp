@@ -20,31 +20,51 @@ static void accuse(const char *where, u64 va, const char *what)
 	complain(text);
 }
 
+/* What is wrong with a translation that leads from va to the CPU's address; nullptr: nothing. */
+const char *oracle::fault_of(u64 va, const translation &t, u64 cpu)
+{
+	if (std::any_of(active_.begin(), active_.end(), [=](const span &s) { return s.start <= cpu && cpu < s.end; }))
+		return "a translation outlives the callbacks";
+
+	auto there = m_.proc->peek(cpu);
+	u32 frame = m_.mem->of_dma(t.addr + (va & ((1ull << t.lg2) - 1) & ~(PAGE - 1)));
+
+	if (!there)
+		return "a translation where the CPU has none";
+	if (there->frame != frame)
+		return "a translation to another page";
+	return t.write && !there->write ? "may be written, but not by the CPU" : nullptr;
+}
+
+/* While an address is rebound, it may lead to two of the CPU's. */
 void oracle::check(const char *where, u64 va, const translation &t)
 {
+	const char *wrong = "a translation where nothing is bound";
+
 	if (t.what == translation::outcome::bad)
 		return accuse(where, va, "a malformed entry");
 	if (t.what != translation::outcome::mapped)
 		return;
-	if (std::any_of(active_.begin(), active_.end(), [=](const span &s) { return s.start <= va && va < s.end; }))
-		return accuse(where, va, "a translation outlives the callbacks");
-
-	auto cpu = m_.proc->peek(va);
-	u32 frame = m_.mem->of_dma(t.addr + ((va + shift_) & ((1ull << t.lg2) - 1) & ~(PAGE - 1)));
-
-	if (!cpu)
-		accuse(where, va, "a translation where the CPU has none");
-	else if (cpu->frame != frame)
-		accuse(where, va, "a translation to another page");
-	else if (t.write && !cpu->write)
-		accuse(where, va, "may be written, but not by the CPU");
+	if (t.null) {
+		if (!bound_.leads(va, gpu::null))
+			accuse(where, va, "null where something else is bound");
+		return;
+	}
+	for (u64 offset : bound_.offsets()) {
+		if (!bound_.leads(va, va - offset))
+			continue;
+		wrong = fault_of(va, t, va - offset);
+		if (!wrong)
+			return;
+	}
+	accuse(where, va, wrong);
 }
 
 void oracle::look(u64 va)
 {
 	looked_++;
-	check("page table", va, m_.device().look(va + shift_));
-	if (const translation *t = m_.device().cached(va + shift_))
+	check("page table", va, m_.device().look(va));
+	if (const translation *t = m_.device().cached(va))
 		check("TLB", va, *t);
 }
 
@@ -55,6 +75,16 @@ oracle::span oracle::within(u64 start, u64 end) const
 	return {std::max(start, start_), std::max(std::max(start, start_), std::min(end, last))};
 }
 
+/* Device addresses that lead to pages of the span. */
+template <typename Fn>
+void oracle::each(span s, Fn fn)
+{
+	for (u64 offset : bound_.offsets())
+		for (u64 cpu = s.start; cpu < s.end; cpu += PAGE)
+			if (bound_.only_leads(cpu + offset, cpu))
+				fn(cpu + offset);
+}
+
 void oracle::announced(u64 start, u64 end)
 {
 	span s = within(start, end);
@@ -62,8 +92,7 @@ void oracle::announced(u64 start, u64 end)
 	if (s.start == s.end)
 		return;
 	active_.push_back(s);
-	for (u64 va = s.start; va < s.end; va += PAGE)
-		look(va);
+	each(s, [this](u64 va) { look(va); });
 }
 
 void oracle::ending(u64 start, u64 end)
@@ -72,9 +101,10 @@ void oracle::ending(u64 start, u64 end)
 
 	if (s.start == s.end)
 		return;
-	for (u64 va = s.start; va < s.end; va += PAGE)
-		if (m_.device().look(va + shift_).what == translation::outcome::mapped || m_.device().cached(va + shift_))
+	each(s, [this](u64 va) {
+		if (m_.device().look(va).what == translation::outcome::mapped || m_.device().cached(va))
 			accuse("at its end", va, "a translation amid an invalidation");
+	});
 	active_.erase(std::find_if(active_.begin(), active_.end(),
 				   [=](const span &a) { return a.start == s.start && a.end == s.end; }));
 }
@@ -82,7 +112,9 @@ void oracle::ending(u64 start, u64 end)
 /* The pages that are used most lie in the first part of each table: they get every second look. */
 void oracle::step()
 {
-	look(next_);
+	u64 shift = bound_.offsets().front();
+
+	look(next_ + shift);
 	next_ += 5 * PAGE;
 	if (next_ >= end_)
 		next_ = start_ + (next_ - end_) % (5 * PAGE);

@@ -4,7 +4,8 @@
  *
  *  - Ever: a translation of an address leads to the very frame that the CPU's entry names, and
  *    allows writing only where the CPU's entry does. (The CPU's entries change only between
- *    the callbacks of an invalidation and its end.)
+ *    the callbacks of an invalidation and its end.) The CPU's entry is that of the address to which
+ *    the device's is bound, or one of two while it is rebound; there is no translation where nothing is bound.
  *  - From the return of the last callback of an invalidation to its end: none of its span.
  *
  * It reads the device's tables as the device would and the CPU's as the kernel would, while
@@ -14,6 +15,7 @@
 #ifndef SVM_TESTS_SIM_ORACLE_HPP
 #define SVM_TESTS_SIM_ORACLE_HPP
 
+#include "tests/host/bound.hpp"
 #include "tests/host/machine.hpp"
 
 #include <vector>
@@ -25,15 +27,15 @@ class oracle
 {
 public:
 	/*
-	 * CPU addresses [start, end), and up to far_end what small invalidations are about; the device's addresses are so
-	 * much higher.
+	 * CPU addresses [start, end), and up to far_end what small invalidations are about, and the device's addresses that
+	 * lead there.
 	 */
-	oracle(svm_host::machine &m, u64 start, u64 end, u64 far_end, u64 shift)
+	oracle(svm_host::machine &m, u64 start, u64 end, u64 far_end, const svm_host::bound &b)
 		: m_(m)
 		, start_(start)
 		, end_(end)
 		, far_end_(far_end)
-		, shift_(shift)
+		, bound_(b)
 		, next_(start)
 	{
 	}
@@ -53,10 +55,15 @@ private:
 
 	void look(u64 va);
 	void check(const char *where, u64 va, const svm_host::translation &t);
+	const char *fault_of(u64 va, const svm_host::translation &t, u64 cpu);
+	template <typename Fn>
+	void each(span s, Fn fn);
 	span within(u64 start, u64 end) const;
 
 	svm_host::machine &m_;
-	u64 start_, end_, far_end_, shift_, next_;
+	u64 start_, end_, far_end_;
+	const svm_host::bound &bound_;
+	u64 next_;
 	u64 looked_ = 0;
 	std::vector<span> active_;
 };

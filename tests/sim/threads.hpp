@@ -32,11 +32,13 @@ inline void sleep_for(std::chrono::microseconds time)
 		s->sleep(u64(time.count()));
 }
 
-/* A stall is no longer than 4000 steps, and no turn is as short as ten. */
+/* A stall is no longer than 4000 steps; a thread may be stalled a few times on its way. */
 constexpr unsigned enough_turns = 500;
 
-inline void wait_turn(unsigned)
+inline void wait_turn(unsigned turn)
 {
+	if (turn > 100)
+		sleep_for(std::chrono::microseconds(100));
 }
 
 inline void released(const void *what)

@@ -123,7 +123,8 @@ protected:
 	u64 node_va(unsigned i) { return heap_va + i * sizeof(svgpu_bfs_node); }
 	svgpu_bfs_node &node(unsigned i) { return *rig.pages.look<svgpu_bfs_node>(node_va(i)); }
 
-	// A random graph; the last tenth of the nodes has edges but nobody leads there.
+	// A random graph. Each node of the first quarter leads to the next one, so that more than a quarter is visited
+	// whatever the seed; no edge leads to the last tenth.
 	void build()
 	{
 		u64 edges = heap_va + page * 4;
@@ -132,11 +133,12 @@ protected:
 		rig.pages.map_fresh(scratch_va, nodes * 8);
 		neighbours.resize(nodes);
 		for (unsigned i = 0; i < nodes; ++i) {
-			unsigned degree = random() % 20 ? random() % 4 : 150;
+			bool first_quarter = i < nodes / 4;
+			unsigned degree = (random() % 20 ? random() % 4 : 150) + first_quarter;
 
 			node(i) = { edges, degree, ~0u };
 			for (unsigned e = 0; e < degree; ++e) {
-				neighbours[i].push_back(random() % (nodes * 9 / 10));
+				neighbours[i].push_back(first_quarter && !e ? i + 1 : random() % (nodes * 9 / 10));
 				word(edges) = node_va(neighbours[i].back());
 				edges += 8;
 			}

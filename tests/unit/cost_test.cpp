@@ -52,7 +52,7 @@ TEST_F(cost_test, one_mmap_lock_a_fault)
 	EXPECT_EQ(spent().mmap_locks, before.mmap_locks + 1);
 	EXPECT_EQ(spent().faults, before.faults + 1);
 	EXPECT_EQ(spent().table_locks, before.table_locks + 1);
-	EXPECT_EQ(spent().window_locks, before.window_locks);
+	EXPECT_EQ(spent().domain_locks, before.domain_locks);
 	EXPECT_EQ(spent().syncs, before.syncs);
 }
 

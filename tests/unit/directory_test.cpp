@@ -50,7 +50,7 @@ protected:
 	{
 		auto *entries = static_cast<u64 *>(pt.root->mem.cpu);
 
-		return halting_xe2::load(entries + geometry::index(0, AT)) != halting_xe2::empty;
+		return halting_xe2::load(entries + geometry::index(0, AT)) != halting_xe2::empty(0);
 	}
 
 	void finish()

@@ -21,7 +21,7 @@ protected:
 			M::equip(t);
 
 		u32 f = M::mem->take(0);
-		u64 word = memory::dma_of(f) | PORT_PAGE_VALID | PORT_PAGE_WRITE;
+		u64 word = memory::dma_of(f) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | PORT_PAGE_WRITE;
 		unsigned i = unsigned(va % M::span / PAGE);
 		svm::mirrored_pages source(&word, i);
 		svm::table_guard lock(t.lock);
@@ -49,7 +49,7 @@ protected:
 
 	std::vector<u32> frames;
 };
-TYPED_TEST_SUITE(gather_test, all_formats);
+TYPED_TEST_SUITE(gather_test, all_formats, format_names);
 
 TYPED_TEST(gather_test, one_flush_for_all)
 {

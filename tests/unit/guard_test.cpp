@@ -58,17 +58,17 @@ TEST_F(guard_test, table_guard_on_each_way_out)
 	EXPECT_EQ(current().table_locks, 0u);
 }
 
-TEST_F(guard_test, window_guard_says_whether_it_holds)
+TEST_F(guard_test, interval_guard_says_whether_it_holds)
 {
 	std::atomic<int> err{1};
 	{
-		svm::window_guard hold(domain);
+		svm::interval_guard hold(domain);
 
 		ASSERT_TRUE(hold.held().ok());
 
 		std::thread other([&] {
 			kill(current());
-			svm::window_guard again(domain);
+			svm::interval_guard again(domain);
 
 			err = again.held().error();
 		}); /* and does not unlock what it did not lock */
@@ -78,34 +78,14 @@ TEST_F(guard_test, window_guard_says_whether_it_holds)
 
 		std::thread third([&] {
 			kill(current());
-			EXPECT_FALSE(domain->lock(true)); /* still taken */
+			EXPECT_FALSE(domain->lock(PORT_INTERVALS)); /* still taken */
 		});
 
 		third.join();
 	}
-	svm::window_guard free_again(domain);
+	svm::interval_guard free_again(domain);
 
 	EXPECT_TRUE(free_again.held().ok());
-}
-
-TEST_F(guard_test, forced_window_guard_waits_though_killed)
-{
-	std::atomic<bool> got{false};
-	std::thread t;
-	{
-		svm::window_guard hold(domain);
-
-		t = std::thread([&] {
-			kill(current());
-			svm::window_guard_force force(domain);
-
-			got = true;
-		});
-		std::this_thread::sleep_for(std::chrono::milliseconds(30));
-		EXPECT_FALSE(got);
-	}
-	t.join();
-	EXPECT_TRUE(got);
 }
 
 TEST_F(guard_test, reader_holds_off_synchronize)

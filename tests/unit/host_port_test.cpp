@@ -59,31 +59,56 @@ TEST_F(host_port_test, synchronize_inside_a_reader_section)
 	expect_complaint("inside a reader section");
 }
 
+static u64 word_of(u64 dma)
+{
+	return dma >> PORT_PAGE_LG2 | PORT_PAGE_VALID | PORT_PAGE_WRITE;
+}
+
 TEST_F(host_port_test, dma_is_released_once)
 {
 	u32 f = mem->take(0);
+	u64 word = word_of(memory::dma_of(f)), unknown = word_of(0x1000);
 
 	mem->dma_map(f, 12);
-	port_dma_release(domain, memory::dma_of(f), 12, true);
+	port_dma_release(domain, &word, 1, 12, true);
 	EXPECT_TRUE(mem->at(f).dirty);
-	port_dma_release(domain, memory::dma_of(f), 12, false);
+	port_dma_release(domain, &word, 1, 12, false);
 	expect_complaint("not mapped");
-	port_dma_release(domain, 0x1000, 12, false);
+	port_dma_release(domain, &unknown, 1, 12, false);
 	expect_complaint("never mapped");
 	mem->dma_map(f, 12);
 	mem->put(f);
-	port_dma_release(domain, memory::dma_of(f), 12, true);
+	port_dma_release(domain, &word, 1, 12, true);
 	expect_complaint("freed page marked dirty");
+}
+
+/* Of several words those with a page count, and only what the device could write is dirty. */
+TEST_F(host_port_test, dma_is_released_by_words)
+{
+	u32 a = mem->take(0), b = mem->take(0);
+	u64 words[] = {word_of(memory::dma_of(a)), 0, word_of(memory::dma_of(b)) & ~PORT_PAGE_WRITE};
+
+	for (bool dirty : {false, true}) {
+		mem->dma_map(a, 12);
+		mem->dma_map(b, 12);
+		port_dma_release(domain, words, 3, 12, dirty);
+		EXPECT_EQ(mem->dma_live(), 0u);
+		EXPECT_EQ(mem->at(a).dirty, dirty);
+		EXPECT_FALSE(mem->at(b).dirty);
+	}
+	mem->put(a);
+	mem->put(b);
 }
 
 TEST_F(host_port_test, a_block_is_released_as_a_block)
 {
 	u32 head = mem->take_block(0);
+	u64 word = word_of(memory::dma_of(head));
 
 	mem->dma_map(head, 21);
-	port_dma_release(domain, memory::dma_of(head), 12, false);
+	port_dma_release(domain, &word, 1, 12, false);
 	expect_complaint("not mapped");
-	port_dma_release(domain, memory::dma_of(head), 21, false);
+	port_dma_release(domain, &word, 1, 21, false);
 	for (u32 i = 0; i < BLOCK_FRAMES; i++)
 		mem->put(head + i);
 }

@@ -56,14 +56,14 @@ protected:
 
 	/* What one thread's calls took of the port, from here on. */
 	struct costs {
-		u64 table_locks, window_locks, mmap_locks, allocs, faults, syncs;
+		u64 table_locks, domain_locks, mmap_locks, allocs, faults, syncs;
 		bool operator==(const costs &) const = default;
 	};
 	static costs spent()
 	{
 		const task &t = current();
 
-		return {t.lock_count,  t.window_lock_count, t.mmap_lock_count,
+		return {t.lock_count,  t.domain_lock_count, t.mmap_lock_count,
 			t.alloc_count, t.fault_count,	    t.sync_count};
 	}
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two threads meet at one step of the fault path, or at the window lock, and one of them loses.
+ * Two threads meet at one step of the fault path, or at a lock of the vm, and one of them loses.
  * Who loses is not left to chance where the port's hooks can decide it: the hook runs the winner
  * to its end in the midst of the loser.
  */
@@ -13,12 +13,12 @@ namespace svm_test
 class meeting_test : public machine
 {
 protected:
-	/* What a fault finds of the window at va. */
+	/* What a fault finds at va. */
 	bool bound(u64 va)
 	{
 		svm::reader section(vm->domain());
 
-		return svm::window_at(*vm, va);
+		return vm->bindings.at(va);
 	}
 
 	/* Runs fn in the next allocation, once. */
@@ -125,7 +125,7 @@ TEST_F(meeting_test, unbound_before_it_waits)
 	expect_empty();
 }
 
-/* The window goes while the fault looks for the memory behind it: no interval is made in a dying window. */
+/* The binding goes while the fault looks for the memory behind it. */
 TEST_F(meeting_test, unbound_before_its_first_interval)
 {
 	int faulted = 1, unbound = 1;
@@ -150,8 +150,8 @@ TEST_F(meeting_test, unbound_before_its_first_interval)
 	EXPECT_EQ(count().tables_made, 0u);
 }
 
-/* A fault waits for the window lock to make its interval, and is killed. */
-TEST_F(meeting_test, fault_killed_while_waiting_for_the_window_lock)
+/* A fault waits for the interval lock to make its interval, and is killed. */
+TEST_F(meeting_test, fault_killed_while_waiting_for_the_interval_lock)
 {
 	std::atomic<bool> inside{false}, go{false};
 	int held = 1, killed = 1;
@@ -221,39 +221,6 @@ TEST_F(meeting_test, prefetch_threads_want_the_same_table)
 	EXPECT_EQ(pages, 2048u);
 	EXPECT_EQ(calls, 4u); /* one fault fills a table; none is filled twice */
 	EXPECT_EQ(count().ptes_written, 2048u);
-}
-
-/* Two windows in one piece of address space do not share an interval. */
-TEST_F(meeting_test, windows_share_no_interval)
-{
-	map(BASE, 4 * MiB);
-	ASSERT_EQ(svm_bind(vm, BASE, BASE + 2 * MiB, 0), 0);
-	ASSERT_EQ(svm_bind(vm, BASE + 2 * MiB, BASE + 4 * MiB, 0), 0);
-	EXPECT_EQ(fault(BASE), 0);
-	EXPECT_EQ(fault(BASE + 2 * MiB), 0);
-	EXPECT_EQ(count().intervals, 2u);
-	EXPECT_EQ(svm_unbind(vm, BASE, BASE + 2 * MiB), 0);
-	EXPECT_EQ(fault(BASE), -EFAULT);
-	EXPECT_EQ(fault(BASE + 2 * MiB), 0);
-	EXPECT_EQ(device().read(BASE + 2 * MiB).what, gpu::status::ok);
-}
-
-TEST_F(meeting_test, many_windows)
-{
-	constexpr u64 n = 10000;
-	auto at = [](u64 i) { return GiB + i * 7919 % n * 2 * MiB; }; /* in no order */
-	auto bind = [&](u64 i) { return svm_bind(vm, at(i), at(i) + PAGE, 0); };
-
-	for (u64 i = 0; i < n; i++)
-		ASSERT_EQ(bind(i), 0);
-	for (u64 i = 0; i < n; i += 97) {
-		EXPECT_EQ(bind(i), -EEXIST);
-		EXPECT_TRUE(bound(at(i)));
-		EXPECT_FALSE(bound(at(i) + PAGE));
-	}
-	EXPECT_EQ(svm_unbind(vm, at(3), at(3) + PAGE), 0);
-	EXPECT_EQ(svm_unbind(vm, at(3), at(3) + PAGE), -ENOENT);
-	EXPECT_EQ(bind(3), 0);
 }
 
 /* The device goes between the zap and the end of its flush: what it had is not to be read from what lies there now. */

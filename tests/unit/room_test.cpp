@@ -190,7 +190,7 @@ protected:
 		return static_cast<char *>(d.parent->mem.cpu) + (u64(d.index) << F::levels[d.parent->level].entry_lg2);
 	}
 };
-TYPED_TEST_SUITE(directory_test, all_formats);
+TYPED_TEST_SUITE(directory_test, all_formats, format_names);
 
 TYPED_TEST(directory_test, only_an_empty_one_goes)
 {
@@ -208,7 +208,7 @@ TYPED_TEST(directory_test, only_an_empty_one_goes)
 		EXPECT_EQ(d.parent->child[d.index].load_relaxed(), nullptr);
 	}
 	/* The device finds no way to it, and a walk makes another. */
-	EXPECT_EQ(TypeParam::load(this->entry_of(d)), TypeParam::empty);
+	EXPECT_EQ(TypeParam::load(this->entry_of(d)), TypeParam::empty(d.level - 1u));
 	EXPECT_NE(&this->above(this->table_at(0)), &d);
 	svm::defer(this->pt.domain, d);
 	this->pt.pending.fetch_add_relaxed(1);
@@ -223,7 +223,7 @@ TYPED_TEST(directory_test, is_linked_by_who_goes_on)
 
 	EXPECT_EQ(TypeParam::classify(link, d.level - 1u), svm::entry_state::link);
 	/* As its maker leaves it if it is stopped in between. */
-	TypeParam::store(this->entry_of(d), d.level - 1, TypeParam::empty);
+	TypeParam::store(this->entry_of(d), d.level - 1, TypeParam::empty(d.level - 1u));
 	d.linked.store_relaxed(false);
 	this->table_at(M::span);
 	EXPECT_EQ(TypeParam::load(this->entry_of(d)), link);
@@ -238,11 +238,11 @@ TYPED_TEST(directory_test, is_not_linked_once_it_is_closed)
 	svm::reader section(this->pt.domain);
 
 	M::take_out(*M::walk::find(this->pt, 0), {0, M::span}, this);
-	TypeParam::store(this->entry_of(d), d.level - 1, TypeParam::empty);
+	TypeParam::store(this->entry_of(d), d.level - 1, TypeParam::empty(d.level - 1u));
 	d.linked.store_relaxed(false);
 	d.children.store_relaxed(svm::directory::closed);
 	EXPECT_EQ(M::walk::make_table(this->pt, 0).error(), -EBUSY);
-	EXPECT_EQ(TypeParam::load(this->entry_of(d)), TypeParam::empty);
+	EXPECT_EQ(TypeParam::load(this->entry_of(d)), TypeParam::empty(d.level - 1u));
 	/* Nor does a table get into it. */
 	d.linked.store_relaxed(true);
 	EXPECT_EQ(M::walk::make_table(this->pt, 0).error(), -EBUSY);

@@ -14,7 +14,7 @@ static constexpr u64 valid = PORT_PAGE_VALID, write = PORT_PAGE_WRITE;
 
 TEST(source_test, words)
 {
-	u64 word[4] = {0x7000 | valid | write, 0x8000 | valid, 0, 0x9000 | write};
+	u64 word[4] = {0x7 | valid | write, 0x8 | valid, 0, 0x9 | write};
 	svm::mirrored_pages s(word, 100);
 
 	EXPECT_TRUE(s.run_at(100, 4).there);
@@ -28,34 +28,36 @@ TEST(source_test, words)
 	EXPECT_FALSE(s.run_at(102, 2).there);
 	EXPECT_EQ(s.run_at(102, 2).pages, 2u);
 	EXPECT_EQ(s.run_at(102, 1).pages, 1u);
+	EXPECT_EQ(s.mappings_taken(), 0u);
 	s.take(100, 1);
 	EXPECT_FALSE(s.run_at(100, 4).there);
 	EXPECT_TRUE(s.run_at(101, 3).there);
+	EXPECT_EQ(s.mappings_taken(), 1u);
 }
 
-/* A word of an order stands for the entries behind it. */
-TEST(source_test, orders)
+/* What the port keeps between the address and the flags is no part of the address. */
+TEST(source_test, bits_of_the_port)
 {
-	u64 word[16] = {0x40000 | valid | write | 3ull << PORT_PAGE_ORDER_SHIFT};
-	std::vector<std::pair<u64, u32>> left;
-	auto note = [&](u64 address, u32 lg2) { left.emplace_back(address, lg2); };
+	u64 word = 0x7 | valid | 1ull << 52 | 1ull << 61;
 
-	word[8] = 0x9000 | valid;
-	word[9] = 0xa000 | write;
+	EXPECT_EQ(svm::mirrored_pages(&word, 0).run_at(0, 1).address, 0x7000u);
+}
 
-	svm::mirrored_pages s(word, 0);
-	svm::run r = s.run_at(0, 16);
+/* One word of an order stands for all entries: its page is taken once. */
+TEST(source_test, a_block)
+{
+	u64 word[2] = {0x40 | valid | write, 0x9 | valid};
+	svm::mirrored_pages s(word, 0, 3);
+	svm::run r = s.run_at(0, 8);
 
 	EXPECT_EQ(r.address, 0x40000u);
 	EXPECT_EQ(r.pages, 8u);
 	EXPECT_EQ(r.leaf_pages, 8u);
-	EXPECT_EQ(s.run_at(8, 8).leaf_pages, 1u);
-	s.rest(16, note);
-	EXPECT_EQ(left, (std::vector<std::pair<u64, u32>>{{0x40000, 15}, {0x9000, 12}}));
+	EXPECT_EQ(svm::mirrored_pages(word, 0).run_at(0, 2).leaf_pages, 1u);
 	s.take(0, 8);
-	left.clear();
-	s.rest(16, note);
-	EXPECT_EQ(left, (std::vector<std::pair<u64, u32>>{{0x9000, 12}}));
+	EXPECT_EQ(word[0], 0u);
+	EXPECT_EQ(word[1], 0x9 | valid);
+	EXPECT_EQ(s.mappings_taken(), 1u);
 }
 
 /* run_at() against its definition, over words that are almost one run. */
@@ -66,10 +68,10 @@ TEST(source_test, longest_run)
 
 	for (int round = 0; round < 20000; round++) {
 		u64 word[32];
-		u64 base = 0x100000 * (1 + r() % 8);
+		u64 base = 0x100 * (1 + r() % 8);
 
 		for (u64 i = 0; i < 32; i++)
-			word[i] = (base + i * 0x1000) | valid | (base & 0x100000 ? write : 0);
+			word[i] = (base + i) | valid | (base & 0x100 ? write : 0);
 		for (u64 flaws = r() % 4; flaws--;)
 			switch (r() % 4) {
 			case 0:
@@ -79,7 +81,7 @@ TEST(source_test, longest_run)
 				word[r() % 32] = 0;
 				break;
 			case 2:
-				word[r() % 32] += 0x1000;
+				word[r() % 32]++;
 				break;
 			case 3:
 				word[r() % 32] &= ~valid;
@@ -94,7 +96,7 @@ TEST(source_test, longest_run)
 			u64 next = word[at + expect];
 			bool next_there = next & valid;
 
-			if (there ? next != word[at] + expect * 0x1000 : next_there)
+			if (there ? next != word[at] + expect : next_there)
 				break;
 			expect++;
 		}

@@ -3,19 +3,15 @@
 #ifndef SVM_TESTS_UNIT_TREE_HPP
 #define SVM_TESTS_UNIT_TREE_HPP
 
-#include "mm/fmt/xe2.hpp"
 #include "mm/pt/gather.hpp"
 #include "mm/pt/page_table.hpp"
+#include "tests/unit/all_formats.hpp"
 #include "tests/unit/machine.hpp"
-#include "tests/unit/nv_v2.hpp"
 
 #include <random>
 
 namespace svm_test
 {
-
-/* As different as formats are: hints and 8-byte entries; or neither, and a dual PDE. */
-using all_formats = ::testing::Types<svm::xe2, nv_v2>;
 
 template <typename F>
 class tree_machine : public machine
@@ -76,6 +72,18 @@ protected:
 		ASSERT_TRUE(leaves::give_memory(t, mem));
 	}
 
+	/* What the device's own walk finds. */
+	mmu_translation look(u64 va)
+	{
+		auto read = [](void *self, u64 addr, u32 where) { return static_cast<backend *>(self)->read(addr, where == MMU_VRAM); };
+		mmu_memory memory = {read, gpus.get()};
+		mmu_translation t{};
+
+		mmu_find(F::name)->walk(&memory, pt.root->mem.addr, pt.root->mem.aperture, va, &t);
+		EXPECT_NE(t.what, MMU_MALFORMED) << t.wrong;
+		return t;
+	}
+
 	svm_counters counted() const
 	{
 		svm_counters c;
@@ -95,7 +103,7 @@ protected:
 
 				g.retire(t, part);
 				leaves::unlink(m->pt, t);
-				g.owe(part, part);
+				g.owe(t, part, part);
 			}
 			g.finish();
 		}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A window's end beside a prefetch and beside another unbind, and its intervals' borders. */
+/* An unbind beside a prefetch, and the end of intervals. */
 #include "mm/vm.hpp"
 #include "tests/unit/machine.hpp"
 
@@ -12,18 +12,24 @@ protected:
 	static constexpr u64 SIZE = 2 * MiB;
 };
 
-/* What happens beside the window calls nobody, though the interval's aligned piece of 512 MiB reaches there. */
-TEST_F(unbind_test, intervals_end_with_their_window)
+/* A notifier ends with the last span in its block, and not before. */
+TEST_F(unbind_test, intervals_end_with_their_last_span)
 {
-	map(BASE - SIZE, 3 * SIZE);
-	ASSERT_EQ(svm_bind(vm, BASE, BASE + SIZE, 0), 0);
+	map(BASE, 4 * SIZE);
+	map(BASE + 4 * GiB, SIZE);
+	ASSERT_EQ(svm_bind_all(vm), 0);
 	ASSERT_EQ(fault(BASE), 0);
-	proc->dontneed(BASE - SIZE, BASE);
-	proc->dontneed(BASE + SIZE, BASE + 2 * SIZE);
-	EXPECT_EQ(count().invalidations, 0u);
-	proc->dontneed(BASE, BASE + PAGE);
-	proc->dontneed(BASE + SIZE - PAGE, BASE + SIZE);
-	EXPECT_EQ(count().invalidations, 2u);
+	ASSERT_EQ(fault(BASE + 4 * GiB), 0);
+	EXPECT_EQ(live.intervals, 2u);
+	ASSERT_EQ(svm_unbind(vm, BASE, BASE + SIZE), 0);
+	EXPECT_EQ(live.intervals, 2u);
+	ASSERT_EQ(svm_unbind(vm, BASE - GiB, BASE + GiB), 0);
+	EXPECT_EQ(live.intervals, 1u);
+	EXPECT_EQ(count().intervals, 1u);
+	EXPECT_EQ(device().read(BASE + 4 * GiB).what, gpu::status::ok);
+	ASSERT_EQ(svm_unbind(vm, 0, USER_END), 0);
+	EXPECT_EQ(live.intervals, 0u);
+	expect_empty();
 }
 
 /* An unbind waits for the tables that a prefetch has under way, not for all that it has before it. */
@@ -54,32 +60,6 @@ TEST_F(unbind_test, goes_on_beside_a_long_prefetch)
 	self.killed = false;
 	EXPECT_EQ(err, 0);
 	EXPECT_LT(count().tables, size / SIZE);
-}
-
-/* The second unbind of a window finds none, while the first still waits for readers. */
-TEST_F(unbind_test, a_window_is_taken_apart_once)
-{
-	std::atomic<int> second{1};
-	int first = 1;
-
-	map(BASE, SIZE);
-	ASSERT_EQ(svm_bind(vm, BASE, BASE + SIZE, 0), 0);
-	ASSERT_EQ(fault(BASE), 0);
-
-	auto section = std::make_unique<svm::reader>(vm->domain());
-	std::thread one([&] { first = svm_unbind(vm, BASE, BASE + SIZE); });
-
-	ASSERT_TRUE(eventually([&] { return !svm::window_at(*vm, BASE); }));
-
-	std::thread two([&] { second = svm_unbind(vm, BASE, BASE + SIZE); });
-
-	EXPECT_TRUE(eventually([&] { return second != 1; }));
-	section.reset();
-	one.join();
-	two.join();
-	EXPECT_EQ(first, 0);
-	EXPECT_EQ(second, -ENOENT);
-	expect_empty();
 }
 
 } // namespace svm_test

@@ -16,6 +16,11 @@ TEST_F(vm_test, formats_by_name)
 	EXPECT_EQ(svm_format_find("xe"), nullptr);
 	EXPECT_EQ(svm_format_find("xe22"), nullptr);
 	EXPECT_EQ(svm_format_find(""), nullptr);
+	EXPECT_STREQ(svm_format_names(), "xe2 nv_v2 nv_v3 amd_gfx9 amd_gfx12 mlx5_odp");
+	for (const char *name : {"xe2", "nv_v2", "nv_v3", "amd_gfx9", "amd_gfx12", "mlx5_odp"}) {
+		ASSERT_NE(svm_format_find(name), nullptr) << name;
+		EXPECT_STREQ(svm_format_describe(svm_format_find(name))->name, name);
+	}
 
 	const svm_format_info *info = svm_format_describe(xe2);
 

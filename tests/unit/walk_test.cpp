@@ -12,7 +12,7 @@ template <typename F>
 class walk_test : public tree_machine<F>
 {
 };
-TYPED_TEST_SUITE(walk_test, all_formats);
+TYPED_TEST_SUITE(walk_test, all_formats, format_names);
 
 TYPED_TEST(walk_test, against_a_map)
 {
@@ -21,7 +21,7 @@ TYPED_TEST(walk_test, against_a_map)
 	seeded r(5);
 	std::map<u64, svm::table *> model;
 
-	for (int step = 0; step < 3000; step++) {
+	for (int step = 0; step < 1000; step++) {
 		/* Near each other and far apart, the edges among them. */
 		u64 va = r() % M::va_end;
 

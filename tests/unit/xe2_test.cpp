@@ -32,8 +32,16 @@ TEST(xe2_test, golden_leaves)
 	EXPECT_EQ(xe2::leaf(2, 0x123456600000, ro), 0x123456600091u);
 	EXPECT_EQ(xe2::leaf(2, 0x123456600000, rwa), 0x123456600493u);
 	EXPECT_EQ(xe2::leaf(1, 0x123440000000, rwa), 0x123440000493u);
-	EXPECT_EQ(xe2::with_hint(xe2::leaf(3, 0x10000, rwa)), 0x10513u);
-	EXPECT_EQ(xe2::empty, 0u);
+	EXPECT_EQ(xe2::with_hint(xe2::leaf(3, 0x10000, rwa), 4), 0x10513u);
+	EXPECT_EQ(xe2::empty(3), 0u);
+	/* PAT indices 13 (bits 3, 7 or 12, and 62) and 3 (bits 3 and 4) */
+	EXPECT_EQ(xe2::leaf(3, 0x10000, {true, false, SVM_SYSTEM, svm::cache_policy::noncoherent}), 0x400000000001008bu);
+	EXPECT_EQ(xe2::leaf(2, 0x200000, {true, false, SVM_SYSTEM, svm::cache_policy::noncoherent}), 0x400000000020108bu);
+	EXPECT_EQ(xe2::leaf(3, 0x10000, {true, false, SVM_VRAM, svm::cache_policy::uncached}), 0x1081bu);
+	/* NULL is bit 9 */
+	EXPECT_EQ(xe2::null_leaf(3), 0x613u);
+	EXPECT_EQ(xe2::null_leaf(2), 0x693u);
+	EXPECT_EQ(xe2::null_leaf(1), 0x693u);
 }
 
 TEST(xe2_test, golden_links)
@@ -129,7 +137,8 @@ TEST_F(xe2_walk, every_level_and_attribute)
 		unsigned lv = 1 + r() % 3, shift = xe2::levels[lv].shift;
 		u64 va = r() & ((1ull << 48) - 1);
 		u64 addr = (r() & ((1ull << 52) - 1)) >> shift << shift;
-		leaf_attrs a{bool(r() % 2), bool(r() % 2), r() % 2 ? SVM_VRAM : SVM_SYSTEM};
+		unsigned policy = unsigned(r() % 3);
+		leaf_attrs a{bool(r() % 2), bool(r() % 2), r() % 2 ? SVM_VRAM : SVM_SYSTEM, svm::cache_policy(policy)};
 
 		tables.clear();
 		place(va, lv, xe2::leaf(lv, addr, a));
@@ -144,7 +153,7 @@ TEST_F(xe2_walk, every_level_and_attribute)
 		ASSERT_EQ(t.write, a.write);
 		ASSERT_EQ(t.atomic, a.write && a.atomic);
 		ASSERT_EQ(t.vram, a.aperture == SVM_VRAM);
-		ASSERT_EQ(t.memory_type, 2u);
+		ASSERT_EQ(t.memory_type, policy == 0 ? 2u : policy == 1 ? 13u : 3u);
 		ASSERT_FALSE(t.null);
 
 		/* Retired: gone for the device, kept for us. */
@@ -165,10 +174,26 @@ TEST_F(xe2_walk, every_level_and_attribute)
 	}
 }
 
+TEST_F(xe2_walk, null_at_every_level)
+{
+	for (unsigned lv = 1; lv < 4; lv++) {
+		tables.clear();
+		place(0x7f0012345000, lv, xe2::null_leaf(lv));
+
+		translation t = walk(0x7f0012345000);
+
+		EXPECT_EQ(t.what, translation::outcome::mapped);
+		EXPECT_TRUE(t.null && t.write && t.atomic);
+		EXPECT_EQ(t.lg2, xe2::levels[lv].shift);
+		place(0x7f0012345000, lv, xe2::retire(xe2::null_leaf(lv)));
+		EXPECT_EQ(walk(0x7f0012345000).what, translation::outcome::absent);
+	}
+}
+
 TEST_F(xe2_walk, hinted_group)
 {
 	for (unsigned i = 0; i < 16; i++)
-		place(0x10000 + i * 0x1000, 3, xe2::with_hint(xe2::leaf(3, 0xabc0000 + i * 0x1000, rwa)));
+		place(0x10000 + i * 0x1000, 3, xe2::with_hint(xe2::leaf(3, 0xabc0000 + i * 0x1000, rwa), 4));
 	for (unsigned i = 0; i < 16; i++) {
 		translation t = walk(0x10000 + i * 0x1000 + 0x123);
 
@@ -178,11 +203,11 @@ TEST_F(xe2_walk, hinted_group)
 		EXPECT_TRUE(t.hinted);
 	}
 
-	u64 word = xe2::with_hint(xe2::leaf(3, 0xabc0000, rwa));
+	u64 word = xe2::with_hint(xe2::leaf(3, 0xabc0000, rwa), 4);
 
-	EXPECT_TRUE(xe2::hinted(word));
+	EXPECT_TRUE(xe2::hint(word));
 	EXPECT_EQ(xe2::without_hint(word), xe2::leaf(3, 0xabc0000, rwa));
-	EXPECT_FALSE(xe2::hinted(xe2::retire(word)));
+	EXPECT_FALSE(xe2::hint(xe2::retire(word)));
 }
 
 /* Whatever address a retired word holds, the page at 0 among them, it is told from an empty one. */
@@ -207,7 +232,7 @@ TEST_F(xe2_walk, walker_refuses)
 		EXPECT_EQ(walk(0).what, translation::outcome::bad) << b;
 	}
 	tables.clear();
-	place(0x1000, 3, xe2::with_hint(xe2::leaf(3, 0x5000, rwa))); /* not where its group would be */
+	place(0x1000, 3, xe2::with_hint(xe2::leaf(3, 0x5000, rwa), 4)); /* not where its group would be */
 	EXPECT_EQ(walk(0x1000).what, translation::outcome::bad);
 	EXPECT_EQ(walk(0x2000).what, translation::outcome::absent);
 	EXPECT_EQ(walk(1ull << 48).what, translation::outcome::absent);

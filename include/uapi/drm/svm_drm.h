@@ -4,9 +4,9 @@
  *
  * The ioctls of svmirror, the same on the render node of every driver that uses
  * it. A *vm* is one device address space; it belongs to the process that made
- * it. Binding a mirror window makes a piece of that process's memory visible at
- * the same addresses (or at a constant offset): nothing is mapped or pinned by
- * it, the device faults pages in as it touches them, and what the CPU unmaps
+ * it. Its addresses are bound, page by page where wanted, to that process's memory (at
+ * the same addresses or at an offset) or to null. Nothing is mapped or pinned by
+ * it: the device faults pages in as it touches them, and what the CPU unmaps
  * leaves the device before the CPU's call returns.
  *
  * Rules for all of them: unknown flags and non-zero padding are -EINVAL; ids
@@ -37,16 +37,14 @@ extern "C" {
 #define DRM_SVM_VM_CREATE	0x50
 #define DRM_SVM_VM_DESTROY	0x51
 #define DRM_SVM_BIND		0x52
-#define DRM_SVM_UNBIND		0x53
-#define DRM_SVM_PREFETCH	0x54
-#define DRM_SVM_QUERY		0x55
+#define DRM_SVM_PREFETCH	0x53
+#define DRM_SVM_QUERY		0x54
 
 #define DRM_IOCTL_SVM_VM_CREATE \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_VM_CREATE, struct drm_svm_vm_create)
 #define DRM_IOCTL_SVM_VM_DESTROY \
 	DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_VM_DESTROY, struct drm_svm_vm_destroy)
 #define DRM_IOCTL_SVM_BIND       DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_BIND, struct drm_svm_bind)
-#define DRM_IOCTL_SVM_UNBIND     DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_UNBIND, struct drm_svm_unbind)
 #define DRM_IOCTL_SVM_PREFETCH \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_PREFETCH, struct drm_svm_prefetch)
 #define DRM_IOCTL_SVM_QUERY      DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_QUERY, struct drm_svm_query)
@@ -87,44 +85,66 @@ struct drm_svm_vm_destroy {
 	__u32 pad;
 };
 
+#define DRM_SVM_BIND_NOTHING	0 /* a hole: the device's access fails with -EFAULT */
+#define DRM_SVM_BIND_MIRROR	1 /* the process's memory */
+/*
+ * Reads give zero and writes vanish. Of any size it costs no memory for its pages. Where the
+ * device's page tables cannot say so: -EOPNOTSUPP (&drm_svm_device_info.capabilities).
+ */
+#define DRM_SVM_BIND_NULL	2
+
+/* Bytes of the first version of struct drm_svm_bind_op. */
+#define DRM_SVM_BIND_OP_SIZE_1	40
+
 /**
- * struct drm_svm_bind - bind a mirror window
- * @vm_id: the vm
- * @flags: none are defined: 0
+ * struct drm_svm_bind_op - what a span of device addresses is to lead to
  * @start: first device address
- * @length: bytes. start 0 and length 0 together: all of the user address space that
- *	the device's addresses reach; then offset is 0, too.
- * @offset: device address minus CPU address, a multiple of a table's span, else
- *	-EINVAL (two's complement: it may be negative)
+ * @length: bytes. start 0 and length 0 together: all device addresses; of a mirror as
+ *	far as the user's address space reaches, and then offset is 0
+ * @offset: of a mirror: device address minus CPU address, page-aligned, else -EINVAL (two's
+ *	complement: it may be negative). By one that is a multiple of a table's span
+ *	(&drm_svm_device_info.table_lg2) huge pages become large leaves. Of other kinds 0
+ * @kind: DRM_SVM_BIND_NOTHING, _MIRROR or _NULL, else -EINVAL
+ * @flags: none are defined: 0
  * @reserved: 0
  *
- * The window must lie in the device's address space and its CPU side in the
- * user's: -EINVAL. One that shares a table with another window: -EEXIST.
+ * The span must lie in the device's address space, and the CPU side of a mirror in the
+ * user's: -EINVAL.
+ */
+struct drm_svm_bind_op {
+	__u64 start;
+	__u64 length;
+	__s64 offset;
+	__u32 kind;
+	__u32 flags;
+	__u64 reserved;
+};
+
+#define DRM_SVM_BIND_MAX	4096
+
+/**
+ * struct drm_svm_bind - change what device addresses lead to
+ * @vm_id: the vm
+ * @flags: none are defined: 0
+ * @count: operations, at most DRM_SVM_BIND_MAX, else -E2BIG
+ * @stride: bytes from one operation to the next, which should be the size of the caller's struct:
+ *	what a kernel does not know of it must be 0, else -E2BIG. From DRM_SVM_BIND_OP_SIZE_1 to
+ *	4096, a multiple of 8, else -EINVAL
+ * @ops: address of struct drm_svm_bind_op[]
+ * @reserved: 0
+ *
+ * All operations happen at one stroke, or none does. Two that meet are -EINVAL. An operation
+ * replaces what was bound in its span, be it a part of something larger; a hole over a hole is no
+ * error. While jobs run, each of the device's accesses goes by what was bound before or
+ * by what is bound then. On return none goes by the former. -ENOMEM and -EINTR: nothing was done.
  */
 struct drm_svm_bind {
 	__u32 vm_id;
 	__u32 flags;
-	__u64 start;
-	__u64 length;
-	__s64 offset;
+	__u32 count;
+	__u32 stride;
+	__u64 ops;
 	__u64 reserved[2];
-};
-
-/**
- * struct drm_svm_unbind - take a window out
- * @vm_id: the vm
- * @flags: none are defined: 0
- * @start: as it was bound
- * @length: as it was bound; no window of that very span: -ENOENT
- *
- * On return the device can reach nothing through the window any more. Where memory for it
- * runs out, nothing was done: -ENOMEM.
- */
-struct drm_svm_unbind {
-	__u32 vm_id;
-	__u32 flags;
-	__u64 start;
-	__u64 length;
 };
 
 #define DRM_SVM_PREFETCH_WRITE	(1 << 0)
@@ -134,9 +154,9 @@ struct drm_svm_unbind {
  * @vm_id: the vm
  * @flags: DRM_SVM_PREFETCH_WRITE: ready for writing
  * @start: first device address
- * @length: bytes; a span not inside windows is -EINVAL
+ * @length: bytes; a span with a hole in it is -EINVAL
  * @pages: out: how many pages of 4 KiB of the span the device can reach now;
- *	holes and guard pages are left out and are no error
+ *	where the process has no memory, or a guard page, is left out and is no error
  * @reserved: 0
  *
  * Tables are filled in parallel. A fatal signal ends it early: -EINTR.
@@ -154,6 +174,11 @@ struct drm_svm_prefetch {
 #define DRM_SVM_QUERY_COUNTERS	1	/* struct drm_svm_counters, of vm_id */
 /* struct drm_svm_fault_record[], of vm_id, oldest first; they are taken out */
 #define DRM_SVM_QUERY_FAULT_LOG	2
+/*
+ * struct drm_svm_bind_op[], of vm_id, in ascending order: what is bound now. Neighbours that
+ * lead on alike are one. What is bound meanwhile may show in part of the list.
+ */
+#define DRM_SVM_QUERY_BINDINGS	3
 
 /**
  * struct drm_svm_query - ask
@@ -162,10 +187,11 @@ struct drm_svm_prefetch {
  * @size: in: bytes at @data; out: bytes written (at @size 0: bytes that the answer has now).
  *	A shorter buffer gets the front of a struct, or as many whole records as fit.
  * @data: where to
- * @stride: for DRM_SVM_QUERY_FAULT_LOG: bytes from one record to the next, which should be the
- *	size of the caller's struct: a kernel that knows less fills up with 0, one that knows more
- *	writes the front. A multiple of 8, from DRM_SVM_FAULT_RECORD_SIZE_1 to 4096, else -EINVAL;
- *	0: DRM_SVM_FAULT_RECORD_SIZE_1. For the other queries 0.
+ * @stride: of an array: bytes from one record to the next, which should be the size of the
+ *	caller's struct: a kernel that knows less fills up with 0, one that knows more writes the
+ *	front. A multiple of 8, from the size of the first version of the struct
+ *	(DRM_SVM_FAULT_RECORD_SIZE_1, DRM_SVM_BIND_OP_SIZE_1) to 4096, else -EINVAL; 0: that
+ *	size. For the other queries 0.
  * @reserved: 0
  */
 struct drm_svm_query {
@@ -177,7 +203,8 @@ struct drm_svm_query {
 	__u32 reserved;
 };
 
-#define DRM_SVM_CAPABILITY_MIRROR	(1ull << 0) /* mirror windows can be bound */
+#define DRM_SVM_CAPABILITY_MIRROR	(1ull << 0) /* DRM_SVM_BIND_MIRROR */
+#define DRM_SVM_CAPABILITY_NULL		(1ull << 1) /* DRM_SVM_BIND_NULL */
 
 /**
  * struct drm_svm_device_info - what the device's address spaces are like
@@ -215,7 +242,7 @@ struct drm_svm_device_info {
  * @intervals: interval notifiers that exist now (a gauge)
  * @prefetched: pages of 4 KiB that the device could reach when a prefetch of them ended
  * @host_bytes: bytes of kernel memory held now for tables, directories and intervals (a gauge);
- *	the notifiers themselves and the maps of windows and intervals come on top
+ *	the notifiers themselves and the maps of bindings and intervals come on top
  * @device_bytes: bytes of device-visible page tables held now (a gauge)
  * @present: pages of 4 KiB that the device can reach now (a gauge)
  */

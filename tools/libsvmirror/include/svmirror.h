@@ -96,14 +96,24 @@ int svmirror_vm_create(int fd, const struct svmirror_vm_options *options, uint32
 int svmirror_vm_destroy(int fd, uint32_t vm);
 
 /**
+ * svmirror_bind_many() - change what device addresses lead to
+ * @fd: render node
+ * @vm: id
+ * @ops: what to bind, see struct drm_svm_bind_op
+ * @count: operations; all of them happen at one stroke, or none does
+ * Return: 0; -EINVAL: a span, offset, kind or flag, or two spans meet; -EOPNOTSUPP: the device has no null; -E2BIG; -EFAULT;
+ * -ENOENT; -EPERM; -ENOMEM; -EINTR; -EIO: the device is wedged.
+ */
+int svmirror_bind_many(int fd, uint32_t vm, const struct drm_svm_bind_op *ops, uint32_t count);
+
+/**
  * svmirror_bind() - mirror a piece of this process's memory
  * @fd: render node
  * @vm: id
  * @start: first device address
  * @length: bytes
  * @offset: device address minus CPU address
- * Return: 0; -EINVAL: span, offset or address space; -EEXIST: shares a table with another window; -ENOENT; -EPERM;
- * -ENOMEM; -EIO: the device is wedged.
+ * Return: as svmirror_bind_many().
  */
 int svmirror_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t offset);
 
@@ -111,19 +121,40 @@ int svmirror_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t 
  * svmirror_bind_all() - mirror all of this process's memory at the same addresses
  * @fd: render node
  * @vm: id
- * Return: as svmirror_bind().
+ * Return: as svmirror_bind_many().
  */
 int svmirror_bind_all(int fd, uint32_t vm);
 
 /**
- * svmirror_unbind() - take a window out
+ * svmirror_bind_null() - device addresses that read zero and drop writes
  * @fd: render node
  * @vm: id
- * @start: as bound (0 after svmirror_bind_all())
- * @length: as bound (0 after svmirror_bind_all())
- * Return: 0; -ENOENT: no such vm or window; -EINVAL; -EPERM.
+ * @start: first device address
+ * @length: bytes
+ * Return: as svmirror_bind_many().
+ */
+int svmirror_bind_null(int fd, uint32_t vm, uint64_t start, uint64_t length);
+
+/**
+ * svmirror_unbind() - leave a hole
+ * @fd: render node
+ * @vm: id
+ * @start: first device address; 0 and length 0: all
+ * @length: bytes; what is bound in them may be a part of something larger, or nothing
+ * Return: as svmirror_bind_many().
  */
 int svmirror_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length);
+
+/**
+ * svmirror_bindings() - list what is bound
+ * @fd: render node
+ * @vm: id
+ * @ops: out: in ascending order
+ * @capacity: room for so many
+ * @count: out: how many were listed; @capacity: there may be more
+ * Return: 0; -ENOENT; -EPERM; -ENOMEM.
+ */
+int svmirror_bindings(int fd, uint32_t vm, struct drm_svm_bind_op *ops, size_t capacity, size_t *count);
 
 /**
  * svmirror_prefetch() - make a span present before the device asks
@@ -133,7 +164,7 @@ int svmirror_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length);
  * @length: bytes
  * @flags: 0 or DRM_SVM_PREFETCH_WRITE
  * @pages: out: pages of 4 KiB that the device can reach now; may be NULL
- * Return: 0; -EINVAL: span, or outside the windows; -ENOENT; -EPERM; -ENOMEM; -EIO: the device is wedged.
+ * Return: 0; -EINVAL: span, or a hole in it; -ENOENT; -EPERM; -ENOMEM; -EIO: the device is wedged.
  */
 int svmirror_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages);
 

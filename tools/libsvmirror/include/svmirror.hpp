@@ -154,8 +154,29 @@ public:
 	{
 		check(svmirror_bind(fd(), id(), start, length, offset), "bind");
 	}
-	// Mirrors the pages that hold the objects, at the same addresses: also what else lies in the first and the last page. A
-	// window shares no table with another, so two ranges that lie less than a table apart cannot both be bound: EEXIST.
+	// All of it at one stroke.
+	void bind_many(std::span<const drm_svm_bind_op> ops)
+	{
+		check(svmirror_bind_many(fd(), id(), ops.data(), static_cast<std::uint32_t>(ops.size())), "bind");
+	}
+	void bind_null(std::uint64_t start, std::uint64_t length)
+	{
+		check(svmirror_bind_null(fd(), id(), start, length), "bind null");
+	}
+	// What is bound now.
+	std::vector<drm_svm_bind_op> bindings() const
+	{
+		std::vector<drm_svm_bind_op> all(64);
+		std::size_t count;
+		for (;; all.resize(2 * all.size())) {
+			check(svmirror_bindings(fd(), id(), all.data(), all.size(), &count), "query bindings");
+			if (count < all.size())
+				break;
+		}
+		all.resize(count);
+		return all;
+	}
+	// Mirrors the pages that hold the objects, at the same addresses: also what else lies in the first and the last page.
 	void bind(const memory auto &objects)
 	{
 		svmirror::pages span(objects);
@@ -166,7 +187,7 @@ public:
 	{
 		check(svmirror_unbind(fd(), id(), start, length), "unbind");
 	}
-	// Takes out what bind() of the same objects bound.
+	// Leaves a hole where the pages that hold the objects are.
 	void unbind(const memory auto &objects)
 	{
 		svmirror::pages span(objects);

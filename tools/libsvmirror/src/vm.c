@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Device address spaces: windows, prefetch, counters and the fault log. */
+/* Device address spaces: bindings, prefetch, counters and the fault log. */
 #include <errno.h>
 
 #include "ioctl.h"
@@ -27,16 +27,28 @@ int svmirror_vm_destroy(int fd, uint32_t vm)
 	return svmirror_ioctl(fd, DRM_IOCTL_SVM_VM_DESTROY, &args);
 }
 
-int svmirror_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t offset)
+int svmirror_bind_many(int fd, uint32_t vm, const struct drm_svm_bind_op *ops, uint32_t count)
 {
 	struct drm_svm_bind args = {
 		.vm_id = vm,
-		.start = start,
-		.length = length,
-		.offset = offset,
+		.count = count,
+		.stride = sizeof(*ops),
+		.ops = (uintptr_t)ops,
 	};
 
 	return svmirror_ioctl(fd, DRM_IOCTL_SVM_BIND, &args);
+}
+
+int svmirror_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t offset)
+{
+	struct drm_svm_bind_op op = {
+		.start = start,
+		.length = length,
+		.offset = offset,
+		.kind = DRM_SVM_BIND_MIRROR,
+	};
+
+	return svmirror_bind_many(fd, vm, &op, 1);
 }
 
 int svmirror_bind_all(int fd, uint32_t vm)
@@ -44,11 +56,18 @@ int svmirror_bind_all(int fd, uint32_t vm)
 	return svmirror_bind(fd, vm, 0, 0, 0);
 }
 
+int svmirror_bind_null(int fd, uint32_t vm, uint64_t start, uint64_t length)
+{
+	struct drm_svm_bind_op op = { .start = start, .length = length, .kind = DRM_SVM_BIND_NULL };
+
+	return svmirror_bind_many(fd, vm, &op, 1);
+}
+
 int svmirror_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length)
 {
-	struct drm_svm_unbind args = { .vm_id = vm, .start = start, .length = length };
+	struct drm_svm_bind_op op = { .start = start, .length = length, .kind = DRM_SVM_BIND_NOTHING };
 
-	return svmirror_ioctl(fd, DRM_IOCTL_SVM_UNBIND, &args);
+	return svmirror_bind_many(fd, vm, &op, 1);
 }
 
 int svmirror_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages)
@@ -71,15 +90,16 @@ int svmirror_counters(int fd, uint32_t vm, struct drm_svm_counters *counters)
 	return svmirror_query(fd, vm, DRM_SVM_QUERY_COUNTERS, counters, sizeof(*counters));
 }
 
-int svmirror_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, size_t capacity, size_t *count)
+/* Records of an array's query. */
+static int query_array(int fd, uint32_t vm, uint32_t query, void *records, size_t bytes, size_t capacity, size_t *count)
 {
 	struct drm_svm_query ask = {
 		.vm_id = vm,
-		.query = DRM_SVM_QUERY_FAULT_LOG,
-		.size = capacity * sizeof(*records),
+		.query = query,
+		.size = capacity * bytes,
 		.data = (uintptr_t)records,
 		/* an older kernel has less to say, a newer one more */
-		.stride = sizeof(*records),
+		.stride = bytes,
 	};
 	int err;
 
@@ -89,6 +109,16 @@ int svmirror_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records
 		return -EINVAL;
 	err = svmirror_ioctl(fd, DRM_IOCTL_SVM_QUERY, &ask);
 	if (!err)
-		*count = ask.size / sizeof(*records);
+		*count = ask.size / bytes;
 	return err;
+}
+
+int svmirror_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records, size_t capacity, size_t *count)
+{
+	return query_array(fd, vm, DRM_SVM_QUERY_FAULT_LOG, records, sizeof(*records), capacity, count);
+}
+
+int svmirror_bindings(int fd, uint32_t vm, struct drm_svm_bind_op *ops, size_t capacity, size_t *count)
+{
+	return query_array(fd, vm, DRM_SVM_QUERY_BINDINGS, ops, sizeof(*ops), capacity, count);
 }

@@ -137,10 +137,12 @@ def command(kernel, accel, files, ram_mib, extra, counting=False):
 	# Persistent memory for a file system with DAX, /dev/pmem0: only prebuilt kernels have its drivers. And they keep
 	# programs from mapping registers that a driver has (IO_STRICT_DEVMEM), which one test does.
 	prebuilt = f"memmap={PMEM} iomem=relaxed " if kernel.packages else ""
-	# Two nodes of the one RAM file; their balancing is switched on by the test that wants it.
-	append = (_clock(counting) + prebuilt + "numa=fake=2 numa_balancing=disable secretmem.enable=1 "
+	# Two nodes of the one RAM file; their balancing is switched on by the test that wants it. What is counted has one
+	# CPU, which cannot be in two nodes, and no poison in pages.
+	behaviour = "" if counting else "numa=fake=2 page_poison=1 "
+	append = (_clock(counting) + prebuilt + behaviour + "numa_balancing=disable secretmem.enable=1 "
 		"root=/dev/vda rw init=/bin/init console=ttyS0 loglevel=5 nokaslr tsc=reliable no_timer_check oops=panic "
-		"panic=-1 page_poison=1 kmemleak=on watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
+		"panic=-1 kmemleak=on watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
 		+ extra).strip()
 	argv = [BINARY, *accel, "-M", "q35", "-m", f"{ram_mib}M", "-smp", "1" if counting else "2", "-nodefaults",
 		"-display", "none", "-no-reboot", "-object", f"memory-backend-file,id=ram,size={ram_mib}M,mem-path={files['ram']},share=on",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Windows: what may be bound, how addresses translate, intervals on demand, prefetch. */
+/* Bindings: what may be bound, how addresses translate, several in a table, intervals on demand, prefetch. */
 #include <linux/mman.h>
 
 #include "svm_kunit.h"
@@ -28,40 +28,128 @@ SVM_CASE_WITH(bind_rejects_bad_spans, .unbound = true)
 	SAME(w, bind(w, ~0ull << PAGE_SHIFT, SZ_2M, 0), -EINVAL);
 	SAME(w, bind(w, 0, SZ_2M, SZ_2M), -EINVAL);
 	SAME(w, bind(w, SZ_2M, SZ_4M, SZ_4M), -EINVAL);
-	SAME(w, bind(w, at, at + SZ_2M, SZ_1M), -EINVAL);
+	SAME(w, bind(w, at, at + SZ_2M, SZ_2K), -EINVAL);
 	SAME(w, bind(w, at, at + SZ_2M, 1), -EINVAL);
 	SAME(w, bind(w, at, at + SZ_2M, S64_MIN), -EINVAL);
 	/* Nothing of it stuck. */
 	SAME(w, bind(w, 0, user, 0), 0);
 }
 
-SVM_CASE_WITH(bind_rejects_overlaps, .unbound = true)
+static struct svm_bind_op op(u64 start, u64 end, u32 kind, s64 offset)
 {
-	u64 at = w->base;
-
-	SAME(w, bind(w, at + SZ_4M, at + 3 * SZ_4M, 0), 0);
-	SAME(w, bind(w, at + SZ_4M, at + 3 * SZ_4M, 0), -EEXIST);
-	SAME(w, bind(w, at, at + SZ_4M + SZ_4K, 0), -EEXIST);
-	SAME(w, bind(w, at + 2 * SZ_4M, at + 2 * SZ_4M + SZ_4K, SZ_2M), -EEXIST);
-	SAME(w, bind(w, at + 3 * SZ_4M - SZ_4K, at + 4 * SZ_4M, 0), -EEXIST);
-	SAME(w, bind(w, at, at + 8 * SZ_4M, 0), -EEXIST);
-	SAME(w, svm_bind_all(w->vm), -EEXIST);
-	SAME(w, bind(w, at, at + SZ_4M, 0), 0);
-	SAME(w, bind(w, at + 3 * SZ_4M, at + 3 * SZ_4M + SZ_4K, 0), 0);
-	/* Disjoint, but in one table. */
-	SAME(w, bind(w, at + 3 * SZ_4M + SZ_1M, at + 3 * SZ_4M + SZ_2M, 0), -EEXIST);
+	return (struct svm_bind_op){ .start = start, .end = end, .kind = kind, .offset = offset };
 }
 
-SVM_CASE_WITH(unbind_wants_a_window, .unbound = true)
+SVM_CASE_WITH(bind_many_is_all_or_nothing, .unbound = true)
 {
 	u64 at = w->base;
+	struct svm_bind_op good = op(at, at + SZ_4K, SVM_BIND_MIRROR, 0), two[2], out[4];
+	struct svm_bind_op bad[] = {
+		op(at + SZ_1M, at + SZ_2M, 3, 0),
+		op(at + SZ_1M, at + SZ_2M, SVM_BIND_NULL, SZ_4K),
+		op(at + SZ_1M, at + SZ_1M, SVM_BIND_NOTHING, 0),
+		op(at + SZ_1M, at + SZ_1M + 1, SVM_BIND_NULL, 0),
+		op(1ull << 48, (1ull << 48) + SZ_4K, SVM_BIND_NOTHING, 0),
+		op(at - SZ_4K, at + SZ_4K, SVM_BIND_NULL, 0),
+	};
+	int i;
 
-	SAME(w, svm_unbind(w->vm, at, at + SZ_4M), -ENOENT);
-	SAME(w, bind(w, at, at + SZ_4M, 0), 0);
-	SAME(w, svm_unbind(w->vm, at, at + SZ_2M), -ENOENT);
-	SAME(w, svm_unbind(w->vm, at + SZ_2M, at + SZ_4M), -ENOENT);
-	SAME(w, svm_unbind(w->vm, at, at + SZ_4M), 0);
-	SAME(w, svm_unbind(w->vm, at, at + SZ_4M), -ENOENT);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		two[0] = good;
+		two[1] = bad[i];
+		SAME(w, svm_bind_many(w->vm, two, 2), -EINVAL);
+		SAME(w, svm_bindings(w->vm, 0, out, ARRAY_SIZE(out)), 0u);
+	}
+	two[1] = op(at + SZ_4K, at + SZ_8K, SVM_BIND_NULL, 0);
+	SAME(w, svm_bind_many(w->vm, two, 2), 0);
+	SAME(w, svm_bindings(w->vm, 0, out, ARRAY_SIZE(out)), 2u);
+	SAME(w, out[0].end, at + SZ_4K);
+	SAME(w, out[1].kind, (u32)SVM_BIND_NULL);
+	/* All of it goes by one hole, and a hole is no error. */
+	SAME(w, svm_unbind(w->vm, at - SZ_2M, at + SZ_2M), 0);
+	SAME(w, svm_bindings(w->vm, 0, out, ARRAY_SIZE(out)), 0u);
+	SAME(w, svm_unbind(w->vm, at, at + SZ_2M), 0);
+}
+
+/* In one table: memory at two offsets, null, and a hole; each is taken by its own change of the CPU's side. */
+SVM_CASE_WITH(bindings_share_a_table, .unbound = true)
+{
+	u64 at = w->base;
+	s64 offset = -(s64)(SZ_4M + SZ_4K);
+	struct svm_bind_op ops[] = {
+		op(at, at + SZ_64K, SVM_BIND_MIRROR, 0),
+		op(at + SZ_64K, at + SZ_128K, SVM_BIND_NULL, 0),
+		op(at + SZ_128K, at + SZ_256K, SVM_BIND_MIRROR, offset),
+	};
+	struct leaf leaf;
+
+	/* Too small for huge pages. */
+	if (!NEED(w, map_anon(w, 0, SZ_1M, RW) && touch(w, 0, SZ_1M)) ||
+	    !NEED(w, map_anon(w, SZ_4M, SZ_1M, RW) && touch(w, SZ_4M, SZ_1M)))
+		return;
+	SAME(w, svm_bind_many(w->vm, ops, ARRAY_SIZE(ops)), 0);
+	SAME(w, fault(w, SZ_4K, SVM_WRITE), 0);
+	SAME(w, fault(w, SZ_64K + SZ_4K, SVM_WRITE), 0);
+	SAME(w, svm_fault(w->vm, at + SZ_128K, SVM_WRITE), 0);
+	SAME(w, fault(w, SZ_256K, SVM_READ), -EFAULT);
+	SAME(w, counters(w).tables, 1ull);
+	SAME(w, counters(w).intervals, 2ull);
+	SAME(w, counters(w).present, (u64)(SZ_256K >> PAGE_SHIFT));
+	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), at + SZ_128K, &leaf)))
+		return;
+	SAME(w, leaf.addr, cpu_phys(w, SZ_128K + SZ_4M + SZ_4K, true));
+	unmap(w, SZ_128K + SZ_4M + SZ_4K, SZ_4K);
+	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), at + SZ_128K, &leaf)))
+		return;
+	HOLDS(w, !leaf.present);
+	unmap(w, 0, SZ_1M);
+	expect_absent(w, SZ_4K);
+	SAME(w, counters(w).present, (u64)(SZ_256K >> PAGE_SHIFT) - 1 - 16);
+	/* The null part stays, and goes by a bind alone. */
+	SAME(w, bind(w, at + SZ_64K, at + SZ_128K, 0), 0);
+	SAME(w, counters(w).present, 31ull);
+	SAME(w, fault(w, SZ_64K, SVM_READ), -EFAULT);
+}
+
+/* A page in the midst of a huge one is bound to something else, and back. */
+SVM_CASE(a_page_is_replaced)
+{
+	u64 at = w->base + SZ_64K;
+	struct svm_bind_op null = op(at, at + SZ_4K, SVM_BIND_NULL, 0);
+
+	if (!NEED(w, map_anon(w, 0, SZ_2M, RW) && touch(w, 0, SZ_2M)))
+		return;
+	SAME(w, fault(w, 0, SVM_WRITE), 0);
+	SAME(w, svm_bind_many(w->vm, &null, 1), 0);
+	expect_absent(w, SZ_64K);
+	SAME(w, fault(w, SZ_64K, SVM_WRITE), 0);
+	SAME(w, fault(w, SZ_64K + SZ_4K, SVM_WRITE), 0);
+	expect_mirrored(w, SZ_64K + SZ_4K, true);
+	unmap(w, 0, SZ_64K);
+	expect_absent(w, 0);
+	SAME(w, svm_bind_all(w->vm), 0);
+	SAME(w, fault(w, SZ_64K, SVM_WRITE), 0);
+	expect_mirrored(w, SZ_64K, true);
+}
+
+/* 64 GiB of null touched here and there: tables' records, but no memory of the device for leaves. */
+SVM_CASE_WITH(null_costs_no_pages, .unbound = true)
+{
+	struct svm_bind_op null = op(DEVICE, DEVICE + 64ull * SZ_1G, SVM_BIND_NULL, 0);
+	u64 bytes;
+	int i;
+
+	SAME(w, svm_bind_many(w->vm, &null, 1), 0);
+	SAME(w, svm_fault(w->vm, DEVICE, SVM_WRITE), 0);
+	bytes = counters(w).device_bytes;
+	for (i = 0; i < 100; i++)
+		SAME(w, svm_fault(w->vm, DEVICE + i * SZ_2M + SZ_4K, SVM_WRITE), 0);
+	SAME(w, counters(w).device_bytes, bytes);
+	SAME(w, counters(w).huge_leaves, 100ull);
+	SAME(w, counters(w).intervals, 0ull);
+	SAME(w, svm_unbind(w->vm, DEVICE, DEVICE + 64ull * SZ_1G), 0);
+	SAME(w, counters(w).present, 0ull);
+	SAME(w, counters(w).dirtied, 0ull);
 }
 
 SVM_CASE_WITH(fault_outside_a_window, .unbound = true)
@@ -225,8 +313,10 @@ SVM_CASE_WITH(prefetch_rejects_bad_spans, .unbound = true)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(bind_rejects_bad_spans),
-	KUNIT_CASE(bind_rejects_overlaps),
-	KUNIT_CASE(unbind_wants_a_window),
+	KUNIT_CASE(bind_many_is_all_or_nothing),
+	KUNIT_CASE(bindings_share_a_table),
+	KUNIT_CASE(a_page_is_replaced),
+	KUNIT_CASE(null_costs_no_pages),
 	KUNIT_CASE(fault_outside_a_window),
 	KUNIT_CASE(window_at_an_offset),
 	KUNIT_CASE(two_windows_on_one_memory),
@@ -240,11 +330,11 @@ static struct kunit_case cases[] = {
 	{}
 };
 
-static struct kunit_suite window_suite = {
-	.name = "svm_window",
+static struct kunit_suite bind_suite = {
+	.name = "svm_bind",
 	.suite_init = world_begin,
 	.suite_exit = world_end,
 	.test_cases = cases,
 };
 
-kunit_test_suites(&window_suite);
+kunit_test_suites(&bind_suite);

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A window ends (mm/window.cpp, mm/reclaim.cpp: sweep), and so does the process (the kernel's exit_mmap), while faults
- * and callbacks are under way: who waits for whom before what is freed. A table is a node with one leaf here; that its
- * memory is another thing is in reclaim.pml.
- *
- * Window 0 and its interval are there at first. REBIND: once it is off the list, window 1 takes its place.
+ * A vm ends (mm/bind/rebind.cpp: end_bindings, mm/reclaim.cpp: sweep), while callbacks and the shrinker are under way, and so
+ * does the process (the kernel's exit_mmap), while faults are: who waits for whom before what is freed. A table is a node
+ * with one leaf here; that its memory is another thing is in reclaim.pml.
  */
 hidden byte device_reaches_freed_page, device_reaches_page_given_back, leaf_outlives_callback, leaf_leads_to_freed_page,
-	leaf_replaced, freed_table_touched, freed_window_touched, freed_notifier_touched, freed_directory_touched,
+	leaf_replaced, freed_table_touched, freed_interval_touched, freed_directory_touched,
 	device_walks_freed_memory, table_freed_twice, table_in_use_freed, table_leaked, mapping_lost,
-	fault_refused_in_bound_window, address_space_walked_after_its_end;
+	address_space_walked_after_its_end;
 
-#define PAGES 3
+#define PAGES 2
 #include "mm.pml"
 #include "readers.pml"
 
@@ -24,22 +22,21 @@ hidden byte device_reaches_freed_page, device_reaches_page_given_back, leaf_outl
 #ifndef SHRINKERS
 #define SHRINKERS 0
 #endif
-#ifndef UNBIND
-#define UNBIND 0
+#ifndef END
+#define END 0
 #endif
 #ifndef EXIT
 #define EXIT 0
 #endif
-#define ALL	(FAULTS + CALLBACKS + SHRINKERS + UNBIND + EXIT)
+#define ALL	(FAULTS + CALLBACKS + SHRINKERS + END + EXIT)
 #define NONE	15
 
-/* The process: users of its memory, its entry for window 0's page; window 1's page is 3 and stays. */
+/* The process: users of its memory, its entry for the page. */
 byte users = 1; bool mm_ended;
 byte cpu = 1; bool refilled;
 byte ended, served;		/* of all; of the faults */
 
-/* Windows, with their intervals. */
-bool listed[2]; bool dying[2]; bool window_gone[2]; bool notifier_gone;
+bool interval_gone;
 
 /* Tables; fresh is 0. */
 #define fresh	0
@@ -50,7 +47,7 @@ bool listed[2]; bool dying[2]; bool window_gone[2]; bool notifier_gone;
 #define retired	2
 byte slot = NONE; byte link = NONE;
 byte nodes;
-byte state[NODES]; byte seq[NODES]; byte window[NODES]; byte leaf[NODES]; byte leads_to[NODES];
+byte state[NODES]; byte seq[NODES]; byte leaf[NODES]; byte leads_to[NODES];
 bool locked[NODES];
 bool directory_gone;
 
@@ -116,7 +113,7 @@ inline invalidate()
 	if
 	:: told ->
 		ENTER(me);
-		d_step { CLAIM(freed_notifier_touched, !notifier_gone); CLAIM(freed_window_touched, !window_gone[0]); iseq = q }
+		d_step { CLAIM(freed_interval_touched, !interval_gone); CLAIM(freed_directory_touched, !directory_gone); iseq = q }
 		n = slot; owed = false;
 		if
 		:: n != NONE ->
@@ -124,7 +121,7 @@ inline invalidate()
 			d_step {
 				if
 				:: state[n] != dead ->
-					seq[n] = q; state[n] = ready;
+					seq[n] = q;
 					if :: leaf[n] != blank -> leaf[n] = retired; owed = true :: else -> skip fi
 				:: else -> skip
 				fi
@@ -133,7 +130,7 @@ inline invalidate()
 		:: else -> skip
 		fi;
 		if :: owed -> FLUSH; finish() :: else -> skip fi;
-		CLAIM(freed_window_touched, !window_gone[0]);
+		CLAIM(freed_interval_touched, !interval_gone);
 		LEAVE(me)
 	:: else -> skip
 	fi
@@ -173,22 +170,11 @@ proctype exiting(byte me)
 	ended++
 }
 
-/* The window for a new table: the list is walked, then `dying` is read. */
-inline window_for()
-{
-	if
-	:: listed[0] -> w = 0
-	:: !listed[0] && listed[1] -> w = 1
-	:: else -> goto out
-	fi;
-	atomic { CLAIM(freed_window_touched, !window_gone[w]); if :: dying[w] -> goto out :: else -> skip fi }
-}
-
 inline publish()
 {
 	atomic {
 		if
-		:: slot == NONE && nodes < NODES -> n = nodes; nodes++; window[n] = w; slot = n
+		:: slot == NONE && nodes < NODES -> n = nodes; nodes++; slot = n
 		:: slot != NONE -> n = slot
 		:: else -> goto out
 		fi
@@ -203,8 +189,9 @@ inline make_ready()
 		d_step {
 			if
 			:: state[n] == fresh ->
-				CLAIM(freed_notifier_touched, w == 1 || !notifier_gone);
-				seq[n] = (w == 0 -> iseq : 1); state[n] = ready
+				CLAIM(freed_interval_touched, !interval_gone);
+				state[n] = ready;
+				if :: iseq > seq[n] -> seq[n] = iseq :: else -> skip fi
 			:: else -> skip
 			fi
 		}
@@ -215,23 +202,15 @@ inline make_ready()
 
 proctype fault(byte me)
 {
-	byte q, n, w, page; bool saw_new;
+	byte q, n, page;
 
 	ENTER(me);
-	saw_new = listed[1];
 again:
 	n = slot;
 	if
-	:: n == NONE -> window_for(); publish()
+	:: n == NONE -> publish()
 	:: else -> skip
 	fi;
-	atomic {
-		TOUCH(n); w = window[n];
-		CLAIM(freed_window_touched, !window_gone[w]);
-#ifndef NO_DYING_CHECK
-		if :: dying[w] -> CLAIM(fault_refused_in_bound_window, !saw_new); goto out :: else -> skip fi
-#endif
-	}
 	make_ready();
 	q = seq[n];
 #ifndef NO_MMGET
@@ -240,8 +219,8 @@ again:
 	READ_BEGIN(q);
 	d_step {
 		CLAIM(address_space_walked_after_its_end, !mm_ended);
-		if :: w == 0 && cpu == 0 && !refilled -> cpu = 2; refilled = 1 :: else -> skip fi;
-		page = (w == 0 -> cpu : 3)
+		if :: cpu == 0 && !refilled -> cpu = 2; refilled = 1 :: else -> skip fi;
+		page = cpu
 	}
 	if :: page != 0 -> dma[page]++ :: else -> skip fi;
 #ifndef NO_MMGET
@@ -276,15 +255,16 @@ proctype shrinker(byte me)
 {
 	byte n;
 
-	ENTER(me);
-	n = slot;
+	/* A vm that has ended is no longer on the list of vms. */
+	atomic { if :: !directory_gone -> ENTER(me) :: else -> goto out fi }
+	d_step { CLAIM(freed_directory_touched, !directory_gone); n = slot }
 	if
 	:: n == NONE -> goto out
 	:: else -> skip
 	fi;
 	LOCK(n);
 	if
-	:: state[n] != ready || leaf[n] != blank -> UNLOCK(n); goto out
+	:: state[n] == dead || leaf[n] != blank -> UNLOCK(n); goto out
 	:: else -> link = NONE; state[n] = dead; slot = NONE; UNLOCK(n)
 	fi;
 	FLUSH;
@@ -348,57 +328,33 @@ inline sweep()
 
 inline remove_notifier()
 {
+#ifdef NO_WAIT_FOR_CALLBACKS
+	atomic { notifier = (subs % 2 == 1 -> leaving : absent) }
+#else
 	REMOVE_NOTIFIER(was);
-	notifier_gone = 1
-}
-
-inline off_the_list()
-{
-	listed[0] = 0;
-#ifdef REBIND
-	listed[1] = 1
 #endif
+	interval_gone = 1
 }
 
-proctype unbind(byte me)
+proctype ending(byte me)
 {
 	byte n, was;
 
-#ifdef DESTROY
 	served == FAULTS;	/* the driver's part: no call is under way any more */
-#else
-	dying[0] = 1;
-#endif
-#ifdef LIST_BEFORE_SWEEP
-	off_the_list();
-#endif
-#ifndef NO_SYNCHRONIZE_BEFORE_SWEEP
-	SYNCHRONIZE(was);
-#endif
 #ifdef NOTIFIER_BEFORE_SWEEP
 	remove_notifier();
 	sweep();
 #else
 	sweep();
-#ifdef NO_WAIT_FOR_CALLBACKS
-	atomic { notifier = (subs % 2 == 1 -> leaving : absent); notifier_gone = 1 }
-#else
-	remove_notifier();
-#endif
-#endif
-#ifndef LIST_BEFORE_SWEEP
-	off_the_list();
-#endif
-#ifndef NO_SYNCHRONIZE_BEFORE_FREE
+#ifndef NO_SYNCHRONIZE
 	SYNCHRONIZE(was);
 #endif
-	window_gone[0] = 1;
-#ifdef DESTROY
+	remove_notifier();
+#endif
 #ifndef NO_WAIT_FOR_DEFERRED
 	!deferred[0] && !deferred[1];
 #endif
 	directory_gone = 1;
-#endif
 	ended++
 }
 
@@ -408,11 +364,10 @@ init {
 	byte i;
 
 	atomic {
-		listed[0] = 1;
 		i = 0; do :: i < CALLBACKS -> run callback(i); i++ :: else -> break od;
 		do :: i < CALLBACKS + FAULTS -> run fault(i); i++ :: else -> break od;
 		do :: i < CALLBACKS + FAULTS + SHRINKERS -> run shrinker(i); i++ :: else -> break od;
-		if :: UNBIND -> run unbind(i); i++ :: else -> skip fi;
+		if :: END -> run ending(i); i++ :: else -> skip fi;
 		if :: EXIT -> run exiting(i) :: else -> skip fi
 	}
 	/* At the end what is not in the tree is freed, and a page has as many mappings as leaves lead to it. */
@@ -423,7 +378,7 @@ init {
 		:: i < nodes -> CLAIM(table_leaked, gone[i] || slot == i); i++
 		:: else -> break
 		od;
-		CLAIM(table_leaked, !UNBIND || slot == NONE || window[slot] == 1);
+		CLAIM(table_leaked, !END || slot == NONE);
 		i = 1;
 		do
 		:: i <= PAGES -> CLAIM(mapping_lost, dma[i] == LEADS(0, i) + LEADS(1, i)); i++

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Binding and unbinding: see rebind.hpp for the steps.
+#include "mm/bind/rebind.hpp"
+
+#include "mm/reclaim.hpp"
+
+namespace svm {
+
+namespace {
+
+// Where the binding of an offset is found in svm_vm::mirrors.
+va_span key_of(u64 offset)
+{
+	u64 page = offset >> PORT_PAGE_LG2;
+
+	return { page, page + 1 };
+}
+
+// The next version of a vm's bindings. What is not published is forgotten.
+class change {
+public:
+	explicit change(svm_vm &of) : vm(of), map(of.bindings), mirrors(of.mirrors) {}
+	~change();
+	change(const change &) = delete;
+	change &operator=(const change &) = delete;
+
+	// Another operation; no two of a change meet.
+	status add(const svm_bind_op &op);
+	// Nothing more follows that may fail.
+	status finish();
+	void publish();
+
+	va_span hull() const { return all; }
+	bool replaces() const { return replacing; }
+	// After publish(): those of which spans were taken, or that were given some.
+	binding *changed() const { return list; }
+
+private:
+	result<binding *> binding_for(const svm_bind_op &op);
+	void note(binding &b, u64 more);
+
+	svm_vm &vm;
+	span_map::change map;
+	span_map::change mirrors;
+	binding *list = nullptr;
+	va_span all{};		// hull of the operations
+	bool replacing = false; // something else was bound in one of them
+	bool published = false;
+};
+
+change::~change()
+{
+	if (published)
+		return;
+	for (binding *b = list, *next; b; b = next) {
+		next = b->next_in_change;
+		b->in_change = false;
+		b->more = 0;
+		if (!b->pages && b->mirrors()) // made for this change
+			destroy(b);
+	}
+}
+
+void change::note(binding &b, u64 more)
+{
+	b.more += more;
+	if (b.in_change)
+		return;
+	b.in_change = true;
+	b.next_in_change = list;
+	list = &b;
+}
+
+// Null: an operation that leaves a hole.
+result<binding *> change::binding_for(const svm_bind_op &op)
+{
+	if (op.kind == SVM_BIND_NOTHING)
+		return nullptr;
+	if (op.kind == SVM_BIND_NULL)
+		return &vm.null;
+	u64 offset = static_cast<u64>(op.offset);
+	va_span key = key_of(offset);
+	span_map::piece there = mirrors.next(key.start);
+	if (there && there.span == key)
+		return static_cast<binding *>(there.of);
+	owner<binding> made = make<binding>(binding_kind::mirror, offset);
+	if (!made)
+		return err::nomem;
+	status indexed = mirrors.replace(key, made.get());
+	if (!indexed.ok())
+		return result<binding *>::from(indexed.error());
+	note(*made.get(), 0);
+	return made.release();
+}
+
+status change::add(const svm_bind_op &op)
+{
+	va_span span{ op.start, op.end };
+	result<binding *> found = binding_for(op);
+
+	if (!found.ok())
+		return status::from(found.error());
+	binding *to = found.value();
+	for (span_map::piece p = map.next(span.start); p && p.span.start < span.end; p = map.next(p.span.end)) {
+		auto *old = static_cast<binding *>(p.of);
+
+		note(*old, 0 - p.span.common(span).pages());
+		replacing |= old != to;
+	}
+	if (to)
+		note(*to, span.pages());
+	all = all.empty() ? span : all.joined(span);
+	return map.replace(span, to);
+}
+
+status change::finish()
+{
+	for (binding *b = list; b; b = b->next_in_change) {
+		if (b->pages + b->more || !b->mirrors())
+			continue;
+		status done = mirrors.replace(key_of(b->offset), nullptr);
+		if (!done.ok())
+			return done;
+	}
+	return {};
+}
+
+void change::publish()
+{
+	map.commit(vm.domain());
+	mirrors.commit(vm.domain());
+	for (binding *b = list; b; b = b->next_in_change) {
+		b->pages += b->more;
+		b->more = 0;
+		b->in_change = false;
+	}
+	published = true;
+}
+
+bool in_part_bound(const svm_vm &vm, va_span span)
+{
+	span_map::piece p = vm.bindings.next(span.start);
+
+	return p && p.span.meets(span);
+}
+
+struct emptying {
+	svm_vm &vm;
+	departure out;
+};
+
+bool empty_table(table &tb, va_span part, void *arg)
+{
+	auto *e = static_cast<emptying *>(arg);
+	page_table &pt = e->vm.pt;
+
+	port_relax();
+	if (part == pt.span_of(tb) && e->out.take(tb, part, true))
+		return true;
+	{
+		table_guard lock(tb.lock);
+		// Also of one that another thread is taking out: the device may go by its leaves until that thread's flush.
+		if (tb.state.load_relaxed() == table_state::dead)
+			return true;
+		tb.interval.store_relaxed(nullptr); // none is found there after the readers of now have left
+		va_span owed = pt.retire(tb, part);
+		// With all else that is retired in the table: a callback of that interval does not come back to it.
+		pt.take_away(tb, owed.empty() ? owed : pt.span_of(tb));
+	}
+	if (!in_part_bound(e->vm, pt.span_of(tb)))
+		e->out.take(tb, pt.span_of(tb), false);
+	return true;
+}
+
+// Takes what the operations' spans still map by old bindings.
+void empty_tables(svm_vm &vm, const svm_bind_op *ops, u32 count)
+{
+	reader section(vm.domain());
+	emptying e{ vm, departure(vm) };
+
+	full_barrier(); // B3 of rebind.hpp, with B2 in look()
+	for (u32 i = 0; i < count; i++)
+		vm.pt.visit({ ops[i].start, ops[i].end }, empty_table, &e);
+	e.out.finish();
+}
+
+// Calls fn for each interval of the binding that meets the span. It may be taken out on the way.
+template <typename Fn>
+void each_interval(binding &b, va_span span, Fn fn)
+{
+	for (span_map::piece p = b.intervals.next(span.start); p && p.span.start < span.end; p = b.intervals.next(p.span.end))
+		fn(*static_cast<interval *>(p.of));
+}
+
+// May the interval's block hold a span of its binding? It looks at so many: a notifier that stays calls in vain.
+bool in_use(const svm_vm &vm, const interval &i)
+{
+	constexpr unsigned looks = 64;
+	span_map::piece p = vm.bindings.next(i.span.start);
+
+	for (unsigned n = 0; p && p.span.start < i.span.end; n++, p = vm.bindings.next(p.span.end)) {
+		if (p.of == i.of || n == looks)
+			return true;
+	}
+	return false;
+}
+
+// No fault finds it any more. False: killed, or no memory.
+bool take_out(svm_vm &vm, binding &b, const interval &i)
+{
+	interval_guard lock(vm.domain());
+	if (!lock.held().ok())
+		return false;
+	span_map::change index(b.intervals);
+	if (!index.replace(i.span, nullptr).ok())
+		return false;
+	index.commit(vm.domain());
+	return true;
+}
+
+// Ends the intervals that the hull has left without a span. No reader stands on them.
+void end_unused(svm_vm &vm, binding &b, va_span hull)
+{
+	reader section(vm.domain()); // faults change the map of intervals
+
+	each_interval(b, hull, [&](interval &i) {
+		if (in_use(vm, i))
+			return;
+		if (take_out(vm, b, i)) // else it stays, and calls in vain
+			end_interval(vm, i);
+	});
+}
+
+// No reader stands on the binding, and no table maps by it.
+void end_binding(svm_vm &vm, binding &b)
+{
+	each_interval(b, vm.pt.all(), [&](interval &i) { end_interval(vm, i); });
+	destroy(&b);
+}
+
+void end_what_is_left(svm_vm &vm, change &c)
+{
+	for (binding *b = c.changed(), *next; b; b = next) {
+		next = b->next_in_change;
+		if (!b->mirrors())
+			continue;
+		if (b->pages)
+			end_unused(vm, *b, c.hull());
+		else
+			end_binding(vm, *b);
+	}
+}
+
+status check(const svm_vm &vm, const svm_bind_op &op)
+{
+	va_span span{ op.start, op.end };
+	cpu_span cpu{ op.start - static_cast<u64>(op.offset), op.end - static_cast<u64>(op.offset) };
+	cpu_span user{ 0, port_user_end(vm.domain()) };
+
+	if (span.empty() || !span.page_aligned() || !vm.pt.all().holds(span) || op.flags)
+		return err::inval;
+	if (op.kind == SVM_BIND_MIRROR)
+		return cpu.empty() || !cpu.page_aligned() || !user.holds(cpu) ? err::inval : status();
+	if (op.kind > SVM_BIND_NULL || op.offset)
+		return err::inval;
+	return op.kind == SVM_BIND_NULL && !vm.pt.format->info.null ? err::opnotsupp : status();
+}
+
+// None is wrong by itself, and no two meet.
+status check_all(const svm_vm &vm, const svm_bind_op *ops, u32 count)
+{
+	span_map seen;
+	span_map::change so_far(seen);
+
+	for (u32 i = 0; i < count; i++) {
+		va_span span{ ops[i].start, ops[i].end };
+		status done = check(vm, ops[i]);
+
+		if (done.ok() && i) {
+			span_map::piece next = so_far.next(span.start);
+			if (next && next.span.meets(span))
+				return err::inval;
+		}
+		if (done.ok() && count > 1)
+			done = so_far.replace(span, const_cast<svm_bind_op *>(&ops[i]));
+		if (!done.ok())
+			return done;
+	}
+	return {};
+}
+
+} // namespace
+
+status rebind(svm_vm &vm, const svm_bind_op *ops, u32 count)
+{
+	status good = check_all(vm, ops, count);
+
+	if (!good.ok())
+		return good;
+	bind_guard lock(vm.domain());
+	if (!lock.held().ok())
+		return lock.held();
+	change next(vm);
+	for (u32 i = 0; i < count; i++) {
+		status added = next.add(ops[i]);
+		if (!added.ok())
+			return added;
+	}
+	status done = next.finish();
+	if (!done.ok())
+		return done;
+	va_span hull = next.hull();
+	if (!next.replaces()) { // what was a hole has no leaves
+		next.publish();
+		return {};
+	}
+	vm.changing.store_release(&hull); // with the acquires in look() and take_parts()
+	next.publish();
+	empty_tables(vm, ops, count);
+	vm.changing.store_release(nullptr); // likewise
+	port_synchronize(vm.domain());	    // for readers of the old map, of `hull`, and of what ends now
+	end_what_is_left(vm, next);
+	return {};
+}
+
+void end_bindings(svm_vm &vm)
+{
+	if (!vm.domain())
+		return;
+	sweep(vm, vm.pt.all());
+	port_synchronize(vm.domain()); // for the shrinker and for reclaim, which may stand on a table
+	for (span_map::piece p = vm.mirrors.next(0); p; p = vm.mirrors.next(p.span.end)) // each turn goes past one
+		end_binding(vm, *static_cast<binding *>(p.of));
+}
+
+} // namespace svm
+
+extern "C" int svm_bind_many(svm_vm *vm, const svm_bind_op *ops, u32 count)
+{
+	return svm::rebind(*vm, ops, count).error();
+}
+
+extern "C" int svm_bind(svm_vm *vm, u64 start, u64 end, s64 offset)
+{
+	svm_bind_op op{ start, end, offset, SVM_BIND_MIRROR, 0 };
+
+	return svm::rebind(*vm, &op, 1).error();
+}
+
+extern "C" int svm_bind_all(svm_vm *vm)
+{
+	u64 user = port_user_end(vm->domain()), device = vm->pt.all().end;
+
+	return svm_bind(vm, 0, user < device ? user : device, 0);
+}
+
+extern "C" int svm_unbind(svm_vm *vm, u64 start, u64 end)
+{
+	svm_bind_op op{ start, end, 0, SVM_BIND_NOTHING, 0 };
+
+	return svm::rebind(*vm, &op, 1).error();
+}
+
+extern "C" u32 svm_bindings(svm_vm *vm, u64 from, svm_bind_op *out, u32 count)
+{
+	svm::reader section(vm->domain());
+	u32 n = 0;
+
+	for (svm::span_map::piece p = vm->bindings.next(from); p && n < count; p = vm->bindings.next(p.span.end)) {
+		auto &b = *static_cast<svm::binding *>(p.of);
+
+		out[n++] = { p.span.start, p.span.end, static_cast<s64>(b.offset), b.mirrors() ? SVM_BIND_MIRROR : SVM_BIND_NULL, 0 };
+	}
+	return n;
+}
