@@ -19,6 +19,7 @@
 #include <linux/delay.h>
 #include <linux/slab.h>
 
+#include <drm/drm_drv.h>
 #include <drm/drm_print.h>
 
 #include "fault.h"
@@ -226,6 +227,8 @@ static int moot(const struct svgpu_fault_group *group)
 {
 	const struct svgpu_vm *vm = group->vm;
 
+	if (drm_dev_is_unplugged(&vm->dev->drm))
+		return -ENODEV;
 	if (svgpu_error(vm->dev))
 		return svgpu_error(vm->dev);
 	if (test_bit(0, &vm->stopped) || svgpu_fault_all_cancelled(group))
@@ -249,6 +252,8 @@ static int serve(struct svgpu_fault_group *group)
 				  (enum svm_access)e->access);
 		if (error == -ENOMEM && time_before(jiffies, end))
 			msleep(NOMEM_MS);
+		else if (error == -EINTR)
+			return moot(group) ?: error;
 		else if (error != -EAGAIN)
 			return error;
 		else if (round < AGAIN_QUICKLY)

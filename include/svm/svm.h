@@ -248,7 +248,7 @@ void svm_session_cancel(struct svm_session *session);
  * the thread is of another process. -EAGAIN: the CPU's side kept moving; the device may try
  * again. -EIO: the device cannot address the page without bouncing, or is not cache-coherent.
  * -ENOMEM: there was no memory just now (the CPU's own fault would try again); also where the
- * DMA API refuses the page. -EINTR: killed, or the session was cancelled.
+ * DMA API refuses the page. -EINTR: killed, the session was cancelled, or the device goes.
  */
 int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
 

@@ -78,7 +78,7 @@ SIM = {
 	"an unbind frees what readers stand on": [
 		(WINDOW, "	@{port_synchronize(vm.domain());}@ // for readers that still stand on what", "")],
 	"a killed prefetch goes on": [
-		(PREFETCH, "int why = @{port_killed()}@ ?", "false")],
+		(PREFETCH, "!why && @{port_killed()}@)", "false")],
 }
 
 UNIT = {
@@ -113,7 +113,7 @@ UNIT = {
 	"read-only pages count as prefetched for writing": [
 		(PREFETCH, "static_cast<unsigned>(part.pages()), @{p.access}@, nullptr", "SVM_READ")],
 	"a prefetch goes on when the device goes": [
-		(PREFETCH, "if (@{!why && ops.gone}@)", "false")],
+		(PREFETCH, "return @{vm.pt.ops->gone}@ ?", "false")],
 	"a prefetch waits for the same page again and again": [
 		(PREFETCH, "if (@{page.va == waited}@)", "false")],
 	"a prefetch maps what the table has": [
