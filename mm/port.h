@@ -151,7 +151,7 @@ int port_fault(struct port_domain *d, struct port_fault *f);
 /*
  * Make one page present by a fault that drops mmap_lock where it waits: for storage, or a file system's server. user:
  * also where that means to wait for a userfaultfd's manager. Either may take for ever: so not in a reader section,
- * and unbinding goes on meanwhile. Makes the stack grow where an access of the CPU would.
+ * and unbinding goes on meanwhile. svm_port_gone() ends the wait. Makes the stack grow where an access of the CPU would.
  * 0: try port_fault() again; -EFAULT, -EPERM, -ENOMEM, -EINTR.
  */
 int port_wait(struct port_domain *d, u64 cpu, bool write, bool user);
@@ -189,6 +189,8 @@ void port_warn(const char *what);
  * one of a row of calls, most likely, that take writing away from one mapping after the other.
  */
 void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep, bool forking);
+/* Asked now and then while threads of the domain wait: is its device on its way out? Then their waits end. May sleep. */
+bool svm_port_gone(void *domain_owner);
 /* A grace period after port_defer: free the node. True: it was part of a page table, so memory for tables may have come back. */
 bool svm_port_deferred(void *node);
 /*

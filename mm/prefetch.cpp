@@ -4,7 +4,7 @@
 // Threads take tables from one shared cursor; mappings are asked for first, so that holes of any size cost nothing.
 // What one table lacks is brought and mapped in one pass, whatever number of mappings lies in its span; a further pass
 // follows each wait. The thread that asked can be killed: it stops the others at their next table. So does a device that
-// goes, which each thread asks for before each table and each wait. Reader sections are short, so that an unbind gets
+// goes, which each thread asks for before each table and each wait, and which ends the waits. Reader sections are short, so that an unbind gets
 // its turn, and none lasts while storage is waited for.
 #include "mm/mirror.hpp"
 #include "mm/room.hpp"
@@ -112,15 +112,19 @@ status fill(prefetching &p, va_span &left, waiting &page)
 	return {};
 }
 
+// Why the device is of no use any more, or 0.
+int why_gone(const svm_vm &vm)
+{
+	return vm.pt.ops->gone ? vm.pt.ops->gone(vm.pt.backend) : 0;
+}
+
 // Why nothing more is to be brought or waited for; 0: go on.
 int stopped(prefetching &p)
 {
-	const svm_backend_ops &ops = *p.vm.pt.ops;
+	int why = why_gone(p.vm);
 
-	int why = port_killed() ? static_cast<int>(err::intr) : 0;
-
-	if (!why && ops.gone)
-		why = ops.gone(p.vm.pt.backend);
+	if (!why && port_killed()) // also where the port has ended a wait, since the device goes
+		why = static_cast<int>(err::intr);
 	if (why)
 		p.stop(why);
 	return p.error.load_relaxed();
@@ -150,7 +154,11 @@ status fill_and_wait(prefetching &p, va_span left)
 			continue;
 		}
 		done = status::from(port_wait(p.vm.domain(), page.cpu, p.access != SVM_READ, false));
-		if (done.is(err::nomem) || done.is(err::intr))
+		if (done.is(err::intr)) {
+			int why = stopped(p);
+			return why ? status::from(why) : done;
+		}
+		if (done.is(err::nomem))
 			return done;
 		if (!done.ok())
 			left.start += PORT_PAGE_SIZE;
@@ -203,6 +211,11 @@ bool is_bound(const svm_vm &vm, va_span span)
 } // namespace
 
 } // namespace svm
+
+extern "C" bool svm_port_gone(void *domain_owner)
+{
+	return svm::why_gone(*static_cast<svm_vm *>(domain_owner));
+}
 
 extern "C" int svm_prefetch(svm_vm *vm, u64 start, u64 end, svm_access access, u64 *pages)
 {

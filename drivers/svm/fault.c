@@ -10,6 +10,8 @@
  */
 #include <linux/delay.h>
 
+#include <drm/drm_drv.h>
+
 #include "fault.h"
 
 #define AGAIN_MAX	1000
@@ -41,6 +43,8 @@ static int moot(const struct svm_drm_fault_group *group)
 {
 	const struct svm_drm_vm *vm = group->vm;
 
+	if (drm_dev_is_unplugged(vm->dev->drm))
+		return -ENODEV;
 	if (svm_drm_error(vm->dev))
 		return svm_drm_error(vm->dev);
 	if (test_bit(0, &vm->stopped) || svm_drm_fault_all_cancelled(group))
@@ -64,6 +68,8 @@ static int serve(struct svm_drm_fault_group *group)
 				  (enum svm_access)fault->access);
 		if (error == -ENOMEM && time_before(jiffies, end))
 			msleep(NOMEM_MS);
+		else if (error == -EINTR)
+			return moot(group) ?: error;
 		else if (error != -EAGAIN)
 			return error;
 		else if (round < AGAIN_QUICKLY)

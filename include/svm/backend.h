@@ -102,7 +102,9 @@ struct svm_backend_ops {
 	/**
 	 * @gone: is the device on its way out, so that nothing more need be brought for
 	 * it? svm_prefetch() asks before each table and each wait, so that the
-	 * removal of a device does not wait for long ones.
+	 * removal of a device does not wait for long ones. While any thread of the vm
+	 * waits for storage or for a process, it is asked every 100 ms, and the waits end
+	 * when it is.
 	 * Context: process; may sleep; no lock is held.
 	 * Return: 0, or the negative errno that svm_prefetch() is to return. NULL: it goes on
 	 * to its end.

@@ -162,7 +162,7 @@ struct mm_struct *svm_vm_mm(const struct svm_vm *vm);
 enum svm_bind_kind {
 	SVM_BIND_NOTHING = 0,	/**< @SVM_BIND_NOTHING: a hole: the device's access fails */
 	SVM_BIND_MIRROR = 1,	/**< @SVM_BIND_MIRROR: the process's memory, at an offset */
-	SVM_BIND_NULL = 2,	/**< @SVM_BIND_NULL: reads give zero, writes vanish; no memory lies behind it */
+	SVM_BIND_NULL = 2,	/**< @SVM_BIND_NULL: reads give zero, writes vanish; it has no memory */
 };
 
 /**
@@ -303,7 +303,8 @@ void svm_session_cancel(struct svm_session *session);
  *
  * May be called for any number of addresses at a time; faults in different tables do not
  * wait for each other, but for the first ones of an interval, which is made under a lock of
- * the vm, and for a bind that replaces what is bound at @va. A fault that the table allows already takes no lock.
+ * the vm, and for a bind that replaces what is bound at @va. A fault that the table allows
+ * already takes no lock.
  * Context: process; a kernel thread, best in a session (svm_session_begin()), or a thread of
  * the process; sleeps; not under mmap_lock, which it takes for reading, and the first
  * time in an mm for writing. Not in a section of dma-fence signalling.
@@ -312,7 +313,7 @@ void svm_session_cancel(struct svm_session *session);
  * the thread is of another process. -EAGAIN: the CPU's side kept moving; the device may try
  * again. -EIO: the device cannot address the page without bouncing, or is not cache-coherent.
  * -ENOMEM: there was no memory just now (the CPU's own fault would try again); also where the
- * DMA API refuses the page. -EINTR: killed, or the session was cancelled.
+ * DMA API refuses the page. -EINTR: killed, the session was cancelled, or the device goes.
  */
 int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
 

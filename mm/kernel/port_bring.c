@@ -133,21 +133,29 @@ static int grow_stack(u64 cpu, bool write)
 	return fatal_signal_pending(current) ? -EINTR : -EFAULT;
 }
 
-static int wait_for(struct mm_struct *mm, u64 cpu, bool write, bool user)
+struct asked {
+	u64 cpu;
+	bool write;
+	bool user;
+};
+
+static int wait_for(struct port_domain *d, void *arg)
 {
+	const struct asked *a = arg;
+	struct mm_struct *mm = d->mm;
 	struct vm_area_struct *vma;
 	int err;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	vma = svm_vma_at(mm, cpu);
-	err = vma ? svm_vma_permits(vma, write) : -EFAULT;
-	if (!err && !user && userfaultfd_armed(vma))
+	vma = svm_vma_at(mm, a->cpu);
+	err = vma ? svm_vma_permits(vma, a->write) : -EFAULT;
+	if (!err && !a->user && userfaultfd_armed(vma))
 		err = -EFAULT;
-	if (!err && vma->vm_start <= cpu)
-		return bring_and_wait(vma, cpu, write);
+	if (!err && vma->vm_start <= a->cpu)
+		return bring_and_wait(vma, a->cpu, a->write);
 	mmap_read_unlock(mm);
-	return err ?: grow_stack(cpu, write);
+	return err ?: grow_stack(a->cpu, a->write);
 }
 
 /**
@@ -160,17 +168,15 @@ static int wait_for(struct mm_struct *mm, u64 cpu, bool write, bool user)
  * The stack grows to @cpu where the CPU's access would make it grow.
  * Context: in a session; sleeps, killably, for as long as a file system's server or a
  * manager likes: so not in a reader section, since a thread that waits for readers
- * would wait for that process. The session ends the wait when the process is gone.
+ * would wait for that process. The wait ends when the process is gone, and when the
+ * device is.
  * Return: 0: ask port_fault() again; -EFAULT, -EPERM, -ENOMEM, -EINTR.
  */
 int port_wait(struct port_domain *d, u64 cpu, bool write, bool user)
 {
-	int err;
+	struct asked a = { .cpu = cpu, .write = write, .user = user };
 
 	if (WARN_ON_ONCE(current->mm != d->mm))
 		return -EFAULT;
-	svm_wait_begin(d);
-	err = wait_for(d->mm, cpu, write, user);
-	svm_wait_end(d);
-	return err;
+	return svm_wait(d, wait_for, &a);
 }

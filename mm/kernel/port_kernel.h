@@ -38,8 +38,8 @@ struct page;
  * @link: in the shrinker's list
  * @session_lock: of @sessions; taken under nothing of svmirror's, and signals are sent under it
  * @sessions: threads that work for the process, see port_session.c
- * @waiting: of them, those that wait for another process
- * @watch: looks whether the process lives, while any waits
+ * @waiting: threads that wait for another process or for storage
+ * @watch: looks whether the process and the device are there, while any waits
  */
 struct port_domain {
 	void *owner;
@@ -86,6 +86,8 @@ void svm_sessions_init(struct port_domain *d);
 void svm_sessions_exit(struct port_domain *d);
 void svm_wait_begin(struct port_domain *d);
 void svm_wait_end(struct port_domain *d);
+void svm_session_cancel_begun(struct port_domain *d, const struct svm_session *session);
+int svm_wait(struct port_domain *d, int (*wait)(struct port_domain *d, void *arg), void *arg);
 unsigned long svm_process_rlimit(struct mm_struct *mm, unsigned int which);
 
 /* port_room.c */

@@ -19,11 +19,17 @@
  * the session ends. Sessions are short, but a fault in one may wait for another
  * process (a userfaultfd's manager, a file system's server). svm_session_cancel() ends
  * such a wait with SIGKILL to the worker, which nothing else sends to a kernel
- * thread. A driver calls it when nobody wants the fault's answer any more. The
- * domain's watch calls it when no task uses the memory any more: nothing else
- * tells of the death of a process whose memory is held.
+ * thread. A driver calls it when nobody wants the fault's answer any more. While any
+ * thread waits, the domain's watch looks for two reasons to end all waits: no task uses
+ * the memory any more, since nothing else tells of the death of a process whose memory
+ * is held; and the device goes, whose removal would wait for the one who waits.
+ *
+ * A signal would kill a thread of the process, so it never waits itself: svm_wait()
+ * has a kernel thread do it, in a session that can be cancelled.
  */
+#include <linux/completion.h>
 #include <linux/cpuset.h>
+#include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
 #include <linux/sched/mm.h>
@@ -310,6 +316,22 @@ void port_session_cancel(struct svm_session *session)
 	spin_unlock(&s->d->session_lock);
 }
 
+/*
+ * The same, if the session has begun and has not ended. One that begins later is not cancelled:
+ * it sees what this thread wrote before.
+ */
+void svm_session_cancel_begun(struct port_domain *d, const struct svm_session *session)
+{
+	struct session *s;
+
+	spin_lock(&d->session_lock);
+	list_for_each_entry(s, &d->sessions, link) {
+		if ((const struct svm_session *)s == session)
+			cancel(s);
+	}
+	spin_unlock(&d->session_lock);
+}
+
 static void watch(struct work_struct *work)
 {
 	struct port_domain *d =
@@ -318,7 +340,7 @@ static void watch(struct work_struct *work)
 
 	if (!atomic_read(&d->waiting))
 		return;
-	if (process_is_gone(d->mm)) {
+	if (process_is_gone(d->mm) || svm_port_gone(d->owner)) {
 		spin_lock(&d->session_lock);
 		list_for_each_entry(s, &d->sessions, link)
 			cancel(s);
@@ -343,7 +365,7 @@ void svm_sessions_exit(struct port_domain *d)
 	cancel_delayed_work_sync(&d->watch);
 }
 
-/* The thread is about to wait for a process: the wait ends with its own process's death. */
+/* The thread is about to wait: the watch may end that from now on. */
 void svm_wait_begin(struct port_domain *d)
 {
 	/* Before the work is queued: one that runs now sees it, or is queued again. */
@@ -354,4 +376,78 @@ void svm_wait_begin(struct port_domain *d)
 void svm_wait_end(struct port_domain *d)
 {
 	atomic_dec(&d->waiting);
+}
+
+/* What a kernel thread waits for in place of a thread of the process. */
+struct wait_apart {
+	struct port_domain *d;
+	int (*wait)(struct port_domain *d, void *arg);
+	void *arg;
+	int err;
+	bool cancelled;
+	struct svm_session session;
+	struct completion done;
+};
+
+static int wait_thread(void *arg)
+{
+	struct wait_apart *w = arg;
+
+	w->err = port_session_begin(w->d, &w->session);
+	if (!w->err) {
+		/* Not set: the session was in the list before the other thread looked there. */
+		if (READ_ONCE(w->cancelled))
+			w->err = -EINTR;
+		else
+			w->err = w->wait(w->d, w->arg);
+		port_session_end(&w->session);
+	}
+	complete(&w->done);
+	return 0;
+}
+
+static int wait_apart(struct port_domain *d,
+		      int (*wait)(struct port_domain *d, void *arg), void *arg)
+{
+	struct wait_apart w = { .d = d, .wait = wait, .arg = arg, .err = -EINTR };
+	struct task_struct *task;
+
+	init_completion(&w.done);
+	/* -ENOMEM, or -EINTR where this thread is killed. */
+	task = kthread_create(wait_thread, &w, "svm-wait");
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	get_task_struct(task);
+	wake_up_process(task);
+	if (wait_for_completion_killable(&w.done)) {
+		WRITE_ONCE(w.cancelled, true);
+		svm_session_cancel_begun(d, &w.session);
+	}
+	/* It has left this module's code when this returns. */
+	kthread_stop(task);
+	put_task_struct(task);
+	return w.err;
+}
+
+/**
+ * svm_wait() - call a function that waits for a process or for storage
+ * @d: domain
+ * @wait: the function; a signal that kills ends it. It runs in a session
+ * @arg: for @wait
+ *
+ * The wait ends when this thread is killed, when its session is cancelled, when the process
+ * has died and when the device goes.
+ * Context: in a session; sleeps.
+ * Return: what @wait returned; -EFAULT: the process's memory is gone; -ENOMEM, -EINTR.
+ */
+int svm_wait(struct port_domain *d, int (*wait)(struct port_domain *d, void *arg),
+	     void *arg)
+{
+	int err;
+
+	svm_wait_begin(d);
+	err = current->flags & PF_KTHREAD ? wait(d, arg) :
+					    wait_apart(d, wait, arg);
+	svm_wait_end(d);
+	return err;
 }

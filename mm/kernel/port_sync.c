@@ -13,6 +13,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include <svm/svm.h>
 
@@ -242,23 +243,48 @@ void port_defer(struct port_domain *d, struct port_deferred *link, void *node)
 	call_srcu(&d->srcu, &x->rcu, deferred_ready);
 }
 
-struct parallel_work {
-	struct work_struct work;
+/* What the helpers of one call share. */
+struct parallel {
 	struct port_domain *d;
 	void (*fn)(void *arg);
 	void *arg;
+	atomic_t busy; /* helpers that have begun */
+	wait_queue_head_t idle;
+};
+
+struct parallel_work {
+	struct work_struct work;
+	struct svm_session session;
+	struct parallel *all;
 };
 
 static void parallel_run(struct work_struct *work)
 {
 	struct parallel_work *w = container_of(work, typeof(*w), work);
-	struct svm_session session;
+	struct parallel *all = w->all;
 
+	atomic_inc(&all->busy);
 	/* A process that is gone needs no helper. */
-	if (port_session_begin(w->d, &session))
+	if (!port_session_begin(all->d, &w->session)) {
+		all->fn(all->arg);
+		port_session_end(&w->session);
+	}
+	if (atomic_dec_and_test(&all->busy))
+		wake_up(&all->idle);
+}
+
+/*
+ * Waits for helpers that have begun. When this thread is killed, they need not wait for
+ * anything; one that begins later finds nothing to do.
+ */
+static void await_helpers(struct parallel *all, struct parallel_work *works, u32 helpers)
+{
+	u32 i;
+
+	if (!wait_event_killable(all->idle, !atomic_read(&all->busy)))
 		return;
-	w->fn(w->arg);
-	port_session_end(&session);
+	for (i = 0; i < helpers; i++)
+		svm_session_cancel_begun(all->d, &works[i].session);
 }
 
 /**
@@ -271,15 +297,17 @@ static void parallel_run(struct work_struct *work)
  * @arg: for @fn
  *
  * Context: in a session, and so are all calls of @fn; sleeps; holds no lock that @fn
- * takes. Kills are seen by the calling
- * thread only: @fn shares the news through @arg.
+ * takes. Kills are seen by the calling thread only: @fn shares the news through @arg, and
+ * what the other threads wait for then is not waited for any more.
  */
 void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg),
 		   void *arg)
 {
+	struct parallel all = { .d = d, .fn = fn, .arg = arg };
 	struct parallel_work *works = NULL;
 	u32 helpers, i;
 
+	init_waitqueue_head(&all.idle);
 	helpers = min_t(u32, threads, num_online_cpus());
 	helpers = helpers ? helpers - 1 : 0;
 	if (helpers)
@@ -288,12 +316,11 @@ void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg),
 		helpers = 0;
 	for (i = 0; i < helpers; i++) {
 		INIT_WORK(&works[i].work, parallel_run);
-		works[i].d = d;
-		works[i].fn = fn;
-		works[i].arg = arg;
+		works[i].all = &all;
 		queue_work(helper_wq, &works[i].work);
 	}
 	fn(arg);
+	await_helpers(&all, works, helpers);
 	/* One that has not begun finds nothing left to do, and may stand behind others'. */
 	for (i = 0; i < helpers; i++)
 		cancel_work_sync(&works[i].work);

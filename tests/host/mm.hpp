@@ -126,8 +126,10 @@ public:
 	int fault_in(u64 va, bool write, bool wait = false);
 	/* Nothing held: the same, also by waiting for the manager if `user`. stop() ends it with -EINTR. */
 	int fault_in_unlocked(u64 va, bool write, bool user, const std::function<bool()> &stop);
-	/* Threads that wait for the manager now. */
+	/* Threads that wait for the manager, or for silent storage, now. */
 	std::atomic<unsigned> waiting{0};
+	/* Slow pages do not come at all. */
+	std::atomic<bool> storage_silent{false};
 	/* mmap_lock held. The entry as it is, as a page's; nullopt: not in v, not present, or v lets nobody read. */
 	std::optional<entry> snapshot(const vma *v, u64 va);
 	/* The CPU's entry that maps va, as a page's. Takes no lock: for an oracle, while nobody else runs. */

@@ -216,10 +216,12 @@ int address_space::fault_in_unlocked(u64 va, bool write, bool user, const std::f
 	for (bool counted = false;;) {
 		mmap_lock_.lock_shared();
 
-		int err = fault_in(va, write, true);
+		const vma *v = find(va);
+		bool unread = v && v->slow && storage_silent;
+		int err = unread ? -EINPROGRESS : fault_in(va, write, true);
 
 		mmap_lock_.unlock_shared();
-		if (err == -EINPROGRESS && !user)
+		if (err == -EINPROGRESS && !user && !unread)
 			err = -EFAULT;
 		else if (err == -EINPROGRESS && stop())
 			err = -EINTR;

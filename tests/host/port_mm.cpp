@@ -277,7 +277,7 @@ int port_wait(port_domain *d, u64 cpu, bool write, bool user)
 		complain("port_wait inside a reader section");
 	in_session(d, "port_wait");
 	current().mmap_lock_count++;
-	return d->mm().fault_in_unlocked(cpu, write, user, [] { return port_killed(); });
+	return d->mm().fault_in_unlocked(cpu, write, user, [d] { return port_killed() || svm_port_gone(d->owner()); });
 }
 
 /* ---- DMA ---- */

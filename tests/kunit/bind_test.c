@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Bindings: what may be bound, how addresses translate, several in a table, intervals on demand, prefetch. */
+/* Bindings: what may be bound, how addresses translate, several in a table, intervals, prefetch. */
 #include <linux/mman.h>
 
 #include "svm_kunit.h"
@@ -71,7 +71,7 @@ SVM_CASE_WITH(bind_many_is_all_or_nothing, .unbound = true)
 	SAME(w, svm_unbind(w->vm, at, at + SZ_2M), 0);
 }
 
-/* In one table: memory at two offsets, null, and a hole; each is taken by its own change of the CPU's side. */
+/* In one table: memory at two offsets, null, a hole. Each goes by its own change of the CPU's side. */
 SVM_CASE_WITH(bindings_share_a_table, .unbound = true)
 {
 	u64 at = w->base;
@@ -132,7 +132,7 @@ SVM_CASE(a_page_is_replaced)
 	expect_mirrored(w, SZ_64K, true);
 }
 
-/* 64 GiB of null touched here and there: tables' records, but no memory of the device for leaves. */
+/* 64 GiB of null, touched here and there: tables' records, but no device memory for leaves. */
 SVM_CASE_WITH(null_costs_no_pages, .unbound = true)
 {
 	struct svm_bind_op null = op(DEVICE, DEVICE + 64ull * SZ_1G, SVM_BIND_NULL, 0);

@@ -97,7 +97,7 @@ SIM = {
 	"the map stands before it is said what is being replaced": [
 		(REBIND, SET_CHANGING + PUBLISH, "next.publish();" + SET_CHANGING + EMPTY)],
 	"a killed prefetch goes on": [
-		(PREFETCH, "int why = @{port_killed()}@ ?", "false")],
+		(PREFETCH, "!why && @{port_killed()}@)", "false")],
 }
 
 UNIT = {
@@ -130,7 +130,7 @@ UNIT = {
 	"read-only pages count as prefetched for writing": [
 		(PREFETCH, "static_cast<unsigned>(part.pages()), @{p.access}@, nullptr", "SVM_READ")],
 	"a prefetch goes on when the device goes": [
-		(PREFETCH, "if (@{!why && ops.gone}@)", "false")],
+		(PREFETCH, "return @{vm.pt.ops->gone}@ ?", "false")],
 	"a prefetch waits for the same page again and again": [
 		(PREFETCH, "if (@{page.va == waited}@)", "false")],
 	"a prefetch maps what the table has": [

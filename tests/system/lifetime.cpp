@@ -112,4 +112,21 @@ void expect_working()
 	EXPECT_EQ(gpu.device.gpu().wedged, 0u);
 }
 
+std::string bound_device()
+{
+	std::error_code error;
+	for (const auto &entry : fs::directory_iterator(driver, error))
+		if (entry.path().filename().string().find(':') != std::string::npos)
+			return entry.path().filename();
+	return {};
+}
+
+rebound::~rebound()
+{
+	if (bound_device().empty()) {
+		EXPECT_TRUE(write_file(std::string(driver) + "bind", device_));
+	}
+	expect_working();
+}
+
 } // namespace lifetime

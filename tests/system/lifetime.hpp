@@ -30,6 +30,23 @@ private:
 	std::vector<module> modules_; // in order of loading
 };
 
+// Where the driver is bound to devices, in sysfs.
+inline constexpr const char *driver = "/sys/bus/pci/drivers/svgpu/";
+// The device's name on its bus, empty while no driver has it.
+std::string bound_device();
+
+// Binds the driver again, whatever a test did.
+class rebound {
+public:
+	explicit rebound(std::string device) : device_(std::move(device)) {}
+	rebound(const rebound &) = delete;
+	rebound &operator=(const rebound &) = delete;
+	~rebound();
+
+private:
+	std::string device_;
+};
+
 // What the host does to the virtual GPU; fails the test where the host cannot be reached.
 void ask_host(std::vector<std::string> request);
 void kill_gpu();

@@ -4,12 +4,17 @@
  * and until it is killed.
  */
 #include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <future>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fuse_server.hpp"
+#include "lifetime.hpp"
 
 using namespace harness;
+using namespace lifetime;
 
 namespace {
 
@@ -34,6 +39,20 @@ bool maps_and_unmaps()
 	void *at = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return at != MAP_FAILED && munmap(at, page) == 0;
 }
+
+// The file in two tables, so that a prefetch has a helper where there are two CPUs, and both wait for the server.
+struct twice {
+	explicit twice(int fd)
+	{
+		for (std::size_t at : {std::size_t(0), table_span})
+			EXPECT_NE(mmap(memory.data() + at, fuse_server::file_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0), MAP_FAILED);
+	}
+
+	mapping memory{2 * table_span, PROT_NONE};
+};
+
+// Long enough for both threads of a prefetch to be where the server's silence holds them up.
+constexpr std::chrono::milliseconds settled(300);
 
 } // namespace
 
@@ -92,4 +111,52 @@ SVM_TEST(Row10Fuse, KilledWhileTheServerIsSilent)
 	EXPECT_TRUE(user.wait(10s).has_value()) << "it waits for the server";
 	EXPECT_TRUE(nothing_held());
 	read.open = true;
+}
+
+SVM_TEST(Row10Fuse, PrefetchIsKilledWhileTheServerIsSilent)
+{
+	gate read;
+	fuse_server server([&] { read.pass(); });
+	child user([&] {
+		int fd = server.open_file();
+		gpu gpu;
+		twice file(fd);
+		close(fd);
+		std::uint64_t pages;
+		svmirror_prefetch(gpu.device.fd(), gpu.vm.id(), svmirror::address(file.memory.data()), file.memory.size(), 0, &pages);
+		return 1;
+	});
+	ASSERT_TRUE(read.is_reached());
+	std::this_thread::sleep_for(settled);
+	user.kill();
+	EXPECT_TRUE(user.wait(10s).has_value()) << "it waits for the server";
+	EXPECT_TRUE(nothing_held());
+	read.open = true;
+}
+
+// The removal of the device waits for ioctls. This one does not wait for the server then.
+SVM_TEST_WITHIN(Row24Unbind, WhileAPrefetchWaitsForAServer, 120)
+{
+	std::string device = bound_device();
+	ASSERT_FALSE(device.empty()) << "no device in " << driver;
+	rebound afterwards(device);
+	gate read;
+	fuse_server server([&] { read.pass(); });
+	int fd = server.open_file();
+	ASSERT_GE(fd, 0);
+	gpu gpu;
+	twice file(fd);
+	auto prefetch = std::async(std::launch::async, [&] {
+		std::uint64_t pages;
+		return svmirror_prefetch(gpu.device.fd(), gpu.vm.id(), svmirror::address(file.memory.data()), file.memory.size(), 0,
+					 &pages);
+	});
+	ASSERT_TRUE(read.is_reached());
+	std::this_thread::sleep_for(settled);
+	auto begin = std::chrono::steady_clock::now();
+	ASSERT_TRUE(write_file(std::string(driver) + "unbind", device));
+	EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+	EXPECT_EQ(prefetch.get(), -ENODEV);
+	read.open = true;
+	close(fd);
 }

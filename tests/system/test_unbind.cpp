@@ -14,18 +14,6 @@ using namespace machine;
 
 namespace {
 
-constexpr const char *driver = "/sys/bus/pci/drivers/svgpu/";
-
-// The device's name on its bus, empty while no driver has it.
-std::string bound_device()
-{
-	std::error_code error;
-	for (const auto &entry : std::filesystem::directory_iterator(driver, error))
-		if (entry.path().filename().string().find(':') != std::string::npos)
-			return entry.path().filename();
-	return {};
-}
-
 // Threads that sleep and cannot be woken by a signal, by name and number.
 std::vector<std::string> uninterruptible()
 {
@@ -40,22 +28,6 @@ std::vector<std::string> uninterruptible()
 		}
 	return found;
 }
-
-// Binds the driver again, whatever a test did.
-class rebound {
-public:
-	explicit rebound(std::string device) : device_(std::move(device)) {}
-	~rebound()
-	{
-		if (bound_device().empty()) {
-			EXPECT_TRUE(write_file(std::string(driver) + "bind", device_));
-		}
-		expect_working();
-	}
-
-private:
-	std::string device_;
-};
 
 // What somebody gets who waits for the job: its status, or the errno of the call.
 int ended(const svmirror::job &job)

@@ -229,6 +229,27 @@ TEST_F(prefetch_test, ends_when_the_device_goes_while_it_waits)
 	gpus->why_gone = 0;
 }
 
+/* Likewise amid a wait for storage that does not answer. */
+TEST_F(prefetch_test, waits_end_when_the_device_goes)
+{
+	ASSERT_EQ(proc->mmap({.start = BASE, .end = BASE + 8 * MiB, .slow = true, .object = {}}), 0);
+	proc->storage_silent = true;
+	std::atomic<bool> ended{false};
+	bool in_time = false;
+	thread unplugger([&] {
+		eventually([&] { return proc->waiting > 0; });
+		gpus->why_gone = -ENODEV;
+		in_time = eventually([&] { return ended.load(); });
+		proc->storage_silent = false;
+	});
+	EXPECT_EQ(prefetch(BASE, BASE + 8 * MiB, SVM_READ), -ENODEV);
+	ended = true;
+	unplugger.join();
+	EXPECT_TRUE(in_time) << "storage had to answer first";
+	EXPECT_EQ(proc->waiting, 0u);
+	gpus->why_gone = 0;
+}
+
 /* Two threads are in the fault path at once, or this stalls. */
 TEST_F(prefetch_test, tables_are_filled_in_parallel)
 {
