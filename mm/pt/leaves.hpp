@@ -151,6 +151,8 @@ public:
 			t.stat.add(stat::ptes_zapped, before - tb.live);
 			t.stat.sub(stat::present, before - tb.live);
 		}
+		if (F::side_bytes && tb.live) // also where no leaf went: side entries were cleared
+			walk<F>::publish(t);
 		if (tb.top != table_top::huge_retired && !tb.retired)
 			return {};
 		walk<F>::publish(t);
