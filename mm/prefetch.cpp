@@ -115,7 +115,7 @@ status fill(prefetching &p, va_span &left, waiting &page)
 // Why the device is of no use any more, or 0.
 int why_gone(const svm_vm &vm)
 {
-	return vm.pt.ops->gone ? vm.pt.ops->gone(vm.pt.backend) : 0;
+	return vm.pt.ops->gone != nullptr ? vm.pt.ops->gone(vm.pt.backend) : 0;
 }
 
 // Why nothing more is to be brought or waited for; 0: go on.

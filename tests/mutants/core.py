@@ -130,7 +130,7 @@ UNIT = {
 	"read-only pages count as prefetched for writing": [
 		(PREFETCH, "static_cast<unsigned>(part.pages()), @{p.access}@, nullptr", "SVM_READ")],
 	"a prefetch goes on when the device goes": [
-		(PREFETCH, "return @{vm.pt.ops->gone}@ ?", "false")],
+		(PREFETCH, "return @{vm.pt.ops->gone != nullptr}@ ?", "false")],
 	"a prefetch waits for the same page again and again": [
 		(PREFETCH, "if (@{page.va == waited}@)", "false")],
 	"a prefetch maps what the table has": [
