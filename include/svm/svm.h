@@ -162,7 +162,7 @@ struct mm_struct *svm_vm_mm(const struct svm_vm *vm);
 enum svm_bind_kind {
 	SVM_BIND_NOTHING = 0,	/**< @SVM_BIND_NOTHING: a hole: the device's access fails */
 	SVM_BIND_MIRROR = 1,	/**< @SVM_BIND_MIRROR: the process's memory, at an offset */
-	SVM_BIND_NULL = 2,	/**< @SVM_BIND_NULL: reads give zero, writes vanish; it has no memory */
+	SVM_BIND_NULL = 2,	/**< @SVM_BIND_NULL: reads give zero, writes vanish */
 };
 
 /**

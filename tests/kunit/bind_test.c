@@ -71,7 +71,7 @@ SVM_CASE_WITH(bind_many_is_all_or_nothing, .unbound = true)
 	SAME(w, svm_unbind(w->vm, at, at + SZ_2M), 0);
 }
 
-/* In one table: memory at two offsets, null, a hole. Each goes by its own change of the CPU's side. */
+/* In one table: memory at two offsets, null, a hole. Each goes by a change of its own memory. */
 SVM_CASE_WITH(bindings_share_a_table, .unbound = true)
 {
 	u64 at = w->base;
