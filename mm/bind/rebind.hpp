@@ -21,7 +21,7 @@
 // the old one: while `changing` meets T no fault gets past its look, and `changing` is over for T only after T was emptied.
 // T therefore becomes one interval's alone only when it holds no other's leaf. (13) A callback takes what T maps by its own
 // binding: all of it, where T is its interval's alone, else the parts that the map gives to its binding, and besides what
-// `changing` covers, where leaves of an old binding may still be. It reads the map first and `changing` after it: whoever sees
+// `changing` covers, where leaves of an old binding may still be. It reads the map first and `changing` after it: one that sees
 // the new map sees `changing`, or that T was emptied. (14) In a T that is not of one interval alone, callback and rebind flush
 // and give back before they drop T's lock. At the moment when T ceases to be one interval's alone, the rebind does so with all
 // that is retired in T, also beside its operations: a callback of that interval which is still waiting for its flush passes T

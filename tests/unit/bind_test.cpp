@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mm/bind/: what may be bound, offsets, holes, null, neighbours in one table, intervals. */
 #include "mm/vm.hpp"
+#include "tests/unit/bind_ops.hpp"
 #include "tests/unit/machine.hpp"
 #include "tests/unit/seeded.hpp"
 
@@ -16,21 +17,6 @@ class bind_test : public machine
 {
 protected:
 	static constexpr u64 TABLE = 2 * MiB;
-
-	static svm_bind_op mirror(u64 start, u64 end, s64 offset = 0)
-	{
-		return {start, end, offset, SVM_BIND_MIRROR, 0};
-	}
-
-	static svm_bind_op null(u64 start, u64 end)
-	{
-		return {start, end, 0, SVM_BIND_NULL, 0};
-	}
-
-	static svm_bind_op hole(u64 start, u64 end)
-	{
-		return {start, end, 0, SVM_BIND_NOTHING, 0};
-	}
 
 	int bind(std::vector<svm_bind_op> ops)
 	{

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mm/bind/rebind.hpp: a bind that replaces, held in the midst, and what faults, callbacks and prefetches do meanwhile. */
 #include "mm/vm.hpp"
+#include "tests/unit/bind_ops.hpp"
 #include "tests/unit/machine.hpp"
 
 namespace svm_test
@@ -11,20 +12,21 @@ class rebind_test : public machine
 protected:
 	static constexpr u64 TABLE = 2 * MiB;
 
-	static svm_bind_op mirror(u64 start, u64 end, s64 offset = 0)
-	{
-		return {start, end, offset, SVM_BIND_MIRROR, 0};
-	}
-
-	static svm_bind_op null(u64 start, u64 end)
-	{
-		return {start, end, 0, SVM_BIND_NULL, 0};
-	}
-
 	void SetUp() override
 	{
 		machine::SetUp();
 		device().set_rule([](u64, u64) { return true; }); /* two offsets at a time */
+	}
+
+	/* Starts a bind to null at BASE, and returns when it only waits for readers any more. */
+	void bind_until_tables_are_empty(svm_bind_op op)
+	{
+		svm_bind_op now{};
+
+		binding = std::thread([this, op] { EXPECT_EQ(svm_bind_many(vm, &op, 1), 0); });
+		EXPECT_TRUE(eventually([&] {
+			return svm_bindings(vm, BASE, &now, 1) == 1 && now.kind == SVM_BIND_NULL && !vm->changing.load_acquire();
+		}));
 	}
 
 	/* Starts a bind, which then waits in its first flush. */
@@ -137,13 +139,7 @@ TEST_F(rebind_test, a_part_is_replaced_in_the_midst_of_a_fault)
 	hook.fault_exit = [&](const auto &) {
 		if (binding.joinable())
 			return;
-		binding = std::thread([&] { EXPECT_EQ(svm_bind_many(vm, &op, 1), 0); });
-
-		svm_bind_op now{};
-
-		EXPECT_TRUE(eventually([&] {
-			return svm_bindings(vm, BASE, &now, 1) == 1 && now.kind == SVM_BIND_NULL && !vm->changing.load_acquire();
-		}));
+		bind_until_tables_are_empty(op);
 	};
 	EXPECT_EQ(device_read(BASE + 3 * PAGE, &v), 0);
 	hook.fault_exit = nullptr;
@@ -187,13 +183,7 @@ TEST_F(rebind_test, no_wait_for_a_page_that_was_replaced)
 	hook.fault_exit = [&](const auto &) {
 		if (binding.joinable())
 			return;
-		binding = std::thread([&] { EXPECT_EQ(svm_bind_many(vm, &op, 1), 0); });
-
-		svm_bind_op now{};
-
-		EXPECT_TRUE(eventually([&] {
-			return svm_bindings(vm, BASE, &now, 1) == 1 && now.kind == SVM_BIND_NULL && !vm->changing.load_acquire();
-		}));
+		bind_until_tables_are_empty(op);
 	};
 
 	std::thread faulting([&] {
