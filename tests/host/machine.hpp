@@ -47,6 +47,11 @@ public:
 		return gpus->device();
 	}
 	svm_counters count();
+	/* Without them, a bind of null pages is refused as a whole. */
+	bool has_null() const
+	{
+		return svm_format_describe(svm_format_find(format.c_str()))->null;
+	}
 
 	/* Device reads and writes as a driver's queue does them: on a fault, serve it and go on. 0 or the fault's error. */
 	int device_read(u64 va, u64 *value);
