@@ -6,6 +6,16 @@
 #include "mm/pt/page_table.hpp"
 #include "mm/scratch.hpp"
 
+namespace svm {
+
+// A rebind that is under way.
+struct rebinding {
+	va_span hull;	    // of its operations
+	span_map::view old; // the map before it
+};
+
+} // namespace svm
+
 struct svm_vm {
 	svm::page_table pt;
 	mm_struct *mm = nullptr;
@@ -15,10 +25,49 @@ struct svm_vm {
 	svm::span_map_of<svm::binding> bindings; // by device address; changed under the bind lock
 	svm::span_map_of<svm::binding> mirrors;	 // by offset, in pages; read and changed under the bind lock
 	svm::binding null{ svm::binding_kind::null };
-	svm::atomic<const svm::va_span *> changing{ nullptr }; // where tables may still map by old bindings, see rebind.hpp
+	svm::atomic<const svm::rebinding *> changing{ nullptr }; // tables may still map by old bindings, see rebind.hpp
+	svm::atomic<u64> objects{ 0 }; // bindings that lead to objects: changed under the bind lock, and a hint without
 	svm::atomic<u64> shrink_at{ 0 };	 // where the shrinker goes on
 	svm::atomic<u32> trimmed_at{ 0 };	 // page_table::clock at the last trim()
 	svm::scratch_pool scratch;
 
 	port_domain *domain() const { return pt.domain; }
+
+	// By what a table's leaves are bound, under its lock and inside a reader section: (13) of rebind.hpp.
+	svm::span_map::view standing() const
+	{
+		svm::span_map::view now = bindings.now();
+		const svm::rebinding *r = changing.load_acquire(); // after the map; with the releases in rebind_locked()
+
+		return r ? r->old : now;
+	}
 };
+
+namespace svm {
+
+// Calls fn for what of the part its leaves have by the binding. Under the table's lock.
+template <typename Fn>
+void each_part(const svm_vm &vm, const binding &b, va_span part, Fn fn)
+{
+	span_map::view by = vm.standing();
+
+	for (span_map::piece p = by.next(part.start); p && p.span.start < part.end; p = by.next(p.span.end)) {
+		if (p.of == &b)
+			fn(p.span.common(part));
+	}
+}
+
+// Retires that. The span whose flush is owed; empty where nothing is.
+inline va_span retire_parts(svm_vm &vm, const binding &b, table &tb, va_span part) SVM_REQUIRES(tb.lock)
+{
+	va_span owed{};
+
+	each_part(vm, b, part, [&](va_span s) SVM_REQUIRES(tb.lock) {
+		va_span flush = vm.pt.retire(tb, s);
+
+		owed = owed.empty() ? flush : flush.empty() ? owed : owed.joined(flush);
+	});
+	return owed;
+}
+
+} // namespace svm

@@ -32,7 +32,7 @@ bool bound::leads(u64 va, u64 cpu) const
 svm_bind_op bound::op(const part &p) const
 {
 	constexpr u32 kind[] = {SVM_BIND_NOTHING, SVM_BIND_NULL};
-	svm_bind_op o{at(p.first), at(p.last), 0, SVM_BIND_MIRROR, 0};
+	svm_bind_op o{at(p.first), at(p.last), 0, SVM_BIND_MIRROR, 0, nullptr};
 
 	if (p.what < MIRRORS)
 		o.kind = kind[p.what];

@@ -17,26 +17,22 @@ PREFETCH = "mm/prefetch.cpp"
 SCRATCH = "mm/scratch.hpp"
 ROOM = "mm/room.cpp"
 TABLE = "mm/pt/page_table.hpp"
+VM = "mm/vm.hpp"
+OBJECT = "mm/bind/object.cpp"
 
 FLUSH = "		pt.flush(owed, may_sleep);"
 VISIT = "		vm.pt.visit(part, svm::invalidate_table, &i);"
 EARLY_FLUSH = "		vm.pt.flush({ b.to_va(hit.start), b.to_va(hit.end) }, may_sleep);\n"
 
 # Of a rebind, see mm/bind/rebind.hpp.
-FOR_EACH_PART = """	for (span_map::piece p = vm.bindings.next(part.start); p && p.span.start < part.end; p = vm.bindings.next(p.span.end)) {
-		if (p.of == &b)
-			take(p.span.common(part));
-	}
-"""
-OF_CHANGING = """	if (const va_span *changing = vm.changing.load_acquire()) // after the map; with the releases in rebind()
-		take(changing->common(part));
-"""
+NOW = "		svm::span_map::view now = bindings.now();\n"
+CHANGING = "		const svm::rebinding *r = changing.load_acquire(); // after the map; with the releases in rebind_locked()\n"
 TAKE_AWAY = "		pt.take_away(tb, owed.empty() ? owed : pt.span_of(tb));"
-SET_CHANGING = "	vm.changing.store_release(&hull); // with the acquires in look() and take_parts()\n"
+SET_CHANGING = "	vm.changing.store_release(&now); // with the acquires in look() and standing()\n"
 PUBLISH = "	next.publish();\n	empty_tables(vm, ops, count);\n"
 EMPTY = "	empty_tables(vm, ops, count);\n"
 NO_CHANGING = "	vm.changing.store_release(nullptr); // likewise\n"
-SYNCHRONIZE = "	port_synchronize(vm.domain());	    // for readers of the old map, of `hull`, and of what ends now\n"
+SYNCHRONIZE = "	port_synchronize(vm.domain()); // for readers of the old map, of `now`, and of what ends now\n"
 END = "	end_what_is_left(vm, next);\n"
 
 SIM = {
@@ -93,7 +89,7 @@ SIM = {
 	"no barrier between the new map and the walk (B3)": [
 		(REBIND, "	full_barrier(); // B3 of rebind.hpp, with B2 in look()", "")],
 	"a callback asks for the map last": [
-		(MIRROR, FOR_EACH_PART + OF_CHANGING, OF_CHANGING + FOR_EACH_PART)],
+		(VM, NOW + CHANGING, CHANGING + NOW)],
 	"the map stands before it is said what is being replaced": [
 		(REBIND, SET_CHANGING + PUBLISH, "next.publish();" + SET_CHANGING + EMPTY)],
 	"a killed prefetch goes on": [
@@ -182,13 +178,13 @@ UNIT = {
 	"nobody is told what is being replaced": [
 		(REBIND, SET_CHANGING, ";")],
 	"a fault maps beside what is being replaced": [
-		(MIRROR, "changing && changing->meets(all)", "false")],
+		(MIRROR, "changing && changing->hull.meets(all)", "false")],
 	"a callback leaves what is being replaced": [
-		(MIRROR, "changing = @{vm.changing.load_acquire()}@) // after the map", "static_cast<const va_span *>(nullptr)")],
+		(VM, "return @{r ? r->old : now}@;", "now")],
 	"what is being replaced is over before the tables are empty": [
 		(REBIND, EMPTY, NO_CHANGING + EMPTY)],
 	"the map is not looked at again before leaves are written": [
-		(MIRROR, "now.of == of && now.span.holds(part)", "true")],
+		(MIRROR, "if (@{now.of != of || !now.span.holds(part)}@)", "false")],
 	"leaves are written whose table the table's is not any more": [
 		(MIRROR, "tb->interval.load_relaxed() != (alone ? in : nullptr)", "false")],
 	"a table stays its interval's when a part is replaced": [
@@ -206,11 +202,12 @@ UNIT = {
 	"a callback that comes back gives back what others have retired": [
 		(GATHER, "!g->of_interval || @{tb.interval.load_relaxed() == g->of_interval}@", "true")],
 	"a callback takes tables of one interval only": [
-		(MIRROR, "		take_parts(i->vm, *i->in.of, tb, part);", "")],
+		(MIRROR, "		i->vm.pt.take_away(tb, retire_parts(i->vm, *i->in.of, tb, part));", ";")],
 	"a callback gives back what it takes of a shared table without a flush": [
-		(MIRROR, "	vm.pt.take_away(tb, owed);", "if (!owed.empty()) vm.pt.finish(tb, owed);")],
+		(MIRROR, "		i->vm.pt.take_away(tb, retire_parts(i->vm, *i->in.of, tb, part));",
+		 "{ va_span owed = retire_parts(i->vm, *i->in.of, tb, part); if (!owed.empty()) i->vm.pt.finish(tb, owed); }")],
 	"a callback takes what other bindings have in the table": [
-		(MIRROR, "if (@{p.of == &b}@)\n			take", "true")],
+		(VM, "if (@{p.of == &b}@)\n			fn", "true")],
 	"a callback takes the tables of other intervals": [
 		(MIRROR, "if (@{alone && alone != &i->in}@)", "false")],
 	"a rebind does not wait for readers": [
@@ -228,7 +225,7 @@ UNIT = {
 	"a binding that nothing leads to is found again": [
 		(REBIND, "		status done = @{mirrors.replace(key_of(b->offset), nullptr)}@;", "status()")],
 	"a bind that fails keeps what it made": [
-		(REBIND, "		if (@{!b->pages && b->mirrors()}@) // made", "false")],
+		(REBIND, "		@{else\n			destroy(b);}@\n", "")],
 	"a bind over the same counts as replacing": [
 		(REBIND, "replacing |= @{old != to}@;", "true")],
 	"a bind of one thing over another counts as none": [
