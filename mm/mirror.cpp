@@ -70,16 +70,18 @@ status look(svm_vm &vm, u64 va, place &at)
 
 // The table of va, made where there is none, and what it maps there. err::fault: nothing is bound; err::changing, busy, leaving:
 // not now.
-status enter(svm_vm &vm, u64 va, place &at)
+status enter(svm_vm &vm, const wish &asked, place &at)
 {
+	u64 va = asked.va;
+
 	at = { vm.pt.find(va), nullptr, nullptr, {}, false };
 	interval *alone = at.tb ? at.tb->interval.load_acquire() : nullptr; // with the release in look()
-	if (alone) {
+	if (alone && !asked.only) {
 		at = { at.tb, alone->of, alone, vm.pt.table_span(va), true };
 		return {};
 	}
 	at.of = vm.bindings.at(va);
-	if (!at.of)
+	if (!at.of || (asked.only && at.of != asked.only))
 		return err::fault;
 	if (at.of->mirrors()) {
 		// A wild address makes no table: it could be any number of them.
@@ -323,7 +325,7 @@ status populate_object(svm_vm &vm, place &at, wish &asked)
 status try_in(svm_vm &vm, wish &asked, unsigned attempt)
 {
 	place at;
-	status done = enter(vm, asked.va, at);
+	status done = enter(vm, asked, at);
 
 	if (!done.ok())
 		return done;
@@ -437,7 +439,7 @@ bool allowed(svm_vm &vm, u64 va, svm_access access)
 status serve(svm_vm &vm, u64 va, svm_access access, u64 &cpu)
 {
 	reader section(vm.domain());
-	wish asked{ va, va_span::around(va, vm.granule_lg2), access };
+	wish asked{ .va = va, .want = va_span::around(va, vm.granule_lg2), .access = access };
 	status done = fault_in(vm, asked);
 
 	cpu = asked.cpu;

@@ -125,9 +125,9 @@ bool finish_object(table &tb, va_span part, void *arg)
 }
 
 // What one table gets: the part that begins at va, and does not end behind `end`. va: where to go on.
-status fill_part(svm_vm &vm, u64 &va, u64 end)
+status fill_part(svm_vm &vm, const object_binding &b, u64 &va, u64 end)
 {
-	wish asked{ va, { va, end }, SVM_READ, false };
+	wish asked{ .va = va, .want = { va, end }, .access = SVM_READ, .only = &b, .must = false };
 	status done = fault_in(vm, asked);
 
 	if (done.ok())
@@ -152,8 +152,8 @@ status fill_from(svm_vm &vm, const object_binding *only, u64 &at, u64 end)
 		}
 		if (at < p.span.start)
 			at = p.span.start;
-		status done = fill_part(vm, at, p.span.end < end ? p.span.end : end);
-		if (!done.ok())
+		status done = fill_part(vm, as_object(b), at, p.span.end < end ? p.span.end : end);
+		if (!done.ok() && !done.is(err::fault)) // else it was bound to something else just now
 			return done;
 	}
 	return {};

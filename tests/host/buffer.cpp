@@ -13,43 +13,45 @@ namespace svm_host
 /* What lives as long as the object. */
 struct buffer::backing {
 	memory &mem;
-	std::vector<u32> frames{};
+	std::shared_ptr<frames> all;
 
 	static void release(void *arg)
 	{
 		auto *self = static_cast<backing *>(arg);
 
-		for (u32 f : self->frames)
+		for (u32 f : *self->all)
 			self->mem.put(f);
+		self->all->clear();
 		delete self;
 	}
 };
 
-buffer::buffer(memory &mem, u64 pages, unsigned number, bool blocks)
+buffer::buffer(memory &mem, u64 pages, unsigned number, bool blocks, u64 frames)
 	: mem_(mem)
 	, pages_(pages)
 	, number_(number)
 	, blocks_(blocks)
-	, words_(pages)
+	, words_(frames ? frames : pages)
 {
-	auto *b = new backing{mem};
+	auto *b = new backing{mem, frames_};
 
-	frames_ = &b->frames;
 	if (svm_object_create(size(), backing::release, b, &object_)) {
 		delete b;
 		throw std::bad_alloc();
 	}
 }
 
-buffer::~buffer()
+void buffer::give_back()
 {
-	svm_object_put(object_);
+	if (object_)
+		svm_object_put(object_);
+	object_ = nullptr;
 }
 
-bool buffer::take_frames()
+bool buffer::take(frames &to)
 {
-	for (u64 i = 0; i < pages_;) {
-		bool block = blocks_ && i % BLOCK_FRAMES == 0 && pages_ - i >= BLOCK_FRAMES;
+	for (u64 i = 0; i < words_.size();) {
+		bool block = blocks_ && i % BLOCK_FRAMES == 0 && words_.size() - i >= BLOCK_FRAMES;
 		u32 f = block ? mem_.take_block(home(i)) : NO_FRAME;
 		unsigned n = f == NO_FRAME ? 1 : BLOCK_FRAMES;
 
@@ -59,55 +61,70 @@ bool buffer::take_frames()
 			return false;
 		for (; n; n--, i++, f++) {
 			mem_.at(f).value.store(words_[i], std::memory_order_relaxed);
-			frames_->push_back(f);
+			to.push_back(f);
 		}
 	}
 	return true;
 }
 
-void buffer::drop_frames()
+void buffer::drop(frames &from)
 {
-	for (u32 f : *frames_)
+	for (u32 f : from)
 		mem_.put(f);
-	frames_->clear();
 }
 
 int buffer::place()
 {
 	std::vector<svm_extent> extents;
+	frames mine;
 
-	if (!take_frames()) {
-		drop_frames();
+	if (!take(mine)) {
+		drop(mine);
 		return -ENOMEM;
 	}
-	for (u32 f : *frames_)
-		extents.push_back({memory::dma_of(f), 1ull << 12, SVM_SYSTEM});
+	for (u64 i = 0; i < pages_; i++)
+		extents.push_back({memory::dma_of(mine[i % mine.size()]), 1ull << 12, SVM_SYSTEM});
+	frames_->swap(mine);
 
 	int err = svm_object_place(object_, extents.data(), u32(extents.size()));
 
-	if (err)
-		drop_frames();
+	if (err) {
+		frames_->swap(mine);
+		drop(mine);
+	}
 	return err;
 }
 
 void buffer::displace()
 {
+	frames old;
+
 	svm_object_displace(object_);
-	for (u64 i = 0; i < frames_->size(); i++)
-		words_[i] = mem_.at(frame(i)).value.load(std::memory_order_relaxed);
-	drop_frames();
+	frames_->swap(old);
+	for (u64 i = 0; i < old.size(); i++)
+		words_[i] = mem_.at(old[i]).value.load(std::memory_order_relaxed);
+	drop(old);
 }
 
 u64 buffer::value(u64 page) const
 {
-	return placed() ? mem_.at(frame(page)).value.load(std::memory_order_relaxed) : words_[page];
+	return placed() ? mem_.at(frame(page)).value.load(std::memory_order_relaxed) : words_[page % words_.size()];
+}
+
+u64 buffer::sum() const
+{
+	u64 total = 0;
+
+	for (u64 i = 0; i < words_.size(); i++)
+		total += value(i);
+	return total;
 }
 
 void buffer::set(u64 page, u64 value)
 {
 	if (placed())
 		mem_.at(frame(page)).value.store(value, std::memory_order_relaxed);
-	words_[page] = value;
+	words_[page % words_.size()] = value;
 }
 
 } // namespace svm_host

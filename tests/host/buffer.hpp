@@ -12,6 +12,7 @@
 
 #include <svm/object.h>
 
+#include <memory>
 #include <vector>
 
 namespace svm_host
@@ -22,10 +23,15 @@ class buffer
 public:
 	static constexpr u64 HOME = 1ull << 60;
 
-	/* blocks: it lies in blocks of 512 frames where there are some, else in single frames. */
-	buffer(memory &mem, u64 pages, unsigned number = 0, bool blocks = false);
-	/* The driver's reference goes; the frames go with the last one. */
-	~buffer();
+	/*
+	 * blocks: it lies in blocks of 512 frames where there are some, else in single frames. frames: so many frames are the
+	 * pages' in turn; 0: each has its own.
+	 */
+	buffer(memory &mem, u64 pages, unsigned number = 0, bool blocks = false, u64 frames = 0);
+	~buffer()
+	{
+		give_back();
+	}
 	buffer(const buffer &) = delete;
 
 	svm_object *object() const
@@ -39,7 +45,7 @@ public:
 	/* What the page is made for, see frame::home. */
 	u64 home(u64 page) const
 	{
-		return HOME + (u64(number_) << 40) + (page << 12);
+		return HOME + (u64(number_) << 40) + (page % words_.size() << 12);
 	}
 	static bool is_home(u64 home)
 	{
@@ -55,31 +61,36 @@ public:
 		displace();
 		return place();
 	}
+	/* From the begin of place() to the return of svm_object_displace(). */
 	bool placed() const
 	{
 		return !frames_->empty();
 	}
+	/* The driver's reference goes; the frames go with the last one. */
+	void give_back();
 	/* The frame of a page; where it has a place. */
 	u32 frame(u64 page) const
 	{
-		return (*frames_)[page];
+		return (*frames_)[page % words_.size()];
 	}
-	/* The word of a page, wherever it is; no job runs. */
+	/* The word of a page, wherever it is, and of all frames together; no job runs. */
 	u64 value(u64 page) const;
+	u64 sum() const;
 	void set(u64 page, u64 value);
 
 private:
 	struct backing;
+	using frames = std::vector<u32>;
 
-	bool take_frames();
-	void drop_frames();
+	bool take(frames &to);
+	void drop(frames &from);
 
 	memory &mem_;
 	const u64 pages_;
 	const unsigned number_;
 	const bool blocks_;
 	std::vector<u64> words_; /* while it has no place */
-	std::vector<u32> *frames_; /* of the object: release() frees them */
+	std::shared_ptr<frames> frames_ = std::make_shared<frames>(); /* the object's, too: release() gives them back */
 	svm_object *object_ = nullptr;
 };
 

@@ -72,8 +72,8 @@ SIM = {
 	"a hint speaks for leaves that are gone": [
 		(LEAVES, "			H::drop_hints(tb, first, last);", "")],
 	"the old way to a table is not flushed when a huge leaf takes its place": [
-		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries);",
-			"			finish_small(t, tb, 0, G::entries);")],
+		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries, owned);",
+			"			finish_small(t, tb, 0, G::entries, owned);")],
 	"a page that the device wrote is not marked dirty": [
 		(LEAVES, "port_dma_release(t.domain, word, n, lg2, @{true}@);", "false")],
 	"every page may be written": [
