@@ -26,8 +26,6 @@ VISIT = "		vm.pt.visit(part, svm::invalidate_table, &i);"
 EARLY_FLUSH = "		vm.pt.flush({ b.to_va(hit.start), b.to_va(hit.end) }, may_sleep);\n"
 
 # Of a rebind, see mm/bind/rebind.hpp.
-NOW = "		svm::span_map::view now = bindings.now();\n"
-CHANGING = "		const svm::rebinding *r = changing.load_acquire(); // after the map; with the releases in rebind_locked()\n"
 TAKE_AWAY = "		pt.take_away(tb, owed.empty() ? owed : pt.span_of(tb));"
 SET_CHANGING = "	vm.changing.store_release(&now); // with the acquires in look() and standing()\n"
 PUBLISH = "	next.publish();\n	empty_tables(vm, ops, count);\n"
@@ -90,7 +88,7 @@ SIM = {
 	"no barrier between the new map and the walk (B3)": [
 		(REBIND, "	full_barrier(); // B3 of rebind.hpp, with B2 in look()", "")],
 	"a callback asks for the map last": [
-		(VM, NOW + CHANGING, CHANGING + NOW)],
+		(VM, "return @{r ? r->old : now}@;", "r ? r->old : bindings.now()")],
 	"the map stands before it is said what is being replaced": [
 		(REBIND, SET_CHANGING + PUBLISH, "next.publish();" + SET_CHANGING + EMPTY)],
 	"an object is not filled after a move": [
@@ -108,7 +106,7 @@ SIM = {
 	"a lost device counts lent pages as mapped": [
 		(LEAVES, "			tb.unowned = tb.unowned + (tb.live - before);", "if (S::null) tb.unowned = tb.unowned + (tb.live - before);")],
 	"an object ends although it is bound": [
-		(OBJECT, "	svm_object_get(op.object);\n	return made", "return made")],
+		(OBJECT, "	svm_object_get(op.object);", ";")],
 	"an object may be smaller than its span": [
 		(REBIND, "size > @{op.object->size - first}@ ?", "op.object->size")],
 	"an object that is bound beside itself is another binding": [
