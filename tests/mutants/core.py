@@ -91,30 +91,23 @@ SIM = {
 		(VM, "return @{r ? r->old : now}@;", "r ? r->old : bindings.now()")],
 	"the map stands before it is said what is being replaced": [
 		(REBIND, SET_CHANGING + PUBLISH, "next.publish();" + SET_CHANGING + EMPTY)],
-	"an object is not filled after a move": [
-		(OBJECT, "		(void)svm::fill_from(next.b->vm, next.b, at, next.hull.end);", ";")],
-	"an object is not filled when it is bound": [
-		(REBIND, "fill_objects(vm, @{va_span{ ops[i].start, ops[i].end }.widened(vm.pt.table_lg2())}@);", "va_span()")],
-	"what went with a large leaf is not filled again": [
-		(REBIND, "fill_objects(vm, @{va_span{ ops[i].start, ops[i].end }.widened(vm.pt.table_lg2())}@);", "(va_span{ ops[i].start, ops[i].end })")],
-	"what is bound on demand is filled": [
-		(OBJECT, "@{as_object(b).flags & SVM_BIND_ON_DEMAND}@ ||", "false")],
-	"a read-only object may be written": [
-		(OBJECT, ".write = @{!read_only()}@", "true")],
-	"a write to a read-only object comes again and again": [
-		(MIRROR, "asked.access != SVM_READ && @{b.read_only()}@", "false")],
-	"a lost device counts lent pages as mapped": [
-		(LEAVES, "			tb.unowned = tb.unowned + (tb.live - before);", "if (S::null) tb.unowned = tb.unowned + (tb.live - before);")],
-	"an object ends although it is bound": [
-		(OBJECT, "	svm_object_get(op.object);", ";")],
-	"an object may be smaller than its span": [
-		(REBIND, "size > @{op.object->size - first}@ ?", "op.object->size")],
-	"an object that is bound beside itself is another binding": [
-		(REBIND, "b && b->is_object() && @{as_object(*b).leads_like(op)}@", "false")],
-	"extents may be more than the object": [
-		(OBJECT, "@{e.bytes > o.size - sum}@)", "false")],
-	"displacing comes to the first binding only": [
-		(OBJECT, "		d.vm.pt.visit(next.hull, svm::finish_object, &d);", "d.vm.pt.visit(next.hull, svm::finish_object, &d); break;")],
+	"a fault writes where an object was": [
+		(MIRROR, "!memory || @{as_object(*of).object.placed.load_relaxed() == memory}@;", "true")],
+	"displacing does not flush": [
+		(OBJECT, "		d.vm.pt.flush(d.owed, true);", "")],
+	"displacing forgets leaves before the flush": [
+		(OBJECT, "		d.vm.pt.flush(d.owed, true);\n		d.vm.pt.visit(next.hull, svm::finish_object, &d);",
+		 "d.vm.pt.visit(next.hull, svm::finish_object, &d); d.vm.pt.flush(d.owed, true);")],
+	"displacing retires, and forgets nothing": [
+		(OBJECT, "		d.vm.pt.visit(next.hull, svm::finish_object, &d);", "")],
+	"displacing forgets what others have retired": [
+		(OBJECT, "	each_part(d->vm, d->of, part, [&](va_span s) SVM_REQUIRES(tb.lock) { d->vm.pt.finish(tb, s); });", "d->vm.pt.finish(tb, part);")],
+	"an object does not know of a part that is bound later": [
+		(OBJECT, "b.hull = @{b.hull.empty() ? b.coming : b.hull.joined(b.coming)}@;", "b.hull.empty() ? b.coming : b.hull")],
+	"the map leads to an object that does not know of it": [
+		(REBIND, "		@{link(as_object(*b));}@ // (17)", "if (as_object(*b).linked) link(as_object(*b));")],
+	"what is lent is given back": [
+		(VM_CPP, "@{static_cast<const binding *>(p.of)->mirrors()}@", "true")],
 	"a killed prefetch goes on": [
 		(PREFETCH, "!why && @{port_killed()}@)", "false")],
 }
@@ -200,23 +193,30 @@ UNIT = {
 		(WALK, "		if (@{tb.mem.cpu}@)\n			t.discount_piece();", "&tb")],
 	"nobody is told what is being replaced": [
 		(REBIND, SET_CHANGING, ";")],
-	"a fault writes where an object was": [
-		(MIRROR, "!memory || @{as_object(*of).object.placed.load_relaxed() == memory}@;", "true")],
-	"displacing does not flush": [
-		(OBJECT, "		d.vm.pt.flush(d.owed, true);", "")],
-	"displacing forgets leaves before the flush": [
-		(OBJECT, "		d.vm.pt.flush(d.owed, true);\n		d.vm.pt.visit(next.hull, svm::finish_object, &d);",
-		 "d.vm.pt.visit(next.hull, svm::finish_object, &d); d.vm.pt.flush(d.owed, true);")],
-	"displacing retires, and forgets nothing": [
-		(OBJECT, "		d.vm.pt.visit(next.hull, svm::finish_object, &d);", "")],
-	"displacing forgets what others have retired": [
-		(OBJECT, "	each_part(d->vm, d->of, part, [&](va_span s) SVM_REQUIRES(tb.lock) { d->vm.pt.finish(tb, s); });", "d->vm.pt.finish(tb, part);")],
-	"an object does not know of a part that is bound later": [
-		(OBJECT, "b.hull = @{b.hull.empty() ? b.coming : b.hull.joined(b.coming)}@;", "b.hull.empty() ? b.coming : b.hull")],
-	"the map leads to an object that does not know of it": [
-		(REBIND, "		@{link(as_object(*b));}@ // (17)", "if (as_object(*b).linked) link(as_object(*b));")],
-	"what is lent is given back": [
-		(VM_CPP, "@{static_cast<const binding *>(p.of)->mirrors()}@", "true")],
+	"an object is not filled after a move": [
+		(OBJECT, "		(void)svm::fill_from(next.b->vm, next.b, at, next.hull.end);", ";")],
+	"an object is not filled when it is bound": [
+		(REBIND, "fill_objects(vm, @{va_span{ ops[i].start, ops[i].end }.widened(vm.pt.table_lg2())}@);", "va_span()")],
+	"what went with a large leaf is not filled again": [
+		(REBIND, "fill_objects(vm, @{va_span{ ops[i].start, ops[i].end }.widened(vm.pt.table_lg2())}@);", "(va_span{ ops[i].start, ops[i].end })")],
+	"what is bound on demand is filled": [
+		(OBJECT, "@{as_object(b).flags & SVM_BIND_ON_DEMAND}@ ||", "false")],
+	"a read-only object may be written": [
+		(OBJECT, ".write = @{!read_only()}@", "true")],
+	"a write to a read-only object comes again and again": [
+		(MIRROR, "asked.access != SVM_READ && @{b.read_only()}@", "false")],
+	"a lost device counts lent pages as mapped": [
+		(LEAVES, "			tb.unowned = tb.unowned + (tb.live - before);", "if (S::null) tb.unowned = tb.unowned + (tb.live - before);")],
+	"an object ends although it is bound": [
+		(OBJECT, "	svm_object_get(op.object);", ";")],
+	"an object may be smaller than its span": [
+		(REBIND, "size > @{op.object->size - first}@ ?", "op.object->size")],
+	"an object that is bound beside itself is another binding": [
+		(REBIND, "b && b->is_object() && @{as_object(*b).leads_like(op)}@", "false")],
+	"extents may be more than the object": [
+		(OBJECT, "@{e.bytes > o.size - sum}@)", "false")],
+	"displacing comes to the first binding only": [
+		(OBJECT, "		d.vm.pt.visit(next.hull, svm::finish_object, &d);", "d.vm.pt.visit(next.hull, svm::finish_object, &d); break;")],
 	"a fault maps beside what is being replaced": [
 		(MIRROR, "changing && changing->hull.meets(all)", "false")],
 	"a callback leaves what is being replaced": [
