@@ -45,28 +45,43 @@ struct svm_vm {
 
 namespace svm {
 
-// Calls fn for what of the part its leaves have by the binding. Under the table's lock.
-template <typename Fn>
-void each_part(const svm_vm &vm, const binding &b, va_span part, Fn fn)
-{
-	span_map::view by = vm.standing();
+// What of a table's part its leaves have by the binding, one span after the other. Under the table's lock.
+class parts_of {
+public:
+	parts_of(const svm_vm &vm, const binding &b, va_span part) : by(vm.standing()), of(b), left(part) {}
 
-	for (span_map::piece p = by.next(part.start); p && p.span.start < part.end; p = by.next(p.span.end)) {
-		if (p.of == &b)
-			fn(p.span.common(part));
+	// Empty: there is none left.
+	va_span next()
+	{
+		while (!left.empty()) { // a piece on each turn
+			span_map::piece p = by.next(left.start);
+			va_span here = p ? p.span.common(left) : va_span{};
+
+			left.start = !p || p.span.end > left.end ? left.end : p.span.end;
+			if (p.of == &of && !here.empty())
+				return here;
+		}
+		return {};
 	}
-}
+
+private:
+	span_map::view by;
+	const binding &of;
+	va_span left;
+};
 
 // Retires that. The span whose flush is owed; empty where nothing is.
 inline va_span retire_parts(svm_vm &vm, const binding &b, table &tb, va_span part) SVM_REQUIRES(tb.lock)
 {
 	va_span owed{};
 
-	each_part(vm, b, part, [&](va_span s) SVM_REQUIRES(tb.lock) {
+	parts_of its(vm, b, part);
+
+	for (va_span s = its.next(); !s.empty(); s = its.next()) {
 		va_span flush = vm.pt.retire(tb, s);
 
 		owed = owed.empty() ? flush : flush.empty() ? owed : owed.joined(flush);
-	});
+	}
 	return owed;
 }
 

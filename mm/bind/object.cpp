@@ -120,7 +120,9 @@ bool finish_object(table &tb, va_span part, void *arg)
 	table_guard lock(tb.lock);
 	if (tb.state.load_relaxed() == table_state::dead)
 		return true;
-	each_part(d->vm, d->of, part, [&](va_span s) SVM_REQUIRES(tb.lock) { d->vm.pt.finish(tb, s); });
+	parts_of its(d->vm, d->of, part);
+	for (va_span s = its.next(); !s.empty(); s = its.next())
+		d->vm.pt.finish(tb, s);
 	return true;
 }
 

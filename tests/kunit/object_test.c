@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Objects: memory of the driver's beside what mirrors, leaves as large as it has, moves, references. */
+/* Objects: beside what mirrors, in leaves as large as their memory, moving, given back. */
 #include <linux/gfp.h>
+#include <linux/io.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 

@@ -95,13 +95,8 @@ SIM = {
 		(MIRROR, "!memory || @{as_object(*of).object.placed.load_relaxed() == memory}@;", "true")],
 	"displacing does not flush": [
 		(OBJECT, "		d.vm.pt.flush(d.owed, true);", "")],
-	"displacing forgets leaves before the flush": [
-		(OBJECT, "		d.vm.pt.flush(d.owed, true);\n		d.vm.pt.visit(next.hull, svm::finish_object, &d);",
-		 "d.vm.pt.visit(next.hull, svm::finish_object, &d); d.vm.pt.flush(d.owed, true);")],
 	"displacing retires, and forgets nothing": [
 		(OBJECT, "		d.vm.pt.visit(next.hull, svm::finish_object, &d);", "")],
-	"displacing forgets what others have retired": [
-		(OBJECT, "	each_part(d->vm, d->of, part, [&](va_span s) SVM_REQUIRES(tb.lock) { d->vm.pt.finish(tb, s); });", "d->vm.pt.finish(tb, part);")],
 	"an object does not know of a part that is bound later": [
 		(OBJECT, "b.hull = @{b.hull.empty() ? b.coming : b.hull.joined(b.coming)}@;", "b.hull.empty() ? b.coming : b.hull")],
 	"the map leads to an object that does not know of it": [
@@ -193,6 +188,8 @@ UNIT = {
 		(WALK, "		if (@{tb.mem.cpu}@)\n			t.discount_piece();", "&tb")],
 	"nobody is told what is being replaced": [
 		(REBIND, SET_CHANGING, ";")],
+	"displacing forgets what others have retired": [
+		(OBJECT, "@{s = its.next()}@)\n		d->vm.pt.finish", "s = va_span()"), (OBJECT, "		d->vm.pt.finish(tb, s);", "d->vm.pt.finish(tb, part);")],
 	"an object is not filled after a move": [
 		(OBJECT, "		(void)svm::fill_from(next.b->vm, next.b, at, next.hull.end);", ";")],
 	"an object is not filled when it is bound": [
@@ -247,7 +244,7 @@ UNIT = {
 		(MIRROR, "		i->vm.pt.take_away(tb, retire_parts(i->vm, *i->in.of, tb, part));",
 		 "{ va_span owed = retire_parts(i->vm, *i->in.of, tb, part); if (!owed.empty()) i->vm.pt.finish(tb, owed); }")],
 	"a callback takes what other bindings have in the table": [
-		(VM, "if (@{p.of == &b}@)\n			fn", "true")],
+		(VM, "if (@{p.of == &of}@ && !here.empty())", "true")],
 	"a callback takes the tables of other intervals": [
 		(MIRROR, "if (@{alone && alone != &i->in}@)", "false")],
 	"a rebind does not wait for readers": [

@@ -24,6 +24,7 @@ protected:
 
 	void TearDown() override
 	{
+		gpus->on_flush = nullptr;
 		memory.give_back();
 		machine::TearDown();
 	}
@@ -54,7 +55,6 @@ protected:
 	{
 		go = true;
 		held.join();
-		gpus->on_flush = nullptr;
 	}
 
 	buffer memory{*mem, 1024};
@@ -123,6 +123,25 @@ TEST_F(object_meeting_test, bound_over_amid_displacing)
 	EXPECT_EQ(device().read(BASE + MiB).value, 257u);
 	EXPECT_TRUE(reads(BASE));
 	EXPECT_FALSE(reads(BASE + PAGE));
+}
+
+/* The table is being evicted, and waits for its flush: what displacing finds retired beside its own waits for that flush, too. */
+TEST_F(object_meeting_test, displaced_amid_an_eviction)
+{
+	map(BASE, TABLE);
+	map(BASE + GiB, TABLE);
+	touch(BASE, 16 * PAGE);
+	ASSERT_EQ(bind({mirror(BASE, BASE + MiB), object(BASE + MiB, BASE + TABLE, memory.object()), mirror(BASE + GiB, BASE + GiB + TABLE)}), 0);
+	ASSERT_EQ(fault(BASE), 0);
+	ASSERT_EQ(mem->dma_live(), 16u);
+	gpus->limit = gpus->tables.load();
+	hold([this] { EXPECT_EQ(fault(BASE + GiB), 0); });
+	EXPECT_FALSE(reads(BASE + MiB + PAGE)); /* not in the TLB */
+	memory.displace();
+	EXPECT_EQ(mem->dma_live(), 16u);
+	let_go();
+	gpus->limit = ~0ull;
+	ASSERT_EQ(memory.place(), 0);
 }
 
 /* A second object beside it is not touched, and moves meanwhile. */
