@@ -12,7 +12,7 @@ obj-m += $(if $(SVM_BENCH),tests/bench/)
 else
 
 .DEFAULT_GOAL := help
-export LANE INPUT KSRC SECONDS SEED VMS JSON KEEP
+export LANE FORMAT INPUT KSRC SECONDS SEED VMS JSON KEEP
 
 # All that takes minutes reports its own progress; make's own chatter would only hide it.
 MAKEFLAGS += --no-print-directory
@@ -29,6 +29,7 @@ help: ## list these verbs
 	@echo "              unset: the distribution's own kernel, for the demo prebuilt, else with our checks"
 	@echo "  KSRC=DIR    build that kernel source tree instead of the lane's; or KSRC=linux-source-X.Y,"
 	@echo "              another package of the lane's suite"
+	@echo "  FORMAT=NAME the page tables that the demo's device walks: xe2, nv_v2, nv_v3, amd_gfx9, amd_gfx12, mlx5_odp"
 	@echo "  INPUT=FILE  the file that the demo works on"
 	@echo "  SEED=N      what chaos does; the same number does the same again"
 	@echo "  SECONDS=N   how long chaos or fuzz go on"

@@ -51,3 +51,25 @@ extern "C" const svm_format_info *svm_format_describe(const svm_format *format)
 {
 	return &format->info;
 }
+
+extern "C" int svm_sample_make(const svm_format *format, const svm_backend_ops *ops, void *backend, u64 va, u64 addr, svm_sample *sample)
+{
+	*sample = {};
+	while (sample->count < format->depth) {
+		int failed = ops->table_alloc(backend, format->bytes(sample->count), &sample->tables[sample->count]);
+
+		if (failed) {
+			svm_sample_free(ops, backend, sample);
+			return failed;
+		}
+		sample->count++;
+	}
+	format->write_sample(sample->tables, va, addr);
+	return 0;
+}
+
+extern "C" void svm_sample_free(const svm_backend_ops *ops, void *backend, svm_sample *sample)
+{
+	while (sample->count)
+		ops->table_free(backend, &sample->tables[--sample->count]);
+}

@@ -15,7 +15,7 @@ int svgpu_context_start(struct svm_drm_vm *base)
 		.context = base->context,
 		.address = root->addr,
 		.aperture = root->aperture,
-		.format = SVGPU_FORMAT_XE2,
+		.format = svgpu_of(base)->format,
 	};
 
 	/* From now on flushes are sent: see flush_begin(). There is none yet: nothing is bound. */

@@ -194,9 +194,8 @@ static int read_geometry(struct svgpu_device *dev)
 {
 	u64 bar = pci_resource_len(dev->pdev, 2);
 
-	if (readl(dev->bar + SVGPU_REG_VERSION) != SVGPU_VERSION ||
-	    !(reg_read(dev, SVGPU_REG_FORMATS) & BIT_ULL(SVGPU_FORMAT_XE2))) {
-		dev_err(&dev->pdev->dev, "unknown version or format\n");
+	if (readl(dev->bar + SVGPU_REG_VERSION) != SVGPU_VERSION) {
+		dev_err(&dev->pdev->dev, "unknown version\n");
 		return -ENODEV;
 	}
 	dev->engines = readl(dev->bar + SVGPU_REG_ENGINES);
@@ -212,7 +211,7 @@ static int read_geometry(struct svgpu_device *dev)
 		dev_err(&dev->pdev->dev, "its registers make no sense\n");
 		return -EIO;
 	}
-	return 0;
+	return svgpu_format_choose(dev);
 }
 
 /**
@@ -237,11 +236,6 @@ int svgpu_device_init(struct svgpu_device *dev)
 	ret = bus_on(dev);
 	if (ret)
 		return ret;
-	dev->svm.format = svm_format_find("xe2");
-	if (!dev->svm.format) {
-		dev_err(&dev->pdev->dev, "no format xe2 among %s\n", svm_format_names());
-		return -ENODEV;
-	}
 	return read_geometry(dev);
 }
 
@@ -268,11 +262,13 @@ static void restart_rings(struct svgpu_device *dev)
  * @dev: initialised, interrupts requested
  *
  * Context: may sleep.
- * Return: 0, or -EIO where the device does not answer.
+ * Return: 0; -EIO: the device does not answer; -ENODEV: it does not walk the page tables that it
+ * announces; -ENOMEM. It is stopped then.
  */
 int svgpu_device_start(struct svgpu_device *dev)
 {
 	u64 before = reg_read(dev, SVGPU_REG_EPOCH);
+	int ret;
 
 	do {
 		dev->epoch = get_random_u64();
@@ -290,7 +286,10 @@ int svgpu_device_start(struct svgpu_device *dev)
 	smp_store_release(&dev->svm.error, 0);
 	queue_delayed_work(dev->wq, &dev->watchdog,
 			   msecs_to_jiffies(WATCHDOG_MS));
-	return 0;
+	ret = svgpu_format_probe(dev);
+	if (ret)
+		svgpu_device_stop(dev);
+	return ret;
 }
 
 /**
@@ -320,7 +319,7 @@ void svgpu_device_stop(struct svgpu_device *dev)
 int svgpu_device_restart(struct svgpu_device *dev)
 {
 	u32 engines = dev->engines, contexts = dev->context_count;
-	u32 queues = dev->queue_count;
+	u32 queues = dev->queue_count, format = dev->format;
 	u64 vram_bytes = dev->vram_bytes;
 	int ret;
 
@@ -328,7 +327,8 @@ int svgpu_device_restart(struct svgpu_device *dev)
 	if (!ret)
 		ret = read_geometry(dev);
 	if (!ret && (engines != dev->engines || contexts != dev->context_count ||
-		     queues != dev->queue_count || vram_bytes != dev->vram_bytes)) {
+		     queues != dev->queue_count || format != dev->format ||
+		     vram_bytes != dev->vram_bytes)) {
 		dev_err(&dev->pdev->dev, "came back as another device\n");
 		ret = -EIO;
 	}

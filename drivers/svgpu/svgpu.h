@@ -52,7 +52,7 @@ struct svgpu_sync_queue {
 	struct svgpu_ring ring;
 	u64 seq;		/* of the last entry; its index is seq - 1 */
 	u64 checked;		/* up to here they are done and their statuses were read */
-	u64 setting;		/* the last one that set a context or a queue, */
+	u64 setting;		/* the last one that svgpu_sync_set() asked for, */
 	bool refused;		/* and whether it was refused */
 	struct mutex set_lock;	/* set lock: one of those at a time */
 };
@@ -104,6 +104,7 @@ struct svgpu_device {
 	struct svm_drm_device svm;
 
 	/* Constant after probe. */
+	u32 format;	/* SVGPU_FORMAT_*: that of @svm.format */
 	u32 engines;
 	u32 context_count;
 	u32 queue_count;
@@ -232,6 +233,10 @@ u64 svgpu_sync_begin(struct svgpu_device *dev, struct svgpu_sync *op,
 void svgpu_sync_wait(struct svgpu_device *dev, u64 seq, bool may_sleep);
 bool svgpu_sync_done(struct svgpu_device *dev, u64 seq);
 int svgpu_sync_set(struct svgpu_device *dev, struct svgpu_sync *op);
+
+/* format.c */
+int svgpu_format_choose(struct svgpu_device *dev);
+int svgpu_format_probe(struct svgpu_device *dev);
 
 /* tables.c */
 extern bool svgpu_tables_in_vram;

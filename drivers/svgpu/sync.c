@@ -12,8 +12,9 @@
  * to there were read. Whichever CPU first sees SYNC_DONE move reads them, under the
  * lock, and no slot is written again before that. @checked never passes an entry
  * that takes something from the device and was refused: the CPU that meets one
- * wedges the device. A refusal to set a context or a queue takes nothing from any process,
- * so it is only an error of the caller that asked: one at a time, and @setting is its entry.
+ * wedges the device. A refusal to set a context or a queue, or to translate, takes nothing from
+ * any process, so it is only an error of the caller that asked: one at a time, and @setting is
+ * its entry.
  * An honest device refuses nothing that this driver asks.
  */
 #include <linux/delay.h>
@@ -114,7 +115,8 @@ static int try_push(struct svgpu_device *dev, struct svgpu_sync *op,
 		op->seq = ++sync->seq;
 		op->status = NO_STATUS;
 		if (op->op == SVGPU_SYNC_CONTEXT_SET ||
-		    op->op == SVGPU_SYNC_QUEUE_SET) {
+		    op->op == SVGPU_SYNC_QUEUE_SET ||
+		    op->op == SVGPU_SYNC_TRANSLATE) {
 			sync->setting = op->seq;
 			sync->refused = false;
 		}
@@ -223,9 +225,9 @@ void svgpu_sync_wait(struct svgpu_device *dev, u64 seq, bool may_sleep)
 }
 
 /**
- * svgpu_sync_set() - set a context or a queue
+ * svgpu_sync_set() - set a context or a queue, or ask for a translation
  * @dev: the device
- * @op: SVGPU_SYNC_CONTEXT_SET or SVGPU_SYNC_QUEUE_SET
+ * @op: SVGPU_SYNC_CONTEXT_SET, SVGPU_SYNC_QUEUE_SET or SVGPU_SYNC_TRANSLATE
  *
  * Context: process; sleeps.
  * Return: 0; -EIO: refused, or the device is wedged; -ENODEV.

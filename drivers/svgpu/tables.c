@@ -26,7 +26,8 @@ void svgpu_vram_init(struct svgpu_device *dev)
 {
 	mutex_init(&dev->vram.lock);
 	INIT_LIST_HEAD(&dev->vram.poisoning);
-	drm_mm_init(&dev->vram.mm, 0, dev->vram_bytes);
+	/* Address 0 is left out: in an mlx5 table it is the key that leads nowhere. */
+	drm_mm_init(&dev->vram.mm, SZ_4K, dev->vram_bytes - SZ_4K);
 }
 
 /* Takes back poisoned blocks, all (at the end, or wedged) or those that are done. */
@@ -74,9 +75,9 @@ static int vram_try(struct svgpu_device *dev, struct vram_block *block,
 
 	mutex_lock(&vram->lock);
 	vram_reap(dev, false);
-	ret = drm_mm_insert_node_generic(&vram->mm, &block->node, bytes,
-					 max_t(u64, bytes, SZ_4K), 0,
-					 DRM_MM_INSERT_BEST);
+	/* What links ask for: NVIDIA's hold an address in units of 4 KiB. */
+	ret = drm_mm_insert_node_generic(&vram->mm, &block->node, bytes, SZ_4K,
+					 0, DRM_MM_INSERT_BEST);
 	oldest = list_first_entry_or_null(&vram->poisoning, struct vram_block,
 					  link);
 	*wait = ret && oldest ? oldest->poisoned : 0;

@@ -79,7 +79,7 @@
 #define SVGPU_REG_CONTEXTS	0x010	/* D u32: context ids are 0 .. n-1 */
 #define SVGPU_REG_QUEUES	0x014	/* D u32: queue ids are 0 .. n-1 */
 #define SVGPU_REG_VRAM_SIZE	0x018	/* D u64: bytes from SVGPU_VRAM_OFFSET */
-#define SVGPU_REG_FORMATS	0x020	/* D u64: bit n: SVGPU_FORMAT n is understood */
+#define SVGPU_REG_FORMATS	0x020	/* D u64: bit n: it walks page tables of SVGPU_FORMAT n */
 #define SVGPU_REG_GENERATION	0x028	/* D u64 */
 #define SVGPU_REG_HEARTBEAT	0x030	/* D u64: grows at least every 200 ms */
 #define SVGPU_REG_EPOCH		0x100	/* H u64 */
@@ -100,7 +100,17 @@
 #define SVGPU_SYSTEM		0	/* aperture: bus addresses of the host */
 #define SVGPU_VRAM		1
 
+/* Formats of page tables: the device walks those that SVGPU_REG_FORMATS announces. */
 #define SVGPU_FORMAT_XE2	0
+#define SVGPU_FORMAT_NV_V2	1
+#define SVGPU_FORMAT_NV_V3	2
+#define SVGPU_FORMAT_AMD_GFX9	3
+#define SVGPU_FORMAT_AMD_GFX12	4
+#define SVGPU_FORMAT_MLX5_ODP	5
+#define SVGPU_FORMATS		6
+/* Their names, by number: those of svmirror's formats. */
+#define SVGPU_FORMAT_NAMES \
+	{ "xe2", "nv_v2", "nv_v3", "amd_gfx9", "amd_gfx12", "mlx5_odp" }
 
 /* A ring: offset in BAR2 of { head, tail, slots }, number of slots. */
 #define SVGPU_RING_HEAD		0x00	/* u32, written by the consumer */
@@ -135,12 +145,18 @@
 enum svgpu_sync_op {
 	/* context, start, end: forget translations and table pointers for [start, end) */
 	SVGPU_SYNC_INVALIDATE = 1,
-	SVGPU_SYNC_CONTEXT_SET = 2,	/* context, address = root table, aperture, format */
+	/* context, address = root table, aperture, format = one that the device announces */
+	SVGPU_SYNC_CONTEXT_SET = 2,
 	SVGPU_SYNC_CONTEXT_CLEAR = 3,	/* context */
 	SVGPU_SYNC_QUEUE_SET = 4,	/* queue, context, owner */
 	SVGPU_SYNC_QUEUE_CLEAR = 5,	/* queue */
 	/* start, end: VRAM that is free from now on is filled with poison */
 	SVGPU_SYNC_POISON = 6,
+	/*
+	 * context, start, address, aperture: is start, by the context's page tables, this byte of
+	 * memory, which may be written? SVGPU_SYNC_BAD: it is not. Nothing is accessed but tables.
+	 */
+	SVGPU_SYNC_TRANSLATE = 7,
 };
 
 enum svgpu_sync_status {

@@ -122,6 +122,46 @@ const char *svm_format_names(void);
  */
 const struct svm_format_info *svm_format_describe(const struct svm_format *format);
 
+#define SVM_SAMPLE_TABLES	6
+
+/**
+ * struct svm_sample - page tables that map one page, and belong to no vm
+ * @tables: the root first
+ * @count: how many there are
+ */
+struct svm_sample {
+	struct svm_table_mem tables[SVM_SAMPLE_TABLES];
+	u32 count;
+};
+
+/**
+ * svm_sample_make() - make page tables that map one page
+ * @format: their format
+ * @ops: table_alloc and table_free are called
+ * @backend: for them
+ * @va: the page's device address, which the format's va_bits can hold
+ * @addr: the page's DMA address; it may be read and written
+ * @sample: what was made
+ *
+ * A driver that is told by its device which format that walks can let it walk these, before
+ * there is a vm, and so find out about a device that walks another one.
+ * Context: process; sleeps. The driver orders what was written before its device is told.
+ * Return: 0, or what table_alloc returned, and then there is nothing to free.
+ */
+int svm_sample_make(const struct svm_format *format, const struct svm_backend_ops *ops,
+		    void *backend, u64 va, u64 addr, struct svm_sample *sample);
+
+/**
+ * svm_sample_free() - free what svm_sample_make() made
+ * @ops: as there
+ * @backend: as there
+ * @sample: the device has forgotten it
+ *
+ * Context: process; sleeps.
+ */
+void svm_sample_free(const struct svm_backend_ops *ops, void *backend,
+		     struct svm_sample *sample);
+
 /**
  * svm_vm_create() - make a device address space
  * @params: how

@@ -8,6 +8,7 @@
 #include <linux/debugfs.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+#include <linux/sysfs.h>
 
 #include <svm/object.h>
 
@@ -22,6 +23,8 @@
 SVM_EXPORT(svm_format_find);
 SVM_EXPORT(svm_format_names);
 SVM_EXPORT(svm_format_describe);
+SVM_EXPORT(svm_sample_make);
+SVM_EXPORT(svm_sample_free);
 SVM_EXPORT(svm_vm_create);
 SVM_EXPORT(svm_vm_destroy);
 SVM_EXPORT(svm_vm_root);
@@ -42,6 +45,25 @@ SVM_EXPORT(svm_session_cancel);
 SVM_EXPORT(svm_fault);
 SVM_EXPORT(svm_prefetch);
 SVM_EXPORT(svm_vm_counters);
+
+static int formats_show(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%s\n", svm_format_names());
+}
+
+/* A module that is loaded has what it was built with. */
+static int formats_set(const char *text, const struct kernel_param *param)
+{
+	return -EINVAL;
+}
+
+static const struct kernel_param_ops formats_ops = {
+	.set = formats_set,
+	.get = formats_show,
+};
+
+module_param_cb(formats, &formats_ops, NULL, 0444);
+MODULE_PARM_DESC(formats, "read: the formats of page tables that are known");
 
 static struct dentry *svm_debugfs;
 

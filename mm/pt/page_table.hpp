@@ -4,6 +4,7 @@
 #pragma once
 
 #include "mm/pt/leaves.hpp"
+#include "mm/pt/sample.hpp"
 
 struct svm_format {
 	svm_format_info info;
@@ -12,6 +13,10 @@ struct svm_format {
 	bool huge;	 // one leaf may map a whole table
 	bool huge_null;	 // and it may be null
 	bool vram;	 // a leaf may lead to the device's own memory
+	u32 depth;	 // levels
+
+	u32 (*bytes)(unsigned lv); // of a table of level lv
+	void (*write_sample)(const svm_table_mem *tables, u64 va, u64 addr);
 
 	svm::result<svm::directory *> (*make_root)(svm::page_table &);
 	void (*free_directory)(svm::page_table &, svm::directory *);
@@ -60,6 +65,9 @@ inline constexpr svm_format format_ops = {
 	.huge = F::levels[geometry<F>::table_level - 1].leaf,
 	.huge_null = F::levels[geometry<F>::table_level - 1].null,
 	.vram = F::vram,
+	.depth = F::depth,
+	.bytes = geometry<F>::bytes,
+	.write_sample = sample<F>::write,
 	.make_root = walk<F>::make_root,
 	.free_directory = walk<F>::free_directory,
 	.find = walk<F>::find,

@@ -30,7 +30,7 @@ translation gpu::look(u64 va) const
 {
 	if (mmu_) {
 		read_entry read = read_;
-		mmu_memory memory = {read_word, &read};
+		mmu_memory memory = {read_word, &read, nullptr};
 		mmu_translation found{};
 		translation t;
 

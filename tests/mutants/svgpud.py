@@ -13,9 +13,9 @@ SVGPUD = {
 	"an invalidation does not wait for accesses under way": [
 		(SPACE, "	@{gate.close();}@\n	{\n		std::lock_guard hold(lock_);\n\n		tlb_.drop(start, end);", "")],
 	"an invalidation keeps the pages": [
-		(TLB, "		drop_blocks(pages_[i], page_lg2[i], start, end);", "")],
-	"an invalidation keeps the pointers to tables": [
-		(TLB, "		drop_blocks(tables_[i], table_lg2[i], start, end);", "")],
+		(TLB, "		drop_blocks(pages_[lg2], lg2, start, end);", "")],
+	"an invalidation keeps the links to tables": [
+		(TLB, "		drop_blocks(l.words, l.lg2, start, end);", "")],
 	"a new root keeps the old one's translations": [
 		(SPACE, "		tlb_.clear();", "")],
 	"a new root does not wait for accesses under way": [
@@ -41,7 +41,7 @@ SVGPUD = {
 	"each queue has its own share of the engines": [
 		(SCHEDULER, "	q.owner = owner;", "	q.owner = number;")],
 	"a page that is read-only may be written": [
-		(SPACE, "access == SVGPU_READ || (page.write && (access == SVGPU_WRITE || page.atomic))", "true")],
+		(SPACE, "page.write && (access == SVGPU_WRITE || page.atomic)", "true")],
 	"operations are taken out of sequence": [
 		(SYNC, "!last_seq_ || op.seq == last_seq_ + 1", "true")],
 	"the id of a canceled fault is given again": [

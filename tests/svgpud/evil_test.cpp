@@ -28,6 +28,7 @@ TEST(evil, what_is_asked_for)
 	EXPECT_EQ(parse_evil("18446744073709551615:die").seed, ~u64{ 0 });
 	EXPECT_EQ(parse_evil("1:no-ack,late").describe(), "1:late,no-ack");
 	EXPECT_FALSE(parse_evil("1").has(lie::false_ack)) << "no driver can bear this one";
+	EXPECT_FALSE(parse_evil("1").has(lie::other_format)) << "nothing else would come to pass";
 	EXPECT_NE(refusal("x").find("seed 'x'"), std::string::npos);
 	EXPECT_NE(refusal("").find("seed ''"), std::string::npos);
 	EXPECT_NE(refusal("-1").find("seed '-1'"), std::string::npos);
@@ -68,7 +69,7 @@ TEST(evil, a_seed_is_a_seed)
 	EXPECT_EQ(l.word(stream::fault, 3, 1), liar(parse_evil("5")).word(stream::fault, 3, 1));
 	EXPECT_NE(l.word(stream::fault, 3, 1), l.word(stream::fault, 3, 2));
 	EXPECT_NE(l.word(stream::fault, 3, 1), l.word(stream::fault, 4, 1));
-	for (unsigned what = 0; what < lies - 1; ++what) {
+	for (unsigned what = 0; what < static_cast<unsigned>(lie::false_ack); ++what) {
 		std::vector<u64> told = all_of(5);
 
 		EXPECT_TRUE(std::any_of(told.begin(), told.end(), [&](u64 t) { return t >> 24 == what; })) << what;

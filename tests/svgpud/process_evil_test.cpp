@@ -42,7 +42,19 @@ protected:
 		g->set_bus(number + 1);
 	}
 
-	~bus() override { ::unlink(lies_path().c_str()); }
+	void say_format(const std::string &text)
+	{
+		std::ofstream file(format_path());
+
+		file << text << '\n';
+	}
+	std::string format_path() const { return base + ".mmu"; }
+
+	~bus() override
+	{
+		::unlink(lies_path().c_str());
+		::unlink(format_path().c_str());
+	}
 
 	std::optional<program> svgpud;
 	std::optional<guest> g;
@@ -151,6 +163,24 @@ TEST_F(bus, a_broken_device_fails_the_run)
 	svgpud->read_until("ended with status 43");
 	g->leave();
 	EXPECT_EQ(svgpud->wait(), 3);
+}
+
+TEST_F(bus, format_is_read_whenever_the_device_starts)
+{
+	begin({ "--mmu", "amd_gfx9", "--mmu-file", format_path() });
+	EXPECT_EQ(g->reg(SVGPU_REG_FORMATS), 1u << SVGPU_FORMAT_AMD_GFX9);
+	say_format("nv_v3");
+	cycle(1);
+	g->await("the next device", SVGPU_REG_MAGIC, SVGPU_MAGIC);
+	EXPECT_EQ(g->reg(SVGPU_REG_FORMATS), 1u << SVGPU_FORMAT_NV_V3);
+	say_format("pascal");
+	cycle(3);
+	svgpud->read_until("unknown format 'pascal'; there are: xe2");
+	EXPECT_NE(g->reg(SVGPU_REG_MAGIC), SVGPU_MAGIC);
+	say_format("");
+	cycle(5);
+	g->await("the last device", SVGPU_REG_MAGIC, SVGPU_MAGIC);
+	EXPECT_EQ(g->reg(SVGPU_REG_FORMATS), 1u << SVGPU_FORMAT_AMD_GFX9);
 }
 
 } // namespace

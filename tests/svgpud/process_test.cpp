@@ -192,6 +192,7 @@ TEST_F(command_lines, precise_errors)
 	refused(99, "--nonsense", "--nonsense");
 	refused(99, "--evil=x", "seed 'x' is no number");
 	refused(99, "--evil=1:nothing", "unknown lie 'nothing'");
+	refused(99, "--mmu=pascal", "unknown format 'pascal'; there are: xe2, nv_v2");
 	refused(1, std::string(200, 'x'), "too long");
 	refused(1, "/nonexistent/socket", "No such file or directory");
 }

@@ -88,14 +88,16 @@ SVM_TEST(Granularity, HugePageIsOneLeaf)
 	window gpu(memory);
 	ASSERT_EQ(device_fill(gpu.queue, memory.bytes(), std::byte{7}), 0);
 	svmirror::counters counters = gpu.vm.counters();
-	EXPECT_EQ(counters.huge_leaves, 2u);
-	EXPECT_EQ(counters.ptes_written, 0u);
+	// where the format has no such leaf, each of its pages has one of its own
+	bool leaf = svmirror::device().info().leaf_sizes >> 21 & 1;
+	EXPECT_EQ(counters.huge_leaves, leaf ? 2u : 0u);
+	EXPECT_EQ(counters.ptes_written, leaf ? 0u : 1024u);
 	EXPECT_EQ(counters.present, 1024u);
 	EXPECT_EQ(memory.at(1023), std::byte{7});
 
 	// the CPU splits one of them: right data before and after, and the other stays whole
 	ASSERT_EQ(madvise(&memory.at(600), page, MADV_DONTNEED), 0);
-	EXPECT_EQ((gpu.vm.counters() - counters).huge_zapped, 1u);
+	EXPECT_EQ((gpu.vm.counters() - counters).huge_zapped, leaf ? 1u : 0u);
 	ASSERT_EQ(finish(gpu.queue.touch(memory.bytes(), page, true)).status, 0);
 	EXPECT_EQ(memory.at(600), std::byte{0});
 	EXPECT_EQ(memory.at(599), std::byte{7});

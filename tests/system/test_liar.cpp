@@ -464,6 +464,27 @@ INSTANTIATE_TEST_SUITE_P(Lies, Row27LiarRefusesTheEnd, testing::Values("bad-clea
 				 return name;
 			 });
 
+namespace {
+
+// A device that walks other page tables than it announces is found out when the driver is bound, and not by what it
+// would do to memory. These seeds announce each of the others.
+TEST(Row27LiarFormat, IsRefused)
+{
+	const std::string device = bound_device();
+	ASSERT_FALSE(device.empty());
+	ASSERT_TRUE(write_file(driver / "unbind", device));
+	for (unsigned seed : {0u, 1u, 2u, 3u, 7u}) {
+		ask_host({"evil", std::to_string(seed) + ":other-format"});
+		EXPECT_FALSE(write_file(driver / "bind", device)) << "seed " << seed;
+		EXPECT_TRUE(bound_device().empty()) << "seed " << seed;
+		int fd = -1;
+		EXPECT_EQ(svmirror_open(nullptr, &fd), -ENODEV);
+	}
+	reset_to_honest();
+}
+
+} // namespace
+
 // All lies together.
 class Row27LiarSeeds : public testing::TestWithParam<unsigned> {};
 

@@ -88,7 +88,7 @@ protected:
 
 	mmu_translation walk(u64 va)
 	{
-		mmu_memory memory = {read, this};
+		mmu_memory memory = {read, this, nullptr};
 		mmu_translation t{};
 
 		mmu_find(F::name)->walk(&memory, root, where, va, &t);

@@ -76,7 +76,7 @@ protected:
 	mmu_translation look(u64 va)
 	{
 		auto read = [](void *self, u64 addr, u32 where) { return static_cast<backend *>(self)->read(addr, where == MMU_VRAM); };
-		mmu_memory memory = {read, gpus.get()};
+		mmu_memory memory = {read, gpus.get(), nullptr};
 		mmu_translation t{};
 
 		mmu_find(F::name)->walk(&memory, pt.root->mem.addr, pt.root->mem.aperture, va, &t);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // svgpud: the virtual GPU as a process that plays a PCI device to QEMU. This file is its command line.
 #include "descriptor.hpp"
+#include "model/formats.hpp"
 #include "supervisor.hpp"
 
 #include <CLI/CLI.hpp>
@@ -31,6 +32,8 @@ struct command_line {
 	unsigned engines = 4;
 	std::string log_file;
 	bool duplicate_faults = false;
+	std::string mmu = "xe2";
+	std::string mmu_file;
 	std::string evil;
 	std::string evil_file;
 };
@@ -59,15 +62,18 @@ std::string check_bar_size(const std::string &text)
 	return {};
 }
 
-std::string check_evil(const std::string &text)
+template <class Parse> std::string check(Parse parse, const std::string &text)
 {
 	try {
-		svgpu::parse_evil(text);
+		parse(text);
 	} catch (const std::invalid_argument &e) {
 		return e.what();
 	}
 	return {};
 }
+
+std::string check_evil(const std::string &text) { return check(svgpu::parse_evil, text); }
+std::string check_format(const std::string &text) { return check(svgpu::parse_format, text); }
 
 void declare(CLI::App &app, command_line &line)
 {
@@ -84,6 +90,11 @@ void declare(CLI::App &app, command_line &line)
 		->check(CLI::Range(1u, 64u));
 	app.add_option("--log", line.log_file, "append the log here instead of stderr");
 	app.add_flag("--duplicate-faults", line.duplicate_faults, "report every fault twice, under two ids");
+	app.add_option("--mmu", line.mmu, "the format of its page tables")
+		->capture_default_str()
+		->check(CLI::Validator(check_format, "NAME"));
+	app.add_option("--mmu-file", line.mmu_file,
+		       "read what --mmu takes from this file whenever the device starts; empty or not there: --mmu");
 	auto *evil = app.add_option("--evil", line.evil,
 				    "lie, as SEED decides: every lie that a driver can be asked to bear, or those named")
 			     ->check(CLI::Validator(check_evil, "SEED[:LIE,...]"));
@@ -112,6 +123,8 @@ bool run(const command_line &line)
 
 	worker.device.engines = line.engines;
 	worker.device.duplicate_faults = line.duplicate_faults;
+	worker.device.format = svgpu::parse_format(line.mmu);
+	worker.mmu_file = line.mmu_file;
 	worker.evil_file = line.evil_file;
 	if (!line.evil.empty()) {
 		worker.device.evil = svgpu::parse_evil(line.evil);

@@ -51,6 +51,16 @@ descriptor watch_signals()
 	return fd;
 }
 
+// Empty where there is no file, or no path.
+std::string first_line(const std::filesystem::path &file)
+{
+	std::ifstream in(file);
+	std::string text;
+
+	std::getline(in, text);
+	return text;
+}
+
 sockaddr_un address_of(const std::filesystem::path &path)
 {
 	sockaddr_un address{};
@@ -232,23 +242,23 @@ void supervisor::handle_bus()
 }
 
 // What the device is to be this time. False: what was asked for makes no sense, and there is no device.
-bool supervisor::choose_lies()
+bool supervisor::choose(device_options &device) const
 {
-	std::string text;
+	auto read = [this](const std::filesystem::path &file, auto parse, auto &into) {
+		std::string text = first_line(file);
 
-	if (options_.evil_file.empty())
+		try {
+			if (!text.empty())
+				into = parse(text);
+		} catch (const std::invalid_argument &e) {
+			log_("the device is not started: {}: {}", file.string(), e.what());
+			return false;
+		}
 		return true;
+	};
 
-	std::ifstream file(options_.evil_file);
-
-	std::getline(file, text);
-	try {
-		options_.device.evil = text.empty() ? evil_plan() : parse_evil(text);
-	} catch (const std::invalid_argument &e) {
-		log_("the device is not started: {}: {}", options_.evil_file.string(), e.what());
-		return false;
-	}
-	return true;
+	device = options_.device;
+	return read(options_.mmu_file, parse_format, device.format) && read(options_.evil_file, parse_evil, device.evil);
 }
 
 void supervisor::start_worker()
@@ -261,7 +271,9 @@ void supervisor::start_worker()
 								"the bus is off");
 		return;
 	}
-	if (!choose_lies())
+	worker_options options = options_;
+
+	if (!choose(options.device))
 		return;
 	worker_ = ::fork();
 	if (worker_ < 0) {
@@ -283,7 +295,7 @@ void supervisor::start_worker()
 	guest_.close();
 	listener_.close();
 	try {
-		run_worker(options_, plug_, log_);
+		run_worker(options, plug_, log_);
 	} catch (const std::exception &e) {
 		log_("the device cannot run: {}", e.what());
 		::_exit(1);

@@ -43,7 +43,7 @@ private:
 	bool guest_left();
 	void handle_bus();
 	void start_worker();
-	bool choose_lies();
+	bool choose(device_options &device) const;
 	void kill_worker();
 	void reap_worker();
 

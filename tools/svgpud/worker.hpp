@@ -18,6 +18,8 @@ struct worker_options {
 	device_options device;
 	// Read at each start of the device: SEED[:LIE,…], or empty for an honest one. No path: `device` says it.
 	std::filesystem::path evil_file;
+	// Read then, too: the name of its format. Empty or not there: `device` says it.
+	std::filesystem::path mmu_file;
 };
 
 // Waits for the guest's RAM to appear, then is the device until the process is killed.

@@ -2,6 +2,7 @@
 #include "commands.hpp"
 
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <sys/mman.h>
@@ -89,6 +90,10 @@ json provoke(svmirror::vm &space, const std::string &what, std::uint64_t address
 json info(const svmirror::device &gpu)
 {
 	json out = to_json(gpu.info(), gpu.gpu());
+	std::ifstream known("/sys/module/svmirror/parameters/formats");
+	out["formats"] = json::array();
+	for (std::string name; known >> name;)
+		out["formats"].push_back(name);
 	out["ok"] = true;
 	return out;
 }

@@ -57,6 +57,8 @@ json to_json(const svmirror::device_info &info, const svmirror::gpu_info &gpu)
 	json bindings = json::array();
 	if (info.capabilities & DRM_SVM_CAPABILITY_MIRROR)
 		bindings.push_back("mirror");
+	if (info.capabilities & DRM_SVM_CAPABILITY_NULL)
+		bindings.push_back("null");
 	return {
 		{"format", format_name(info)},
 		{"va_bits", info.va_bits},

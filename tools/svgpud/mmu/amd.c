@@ -60,7 +60,7 @@ static void walk(const struct generation *g, const struct mmu_memory *memory, u6
 	u32 shift = 39;
 
 	while (!(va >> 48)) {
-		u64 e = mmu_read(memory, table, aperture, ((va >> shift) & 511) * 8, found);
+		u64 e = mmu_read(memory, table, aperture, ((va >> shift) & 511) * 8, shift, found);
 		bool is_leaf = shift == 12 || mmu_bits(e, g->leaf, g->leaf);
 
 		/* An entry that is not a leaf cannot be PRT. */
@@ -84,6 +84,7 @@ static void walk(const struct generation *g, const struct mmu_memory *memory, u6
 			mmu_malformed(found, "a link with bits of a leaf");
 			return;
 		}
+		mmu_follow(found, found->entries - 1);
 		table = mmu_bits(e, 47, 6) << 6;
 		aperture = mmu_bits(e, 1, 1) ? MMU_SYSTEM : MMU_VRAM;
 		shift -= 9;

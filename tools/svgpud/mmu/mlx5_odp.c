@@ -22,16 +22,18 @@ static void walk(const struct mmu_memory *memory, u64 region, u32 aperture, u64 
 	for (shift = 39; shift > 12; shift -= 9) {
 		u64 at = ((va >> shift) & 511) * 16;
 
-		e = big_endian(mmu_read(memory, region, aperture, at, found));
+		e = big_endian(mmu_read(memory, region, aperture, at, shift, found));
 		if (!e)
 			return;
-		if (e >> 32 || mmu_read(memory, region, aperture, at + 8, found)) {
+		if (e >> 32 || mmu_read(memory, region, aperture, at + 8, shift, found)) {
 			mmu_malformed(found, "a KSM with reserved bits, or into the middle of a region");
 			return;
 		}
+		mmu_follow(found, found->entries - 2);
+		mmu_follow(found, found->entries - 1);
 		region = e;
 	}
-	e = big_endian(mmu_read(memory, region, aperture, ((va >> 12) & 511) * 8, found));
+	e = big_endian(mmu_read(memory, region, aperture, ((va >> 12) & 511) * 8, 12, found));
 	if (!mmu_bits(e, 1, 0))
 		return;
 	if (mmu_bits(e, 11, 2)) {

@@ -10,6 +10,9 @@
 #ifndef SVGPUD_MMU_H
 #define SVGPUD_MMU_H
 
+#if defined(__KERNEL__)
+#include <linux/stddef.h>
+#endif
 #if defined(__KERNEL__) || defined(__cplusplus)
 #include <svm/types.h>
 #else
@@ -54,6 +57,7 @@ struct mmu_translation {
 	bool atomic;
 	bool null;		/* reads zero, drops writes; no address */
 	u8 entries;		/* that were read */
+	u32 links;		/* bit n: entry n led on to another table; a device may keep it, too */
 	const char *wrong;
 };
 
@@ -61,6 +65,11 @@ struct mmu_translation {
 struct mmu_memory {
 	u64 (*read)(void *context, u64 address, u32 aperture);
 	void *context;
+	/*
+	 * Does the device have entry n of this walk, which stands for 2^lg2 bytes, from an earlier one? Then the entry is not
+	 * read. NULL: the device keeps none.
+	 */
+	bool (*kept)(void *context, u32 n, u32 lg2, u64 *entry);
 };
 
 struct mmu {
@@ -85,11 +94,22 @@ static inline u64 mmu_bits(u64 word, u32 high, u32 low)
 	return (word >> low) & ((2ull << (high - low)) - 1);
 }
 
-static inline u64 mmu_read(const struct mmu_memory *memory, u64 table, u32 aperture, u64 offset,
+/* An entry for 2^lg2 bytes. */
+static inline u64 mmu_read(const struct mmu_memory *memory, u64 table, u32 aperture, u64 offset, u32 lg2,
 			   struct mmu_translation *found)
 {
-	found->entries++;
+	u32 n = found->entries++;
+	u64 entry;
+
+	if (memory->kept && memory->kept(memory->context, n, lg2, &entry))
+		return entry;
 	return memory->read(memory->context, table + offset, aperture);
+}
+
+/* The walk goes on where entry n leads. */
+static inline void mmu_follow(struct mmu_translation *found, u32 n)
+{
+	found->links |= 1u << n;
 }
 
 static inline void mmu_malformed(struct mmu_translation *found, const char *wrong)

@@ -115,21 +115,24 @@ static void walk_dual(const struct version *v, const struct mmu_memory *memory, 
 		      struct mmu_translation *found)
 {
 	u64 at = ((va >> 21) & 255) * 16, below;
-	u64 low = mmu_read(memory, table, aperture, at, found), high = mmu_read(memory, table, aperture, at + 8, found);
+	u32 first = found->entries;
+	u64 low = mmu_read(memory, table, aperture, at, 21, found), high = mmu_read(memory, table, aperture, at + 8, 21, found);
 	bool leads = mmu_bits(low, 2, 1) && !mmu_bits(low, 0, 0);
 	u32 where;
 
 	if (!leads && decides(v, va, low, 21, found))
 		return;
 	if (leads && follow(v, low, true, &below, &where)) {
-		u64 e = mmu_read(memory, below, where, ((va >> 16) & 31) * 8, found);
+		u64 e = mmu_read(memory, below, where, ((va >> 16) & 31) * 8, 16, found);
 
+		mmu_follow(found, first);
 		if (decides(v, va, e, 16, found))
 			return;
 	}
 	if (follow(v, high, false, &below, &where)) {
-		u64 e = mmu_read(memory, below, where, ((va >> 12) & 511) * 8, found);
+		u64 e = mmu_read(memory, below, where, ((va >> 12) & 511) * 8, 12, found);
 
+		mmu_follow(found, first + 1);
 		decides(v, va, e, 12, found);
 	}
 }
@@ -143,7 +146,7 @@ static void walk(const struct version *v, const struct mmu_memory *memory, u64 t
 	if (va >> shift >= entries)
 		return;
 	for (; shift > 21; shift = shift == 56 ? 47 : shift == 29 ? 21 : shift - 9, entries = 512) {
-		u64 e = mmu_read(memory, table, aperture, ((va >> shift) & (entries - 1)) * 8, found);
+		u64 e = mmu_read(memory, table, aperture, ((va >> shift) & (entries - 1)) * 8, shift, found);
 
 		if (mmu_bits(e, 0, 0)) {
 			if (v->large_leaves >> shift & 1)
@@ -156,6 +159,7 @@ static void walk(const struct version *v, const struct mmu_memory *memory, u64 t
 			decides(v, va, e, shift, found);
 			return;
 		}
+		mmu_follow(found, found->entries - 1);
 	}
 	walk_dual(v, memory, table, aperture, va, found);
 }

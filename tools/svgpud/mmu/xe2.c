@@ -6,6 +6,7 @@
  *	7 PAT2 in the last level and "leaf" at 29:21 and 38:30, 8 one of 16 that make up 64 KiB (last level),
  *	9 null, 10 atomics, 11 device memory, 12 PAT2 in a large leaf, 51:12 address, 61 PAT4, 62 PAT3
  *
+ * An access may write if all entries on its way are writable. Atomics and null are the leaf's alone.
  * PAT index 2 is cached and coherent, 0 and 13 are cached and not, 3 is uncached.
  */
 #include "mmu.h"
@@ -28,7 +29,7 @@ static u8 cache_of(u64 e, bool large)
 	}
 }
 
-static void leaf(u64 va, u64 e, u32 shift, struct mmu_translation *found)
+static void leaf(u64 va, u64 e, u32 shift, bool write, struct mmu_translation *found)
 {
 	bool large = shift > 16, group = shift == 12 && mmu_bits(e, 8, 8);
 	u64 addr = mmu_bits(e, 51, 12) << 12;
@@ -40,7 +41,7 @@ static void leaf(u64 va, u64 e, u32 shift, struct mmu_translation *found)
 		return;
 	}
 	found->read = true;
-	found->write = mmu_bits(e, 1, 1);
+	found->write = write && mmu_bits(e, 1, 1);
 	found->atomic = mmu_bits(e, 10, 10);
 	found->null = mmu_bits(e, 9, 9);
 	found->aperture = mmu_bits(e, 11, 11) ? MMU_VRAM : MMU_SYSTEM;
@@ -52,11 +53,12 @@ static void leaf(u64 va, u64 e, u32 shift, struct mmu_translation *found)
 
 static void walk(const struct mmu_memory *memory, u64 table, u32 aperture, u64 va, struct mmu_translation *found)
 {
+	bool write = true;
 	u32 shift = 39;
 
 	while (!(va >> 48)) {
 		u64 index = (va >> shift) & (shift == 16 ? 31 : 511);
-		u64 e = mmu_read(memory, table, aperture, index * 8, found);
+		u64 e = mmu_read(memory, table, aperture, index * 8, shift, found);
 
 		if (!mmu_bits(e, 0, 0))
 			return;
@@ -65,13 +67,15 @@ static void walk(const struct mmu_memory *memory, u64 table, u32 aperture, u64 v
 			return;
 		}
 		if (shift <= 16 || (shift < 39 && mmu_bits(e, 7, 7))) {
-			leaf(va, e, shift, found);
+			leaf(va, e, shift, write, found);
 			return;
 		}
 		if (mmu_bits(e, 10, 7) || mmu_bits(e, 62, 61) || (shift != 21 && mmu_bits(e, 6, 6))) {
 			mmu_malformed(found, "a link with bits of a leaf");
 			return;
 		}
+		mmu_follow(found, found->entries - 1);
+		write &= mmu_bits(e, 1, 1);
 		table = mmu_bits(e, 51, 12) << 12;
 		aperture = mmu_bits(e, 11, 11) ? MMU_VRAM : MMU_SYSTEM;
 		shift = mmu_bits(e, 6, 6) ? 16 : shift - 9;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// One context's MMU: the walker of Xe2 page tables, and the TLB above it.
+// One context's MMU: a format's walker (mmu/mmu.h), and the TLB above it.
 //
 //  - translate() is called inside the gate and what it returns may be used until the gate is left.
 //  - Whatever changes or drops translations closes the gate first, so nothing dropped is in use afterwards, and a walk
@@ -12,6 +12,7 @@
 #include "hw/svgpu_regs.h"
 #include "model/access_gate.hpp"
 #include "model/flush_ledger.hpp"
+#include "model/formats.hpp"
 #include "model/physical.hpp"
 #include "model/tlb.hpp"
 
@@ -42,9 +43,10 @@ using violation_report = std::function<void(const std::string &)>;
 
 class address_space {
 public:
-	address_space(const physical &memory, unsigned slots, const violation_report &violated)
+	address_space(const physical &memory, unsigned slots, const violation_report &violated, unsigned format = SVGPU_FORMAT_XE2)
 		: gate(slots)
 		, memory_(memory)
+		, format_(format_of(format))
 		, violated_(violated)
 	{
 	}
@@ -57,7 +59,7 @@ public:
 	flush_ledger::clock begin_invalidation();
 	void acknowledge(std::uint64_t start, std::uint64_t end, flush_ledger::clock begun);
 
-	// Inside the gate. `va` may be anything.
+	// Inside the gate, or on the thread that closes it. `va` may be anything.
 	translated translate(std::uint64_t va, svgpu_access access);
 
 	// For who keeps a translation of his own: changes with each acknowledge, and then check() it before its next use.
@@ -75,9 +77,11 @@ private:
 	void check_locked(const char *what, std::uint64_t start, std::uint64_t end, flush_ledger::clock born) const;
 
 	const physical &memory_;
+	const mmu &format_;
 	std::mutex lock_; // tlb_ and root_ among engines; invalidations exclude engines by the gate
 	tlb tlb_;
-	table_pointer root_;
+	std::uint64_t root_ = 0;
+	unsigned root_aperture_ = 0;
 	flush_ledger ledger_; // lock_
 	std::atomic<std::uint64_t> acknowledged_{ 0 };
 	const violation_report &violated_;

@@ -50,7 +50,8 @@ device::device(transport &machine, const log &log, device_options options)
 	, faults_(machine, log, options.duplicate_faults ? 2 : 1, liar_)
 	, scheduler_(options.engines, options.queues, options.slice, options.programs, faults_, log,
 		     [this](const svgpu_done &done) { report_done(done); })
-	, sync_(memory_, vram_, options.contexts, options.engines, scheduler_, violated_, log)
+	, sync_(memory_, vram_, options.contexts, options.engines, options.format,
+		announced(options.format), scheduler_, violated_, log)
 {
 	come_up(options);
 	threads_.emplace_back([this] { serve_sync(); });
@@ -78,15 +79,15 @@ void device::come_up(const device_options &options)
 	reg<std::uint32_t>(SVGPU_REG_CONTEXTS).store(options.contexts, std::memory_order_relaxed);
 	reg<std::uint32_t>(SVGPU_REG_QUEUES).store(options.queues, std::memory_order_relaxed);
 	reg<std::uint64_t>(SVGPU_REG_VRAM_SIZE).store(vram_.size(), std::memory_order_relaxed);
-	reg<std::uint64_t>(SVGPU_REG_FORMATS).store(1ull << SVGPU_FORMAT_XE2, std::memory_order_relaxed);
+	reg<std::uint64_t>(SVGPU_REG_FORMATS).store(1ull << announced(options.format), std::memory_order_relaxed);
 
 	auto generation = reg<std::uint64_t>(SVGPU_REG_GENERATION);
 
 	// Release, both: pair with the driver's acquire of GENERATION, and of MAGIC when it probes.
 	generation.store(generation.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 	reg<std::uint64_t>(SVGPU_REG_MAGIC).store(SVGPU_MAGIC, std::memory_order_release);
-	log_("device is up: generation {}, {} engines, {} MiB of VRAM",
-	     generation.load(std::memory_order_relaxed), options.engines, vram_.size() >> 20);
+	log_("device is up: generation {}, {} engines, {} MiB of VRAM, page tables of {}",
+	     generation.load(std::memory_order_relaxed), options.engines, vram_.size() >> 20, format_name(options.format));
 	if (liar_)
 		log_("it lies: --evil {}", liar_.plan().describe());
 }

@@ -52,6 +52,7 @@ struct device_options {
 	// How long a job keeps its engine while another queue waits for one.
 	std::chrono::microseconds slice = std::chrono::milliseconds(2);
 	bool duplicate_faults = false;
+	unsigned format = SVGPU_FORMAT_XE2; // of page tables
 	program_set programs = builtin_programs();
 	evil_plan evil; // none: an honest device
 	// How it ends when it dies as a lie, and when a translation has outlived an acknowledged invalidation.
@@ -75,6 +76,7 @@ private:
 
 	template <class Word> std::atomic_ref<Word> reg(unsigned offset);
 	void come_up(const device_options &options);
+	unsigned announced(unsigned format) const;
 
 	void serve_sync();
 	void serve_epoch();

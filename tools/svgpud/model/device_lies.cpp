@@ -37,6 +37,14 @@ bool device::breaks_off(const svgpu_sync &op, std::uint64_t message)
 	return true;
 }
 
+// The format that the driver is told of.
+unsigned device::announced(unsigned format) const
+{
+	if (!liar_.tells(lie::other_format, stream::beat, 0))
+		return format;
+	return static_cast<unsigned>(format + 1 + liar_.word(stream::beat, 0, 0) % (SVGPU_FORMATS - 1)) % SVGPU_FORMATS;
+}
+
 // The operation is answered with SVGPU_SYNC_BAD. The device has not done it, and listens to the next one.
 bool device::refuses(const svgpu_sync &op, std::uint64_t message) const
 {

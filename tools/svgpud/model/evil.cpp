@@ -38,6 +38,7 @@ constexpr std::array<habit, lies> habits = { {
 	{ "bad-clear", 12, 1 },
 	{ "bad-queue-clear", 12, 1 },
 	{ "false-ack", 0, 1 },
+	{ "other-format", 0, 1 },
 } };
 
 constexpr std::uint32_t all_lies = (1u << static_cast<unsigned>(lie::false_ack)) - 1;

@@ -42,9 +42,11 @@ enum class lie : unsigned {
 	bad_queue_clear,
 	// Told only if asked for by name. No driver can find it out: an invalidation is acknowledged and not done.
 	false_ack,
+	// Only by name, too: the driver refuses such a device when it is bound, so nothing else would come to pass.
+	other_format, // page tables of another format than that which it walks are announced
 };
 
-constexpr unsigned lies = 19;
+constexpr unsigned lies = 20;
 
 enum class stream : unsigned {
 	sync,

@@ -42,9 +42,9 @@ struct context {
 	unsigned id;
 	address_space space;
 
-	context(unsigned number, const physical &memory, unsigned slots, const violation_report &violated)
+	context(unsigned number, const physical &memory, unsigned slots, const violation_report &violated, unsigned format)
 		: id(number)
-		, space(memory, slots, violated)
+		, space(memory, slots, violated, format)
 	{
 	}
 };

@@ -7,10 +7,12 @@
 namespace svgpu {
 
 sync_unit::sync_unit(const physical &memory, std::span<std::byte> vram, unsigned contexts, unsigned engines,
-		     scheduler &jobs, const violation_report &violated, const log &log)
+		     unsigned format, unsigned announced, scheduler &jobs, const violation_report &violated, const log &log)
 	: memory_(memory)
 	, vram_(vram)
 	, engines_(engines)
+	, format_(format)
+	, announced_(announced)
 	, jobs_(jobs)
 	, violated_(violated)
 	, log_(log)
@@ -69,6 +71,8 @@ const char *sync_unit::dispatch(const svgpu_sync &op, bool pretend)
 		return jobs_.clear_queue(op.queue) ? nullptr : "no such queue, or not set";
 	case SVGPU_SYNC_POISON:
 		return poison(op);
+	case SVGPU_SYNC_TRANSLATE:
+		return translate(op);
 	default:
 		return "unknown operation";
 	}
@@ -99,11 +103,11 @@ const char *sync_unit::set_context(const svgpu_sync &op)
 {
 	if (op.context >= contexts_.size())
 		return "no such context";
-	if (op.format != SVGPU_FORMAT_XE2)
-		return "unknown format";
+	if (op.format != announced_)
+		return "not the format of this device";
 
 	auto &slot = contexts_[op.context];
-	auto c = slot ? slot : std::make_shared<context>(op.context, memory_, engines_, violated_);
+	auto c = slot ? slot : std::make_shared<context>(op.context, memory_, engines_, violated_, format_);
 
 	if (!c->space.set_root(op.address, op.aperture))
 		return "root table misaligned or out of bounds";
@@ -134,6 +138,23 @@ const char *sync_unit::poison(const svgpu_sync &op)
 	if (op.start > op.end || op.end > vram_.size())
 		return "span outside of VRAM";
 	std::memset(vram_.data() + op.start, SVGPU_VRAM_POISON, op.end - op.start);
+	return nullptr;
+}
+
+const char *sync_unit::translate(const svgpu_sync &op)
+{
+	context *c = find(op.context);
+
+	if (!c)
+		return "no such context, or not set";
+
+	// This is the thread that closes the gate.
+	translated t = c->space.translate(op.start, SVGPU_WRITE);
+
+	if (t.verdict != verdict::ok || t.page.null)
+		return "the address leads to no memory that may be written";
+	if (t.page.aperture != op.aperture || t.page.address + (op.start - t.page.va) != op.address)
+		return "the address leads elsewhere";
 	return nullptr;
 }
 

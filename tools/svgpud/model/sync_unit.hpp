@@ -16,8 +16,9 @@ namespace svgpu {
 
 class sync_unit {
 public:
-	sync_unit(const physical &memory, std::span<std::byte> vram, unsigned contexts, unsigned engines,
-		  scheduler &jobs, const violation_report &violated, const log &log);
+	// `format` walks, and `announced` is its number for the driver.
+	sync_unit(const physical &memory, std::span<std::byte> vram, unsigned contexts, unsigned engines, unsigned format,
+		  unsigned announced, scheduler &jobs, const violation_report &violated, const log &log);
 
 	// Returns when the operation is over. Entries come one more than the other in .seq. `pretend`: an invalidation
 	// is not done.
@@ -36,11 +37,14 @@ private:
 	const char *clear_context(const svgpu_sync &op);
 	const char *set_queue(const svgpu_sync &op);
 	const char *poison(const svgpu_sync &op);
+	const char *translate(const svgpu_sync &op);
 	context *find(unsigned id);
 
 	const physical &memory_;
 	std::span<std::byte> vram_;
 	unsigned engines_;
+	unsigned format_;
+	unsigned announced_;
 	scheduler &jobs_;
 	const violation_report &violated_;
 	const log &log_;

@@ -6,37 +6,34 @@ namespace svgpu {
 
 const translation *tlb::find(std::uint64_t va) const
 {
-	for (std::size_t i = 0; i < pages_.size(); ++i) {
-		auto it = pages_[i].find(va >> page_lg2[i]);
+	for (unsigned lg2 = 0; lg2 < sizes; ++lg2) {
+		auto it = pages_[lg2].find(va >> lg2);
 
-		if (it != pages_[i].end())
+		if (it != pages_[lg2].end())
 			return &it->second;
 	}
 	return nullptr;
 }
 
-const table_pointer *tlb::find_table(std::uint64_t va) const
+const table_link *tlb::find_link(unsigned place, std::uint64_t va) const
 {
-	for (std::size_t i = 0; i < tables_.size(); ++i) {
-		auto it = tables_[i].find(va >> table_lg2[i]);
+	if (place >= places)
+		return nullptr;
 
-		if (it != tables_[i].end())
-			return &it->second;
-	}
-	return nullptr;
+	auto it = links_[place].words.find(va >> links_[place].lg2);
+
+	return it == links_[place].words.end() ? nullptr : &it->second;
 }
 
 void tlb::keep(const translation &t)
 {
-	for (std::size_t i = 0; i < pages_.size(); ++i) {
-		if (page_lg2[i] == t.lg2)
-			pages_[i].emplace(t.va >> t.lg2, t);
-	}
+	pages_[t.lg2].emplace(t.va >> t.lg2, t);
 }
 
-void tlb::keep_table(std::uint64_t va, const table_pointer &t)
+void tlb::keep_link(unsigned place, unsigned lg2, std::uint64_t va, const table_link &l)
 {
-	tables_[t.level].emplace(va >> table_lg2[t.level], t);
+	links_[place].lg2 = lg2;
+	links_[place].words.emplace(va >> lg2, l);
 }
 
 namespace {
@@ -50,10 +47,10 @@ template <class Map> void drop_blocks(Map &map, unsigned lg2, std::uint64_t star
 
 void tlb::drop(std::uint64_t start, std::uint64_t end)
 {
-	for (std::size_t i = 0; i < pages_.size(); ++i)
-		drop_blocks(pages_[i], page_lg2[i], start, end);
-	for (std::size_t i = 0; i < tables_.size(); ++i)
-		drop_blocks(tables_[i], table_lg2[i], start, end);
+	for (unsigned lg2 = 0; lg2 < sizes; ++lg2)
+		drop_blocks(pages_[lg2], lg2, start, end);
+	for (links_at &l : links_)
+		drop_blocks(l.words, l.lg2, start, end);
 }
 
 namespace {
@@ -77,12 +74,12 @@ bool holds_older(const Map &map, unsigned lg2, std::uint64_t start, std::uint64_
 
 bool tlb::holds(std::uint64_t start, std::uint64_t end, flush_ledger::clock begun) const
 {
-	for (std::size_t i = 0; i < pages_.size(); ++i) {
-		if (holds_older(pages_[i], page_lg2[i], start, end, begun))
+	for (unsigned lg2 = 0; lg2 < sizes; ++lg2) {
+		if (holds_older(pages_[lg2], lg2, start, end, begun))
 			return true;
 	}
-	for (std::size_t i = 0; i < tables_.size(); ++i) {
-		if (holds_older(tables_[i], table_lg2[i], start, end, begun))
+	for (const links_at &l : links_) {
+		if (holds_older(l.words, l.lg2, start, end, begun))
 			return true;
 	}
 	return false;
@@ -92,8 +89,8 @@ void tlb::clear()
 {
 	for (auto &map : pages_)
 		map.clear();
-	for (auto &map : tables_)
-		map.clear();
+	for (links_at &l : links_)
+		l.words.clear();
 }
 
 } // namespace svgpu

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Translations and pointers to page tables that a context has used. Nothing is ever evicted: an entry lives until an
+// Translations and links to page tables that a context has used. Nothing is ever evicted: an entry lives until an
 // invalidation meets it, so a flush that the driver forgot is a flush that the test finds. Absent entries are not kept.
+//
+// A link is kept as the word that led on, by its place in the walk and the addresses that it stands for. So it serves
+// all formats, and a walk through kept links reads no memory.
 //
 // The caller brings the locking (address_space.hpp).
 #pragma once
@@ -18,6 +21,7 @@ struct translation {
 	unsigned lg2 = 0; // size
 	std::uint64_t address = 0;
 	unsigned aperture = 0;
+	bool read = false;
 	bool write = false;
 	bool atomic = false;
 	bool null = false;
@@ -26,39 +30,39 @@ struct translation {
 	bool covers(std::uint64_t at) const { return lg2 && at >> lg2 == va >> lg2; }
 };
 
-struct table_pointer {
-	unsigned level = 0; // of the table's entries
-	std::uint64_t address = 0;
-	unsigned aperture = 0;
-	bool compact = false;
-	bool write = true; // every entry on the way here had RW
+struct table_link {
+	std::uint64_t word = 0;
 	flush_ledger::clock born = 0;
 };
 
 class tlb {
 public:
 	const translation *find(std::uint64_t va) const;
-	// The pointer to the table nearest to the leaf; nullptr when the walk must begin at the root.
-	const table_pointer *find_table(std::uint64_t va) const;
+	// The entry that walks to `va` read as their number `place`, if it led on; nullptr: not known.
+	const table_link *find_link(unsigned place, std::uint64_t va) const;
 
 	void keep(const translation &t);
-	void keep_table(std::uint64_t va, const table_pointer &t);
+	// An entry for 2^lg2 bytes. Those of one place are for as many.
+	void keep_link(unsigned place, unsigned lg2, std::uint64_t va, const table_link &l);
 
 	// Forgets all that meets [start, end), which is not empty.
 	void drop(std::uint64_t start, std::uint64_t end);
 	// Is there anything that meets [start, end) and was found before `begun`? For the check: drop() is not asked.
 	bool holds(std::uint64_t start, std::uint64_t end, flush_ledger::clock begun) const;
-	// What a table of this level covers.
-	static std::uint64_t table_start(std::uint64_t va, unsigned level) { return va >> table_lg2[level] << table_lg2[level]; }
-	static std::uint64_t table_end(std::uint64_t va, unsigned level) { return table_start(va, level) + (1ull << table_lg2[level]); }
 	void clear();
 
-private:
-	static constexpr std::array<unsigned, 4> page_lg2 = { 12, 16, 21, 30 };
-	static constexpr std::array<unsigned, 3> table_lg2 = { 21, 30, 39 }; // what a table of level 0, 1, 2 covers
+	static constexpr unsigned places = 8; // entries that lead on, of the longest walk: nv_v3 reads six
 
-	std::array<std::map<std::uint64_t, translation>, page_lg2.size()> pages_;
-	std::array<std::map<std::uint64_t, table_pointer>, table_lg2.size()> tables_;
+private:
+	static constexpr unsigned sizes = 58; // of blocks: none is larger than an address space
+
+	struct links_at {
+		unsigned lg2 = 0;
+		std::map<std::uint64_t, table_link> words;
+	};
+
+	std::array<std::map<std::uint64_t, translation>, sizes> pages_; // by lg2
+	std::array<links_at, places> links_;
 };
 
 } // namespace svgpu

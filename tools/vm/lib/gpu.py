@@ -4,7 +4,8 @@
 svgpud is a supervisor that owns the socket and a worker that is the device. It must listen before
 QEMU starts, since QEMU connects at once. The guest asks over its second serial port for the
 worker to be killed (SIGUSR1 to the supervisor) or started again (SIGUSR2), and for a device that lies
-(`evil SEED[:LIE,…]`) or does not (`honest`) from its next start on: loading the driver is one.
+(`evil SEED[:LIE,…]`) or does not (`honest`), or for page tables of a format (`mmu NAME`), from its next start on: loading
+the driver is one.
 """
 
 import re
@@ -15,27 +16,36 @@ import threading
 import time
 
 from . import say
-from .paths import BUILD
+from .paths import BUILD, TOP
 from .say import Failed
 
 PROGRAM = BUILD / "release" / "tools" / "svgpud" / "svgpud"
 READY_SECONDS = 20
 LEAVE_SECONDS = 20
 LIES = re.compile(r"\d+(:[a-z-]+(,[a-z-]+)*)?$")
+HEADER = TOP / "include" / "hw" / "svgpu_regs.h"
+
+
+def formats():
+	"""The names of the formats of page tables that the virtual GPU can walk, as its programming interface has them."""
+	listed = re.search(r"#define SVGPU_FORMAT_NAMES \\\n\s*\{(.*?)\}", HEADER.read_text()).group(1)
+	return tuple(re.findall(r'"(\w+)"', listed))
 
 
 class Gpu:
-	def __init__(self, folder, ram, ram_bytes, vram_mib, path):
+	def __init__(self, folder, ram, ram_bytes, vram_mib, path, mmu=""):
 		if not PROGRAM.exists():
 			raise Failed(f"{PROGRAM} is not built: run `make host`")
 		self.socket = path
 		self.output = folder / "svgpud.out"
 		self.lies = folder / "svgpud.lies"
 		self.lies.write_text("")
+		self.mmu = folder / "svgpud.mmu"
+		self.mmu.write_text(mmu + "\n")
 		with open(self.output, "wb") as sink:
 			self.child = say.spawn([str(PROGRAM), "--socket", str(self.socket), "--ram", str(ram),
 				"--ram-size", str(ram_bytes), "--vram-mib", str(vram_mib),
-				"--evil-file", str(self.lies), "--log", str(folder / "svgpud.log")], stdout=sink, stderr=sink)
+				"--evil-file", str(self.lies), "--mmu-file", str(self.mmu), "--log", str(folder / "svgpud.log")], stdout=sink, stderr=sink)
 		self._await_listening()
 
 	def _await_listening(self):
@@ -61,6 +71,8 @@ class Gpu:
 				self.lies.write_text("")
 			case ["evil", lies] if LIES.match(lies):
 				self.lies.write_text(lies + "\n")
+			case ["mmu", name] if name in formats():
+				self.mmu.write_text(name + "\n")
 			case _:
 				return f"unknown request 'gpu {' '.join(request)}'"
 		return "ok"

@@ -10,7 +10,7 @@ import os
 import pathlib
 import time
 
-from . import host, plan, results, say, vm
+from . import gpu, host, plan, results, say, vm
 from .paths import BUILD, OUT
 from .results import Suite
 from .rootfs import GUEST
@@ -19,7 +19,8 @@ from .say import Failed
 PROGRAM_SECONDS = 1200              # each test has a limit of its own
 TABLES_SYSTEM = "system-tables-system"      # the suite `system` with the device's page tables in system memory
 LITTLE_VRAM = "system-little-vram"          # or with less VRAM than page tables want
-SYSTEM_SUITES = ("system", TABLES_SYSTEM, LITTLE_VRAM)
+FORMATS = "system-formats"                  # or once for each format of page tables but the usual one
+SYSTEM_SUITES = ("system", TABLES_SYSTEM, LITTLE_VRAM, FORMATS)
 LITTLE_VRAM_MIB = 4                         # registers included
 CHAOS = BUILD / "release" / "tests" / "chaos" / "svm_chaos"
 SVMCTL = BUILD / "release" / "tools" / "svmctl" / "svmctl"
@@ -66,18 +67,24 @@ def kunit(kernel, modules):
 
 
 def system(kernel, modules, name, wanted):
-	"""The wanted programs of tests/system, with the page tables where the suite's name says, else in VRAM of the usual size."""
+	"""The wanted programs of tests/system, with the page tables where and what the suite's name says, else in VRAM of the usual size."""
 	suite = Suite(named(kernel, name), kernel.lane)
 	programs = [BUILD / "release" / "tests" / "system" / program for program in wanted]
 	place = "system" if name == TABLES_SYSTEM else "vram"       # svgpu's parameter `tables`
 	vram = {"vram_mib": LITTLE_VRAM_MIB} if name == LITTLE_VRAM else {}
+	settings = {"PROGRAMS": " ".join(wanted), "PROGRAM_SECONDS": PROGRAM_SECONDS}
+	left = {program: "" for program in wanted}      # name of its results: what its tests' names begin with
+	if name == FORMATS:
+		formats = gpu.formats()[1:]
+		settings |= {"FORMATS": " ".join(formats), "TESTS": plan.LEAF_TESTS}
+		left = {f"{program}-{format}": f"{format}." for program in wanted for format in formats}
 	outcome = vm.run(vm.Job(kernel=kernel, name=name, modules=modules, load=("svmirror", "svm_drm", f"svgpu tables={place}"),
 		command=["system-tests"], programs=(*programs, SVMCTL), files=((GUEST / "system-tests", "/bin/system-tests"),),
-		settings={"PROGRAMS": " ".join(wanted), "PROGRAM_SECONDS": PROGRAM_SECONDS}, timeout=3000, **vram))
-	for program in wanted:
-		left = outcome.folder / "results" / program
-		if not results.read_junit(suite, left.with_suffix(".xml")):
-			status = left.with_suffix(".status")
+		settings=settings, timeout=3000, **vram))
+	for program, prefix in left.items():
+		file = outcome.folder / "results" / program
+		if not results.read_junit(suite, file.with_suffix(".xml"), prefix):
+			status = file.with_suffix(".status")
 			ended = f"status {status.read_text().strip()}" if status.exists() else "it never ended"
 			suite.add(program, "failed", f"the program left no results: {ended}")
 	return _closed(suite, outcome)
@@ -93,7 +100,7 @@ def demo_input():
 	return path
 
 
-def demo(kernel, modules, source):
+def demo(kernel, modules, source, mmu=""):
 	"""Run svmctl's demo on the file; returns the Outcome and the demo's own report (or None)."""
 	if not SVMCTL.exists():
 		raise Failed(f"{SVMCTL} is not built")
@@ -101,7 +108,7 @@ def demo(kernel, modules, source):
 	size = source.stat().st_size >> 20
 	say.say(f"input: {source} ({source.stat().st_size} bytes)")
 	outcome = vm.run(vm.Job(kernel=kernel, name="demo", modules=modules, files=((source, place),),
-		programs=(SVMCTL,), ram_mib=min(2048 + 256, 1536 + size),
+		programs=(SVMCTL,), mmu=mmu, ram_mib=min(2048 + 256, 1536 + size),
 		command=["svmctl", "demo", "--input", place, "--json-out", "/results/demo.json"], timeout=1200))
 	report = None
 	try:

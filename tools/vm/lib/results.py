@@ -13,7 +13,7 @@ import xml.etree.ElementTree as xml
 
 from .say import Failed, tail
 
-VARIANTS = re.compile(r"^kcsan-|-(?:tsan|tables-system|little-vram)$")
+VARIANTS = re.compile(r"^kcsan-|-(?:tsan|tables-system|little-vram|formats)$")
 
 
 @dataclasses.dataclass
@@ -65,15 +65,15 @@ class Suite:
 		return self
 
 
-def read_junit(suite, path):
-	"""Add a JUnit file's test cases (GoogleTest's or ctest's) to a suite; False if unreadable."""
+def read_junit(suite, path, prefix=""):
+	"""Add a JUnit file's test cases (GoogleTest's or ctest's) to a suite, with a prefix to their names; False if unreadable."""
 	try:
 		tree = xml.parse(path)
 	except (OSError, xml.ParseError):
 		return False
 	for case in tree.iter("testcase"):
 		group, name = case.get("classname", ""), case.get("name", "")
-		full = name if group in ("", name) else f"{group}.{name}"
+		full = prefix + (name if group in ("", name) else f"{group}.{name}")
 		bad = [node for node in case if node.tag in ("failure", "error")]
 		if bad or case.get("status") == "fail":
 			text = "\n".join(node.get("message") or node.text or "" for node in bad).strip()

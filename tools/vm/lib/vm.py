@@ -39,6 +39,7 @@ class Job:
 	gpu: bool = True
 	ram_mib: int = 1536
 	vram_mib: int = 64
+	mmu: str = ""               # the format of the virtual GPU's page tables; its own choice if not given
 	timeout: int = 900
 	cmdline: str = ""
 	leak_scan: bool = True
@@ -198,7 +199,7 @@ def _boot(job, folder, image, accel, accel_args):
 		short = pathlib.Path(short)
 		try:
 			if job.gpu:
-				gpu = Gpu(folder, ram, job.ram_mib << 20, job.vram_mib, short / "gpu")
+				gpu = Gpu(folder, ram, job.ram_mib << 20, job.vram_mib, short / "gpu", job.mmu)
 				files["gpu"] = gpu.socket
 			if job.traced:
 				tracer = Tracer(folder / "trace", short / "monitor")
