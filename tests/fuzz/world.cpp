@@ -87,7 +87,7 @@ void world::make_vm(u8 config)
 	});
 	if (!(config & 16)) {
 		AGREE("svm_bind_all", 0, svm_bind_all(vm));
-		model.bound_to({0, USER_END, 0, SVM_BIND_MIRROR, 0});
+		model.bound_to({0, USER_END, 0, SVM_BIND_MIRROR, 0, nullptr});
 	}
 }
 

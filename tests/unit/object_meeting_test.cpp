@@ -130,13 +130,14 @@ TEST_F(object_meeting_test, displaced_amid_an_eviction)
 {
 	map(BASE, TABLE);
 	map(BASE + GiB, TABLE);
-	touch(BASE, 16 * PAGE);
-	ASSERT_EQ(bind({mirror(BASE, BASE + MiB), object(BASE + MiB, BASE + TABLE, memory.object()), mirror(BASE + GiB, BASE + GiB + TABLE)}), 0);
-	ASSERT_EQ(fault(BASE), 0);
+	touch(BASE + MiB, 16 * PAGE);
+	ASSERT_EQ(bind({object(BASE, BASE + TABLE, memory.object()), mirror(BASE + GiB, BASE + GiB + TABLE)}), 0);
+	ASSERT_EQ(bind({mirror(BASE + MiB, BASE + MiB + 16 * PAGE)}), 0);
+	ASSERT_EQ(fault(BASE + MiB), 0);
 	ASSERT_EQ(mem->dma_live(), 16u);
 	gpus->limit = gpus->tables.load();
 	hold([this] { EXPECT_EQ(fault(BASE + GiB), 0); });
-	EXPECT_FALSE(reads(BASE + MiB + PAGE)); /* not in the TLB */
+	EXPECT_FALSE(reads(BASE + PAGE)); /* not in the TLB */
 	memory.displace();
 	EXPECT_EQ(mem->dma_live(), 16u);
 	let_go();

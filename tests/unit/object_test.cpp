@@ -99,6 +99,7 @@ TEST_F(object_test, create_and_place_refuse)
 		{{GiB, 3 * PAGE, SVM_SYSTEM}, {GiB, 0, SVM_SYSTEM}},
 		{{GiB, 2 * PAGE, SVM_SYSTEM}, {GiB, ~0ull << 12, SVM_SYSTEM}},
 		{{GiB + 1, 3 * PAGE, SVM_SYSTEM}},
+		{{0, 1ull << 63, SVM_SYSTEM}, {0, 1ull << 63, SVM_SYSTEM}, {GiB, 3 * PAGE, SVM_SYSTEM}},
 		{{GiB, 3 * PAGE - 1, SVM_SYSTEM}},
 		{{0 - PAGE, 3 * PAGE, SVM_SYSTEM}},
 		{{GiB, 3 * PAGE, SVM_VRAM + 1}},
