@@ -17,6 +17,7 @@
 #include <linux/userfaultfd_k.h>
 
 #include "port_pass.h"
+#include "port_ram.h"
 
 /* hmm's words are the core's, where a page's DMA address is its physical one. */
 static_assert(sizeof(unsigned long) == sizeof(u64));
@@ -24,6 +25,7 @@ static_assert(PAGE_SHIFT == PORT_PAGE_LG2);
 static_assert(HMM_PFN_VALID == PORT_PAGE_VALID && HMM_PFN_WRITE == PORT_PAGE_WRITE);
 
 #define BRING_TURNS	3	/* a page that goes so often is for another pass */
+#define FEW_PAGES	64	/* to be judged */
 #define GROUP_PAGES	16	/* may come by one fault of the CPU: fault-around, large folios */
 
 /* hmm's words for [@start, @end), as the CPU's tables stand. 0, -EBUSY or -EFAULT. */
@@ -92,36 +94,69 @@ static void drop_off_limits(struct pass *p, u64 start, u64 end)
 				  min_t(u64, end, vma->vm_end));
 }
 
-/* judge() for @n words from @first on; bit k of @had: the table has the page k behind it. */
-static __always_inline void judge_some(struct pass *p, unsigned long first, unsigned long n,
-				       u64 had)
+/**
+ * struct judging - words that are looked at one after the other
+ * @p: pass
+ * @ram: memory that may be mapped without a look at its pages
+ * @left_out: pages that are not to be mapped
+ */
+struct judging {
+	struct pass *p;
+	struct svm_ram ram;
+	unsigned long left_out;
+};
+
+static noinline void judge_one(struct judging *j, unsigned long *word, bool few)
 {
-	const unsigned long need = HMM_PFN_VALID | (p->f->write ? HMM_PFN_WRITE : 0);
-	unsigned long *word = (unsigned long *)p->f->page + first, *end = word + n;
-	unsigned long left_out = 0, missing = 0;
+	const unsigned long pfn = *word;
 
-	for (; word < end; word++, had >>= 1) {
-		unsigned long pfn = *word;
+	if (!svm_pfn_allows(pfn, j->p->f->write))
+		j->p->missing += !(pfn & HMM_PFN_ERROR);
+	if (!svm_pfn_allows(pfn, false)) {
+		j->left_out++;
+	} else if ((few || !svm_ram_look(&j->ram, pfn & ~HMM_PFN_FLAGS)) &&
+		   !is_host_memory(hmm_pfn_to_page(pfn))) {
+		*word = HMM_PFN_ERROR;
+		j->left_out++;
+	}
+}
 
-		if (unlikely(had & 1)) {
-			*word = 0;
-			left_out++;
-			continue;
-		}
-		if (unlikely((pfn & (need | HMM_PFN_ERROR)) != need)) {
-			missing += !(pfn & HMM_PFN_ERROR);
-			if (!svm_pfn_allows(pfn, false)) {
-				left_out++;
-				continue;
-			}
-		}
-		if (unlikely(!is_host_memory(hmm_pfn_to_page(pfn)))) {
-			*word = HMM_PFN_ERROR;
-			left_out++;
+/* @n words of which the table may have some: those whose bit is set in @had. */
+static void judge_rest(struct judging *j, unsigned long *word, unsigned long n, u64 had)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++) {
+		if (had >> i & 1) {
+			word[i] = 0;
+			j->left_out++;
+		} else {
+			judge_one(j, word + i, true);
 		}
 	}
-	p->f->mapped += n - left_out;
-	p->missing += missing;
+}
+
+/*
+ * @n words, none of which the table has. Where they are @few, a look at each page is cheaper
+ * than one at the sections that they are in.
+ */
+static __always_inline void judge_all(struct judging *j, unsigned long *word, unsigned long n,
+				      bool few)
+{
+	const unsigned long need = HMM_PFN_VALID | (j->p->f->write ? HMM_PFN_WRITE : 0);
+	const unsigned long *end = word + n;
+	struct svm_ram ram = j->ram;
+
+	for (; word < end; word++) {
+		unsigned long pfn = *word;
+
+		if (likely((pfn & (need | HMM_PFN_ERROR)) == need &&
+			   (few ? is_host_memory(hmm_pfn_to_page(pfn)) :
+				  svm_ram_holds(&ram, pfn & ~HMM_PFN_FLAGS))))
+			continue;
+		judge_one(j, word, few);
+		ram = j->ram;
+	}
 }
 
 /*
@@ -133,18 +168,25 @@ static void judge(struct pass *p, u64 start, u64 end)
 {
 	struct port_fault *f = p->f;
 	unsigned long i = svm_pass_index(f, start), n = svm_pass_index(f, end);
+	struct judging j = { .p = p };
+	bool few = n - i <= FEW_PAGES;
 
+	f->mapped += n - i;
 	while (i < n) {
+		unsigned long *word = (unsigned long *)f->page + i;
 		unsigned long stop = min(n, (i | 63) + 1);
 		u64 had = f->have[i / 64] >> i % 64;
 
-		/* The usual case has a loop of its own. */
+		/* The usual cases have loops of their own. */
 		if (had)
-			judge_some(p, i, stop - i, had);
+			judge_rest(&j, word, stop - i, had);
+		else if (few)
+			judge_all(&j, word, stop - i, true);
 		else
-			judge_some(p, i, stop - i, 0);
+			judge_all(&j, word, stop - i, false);
 		i = stop;
 	}
+	f->mapped -= j.left_out;
 }
 
 /* hmm's words for a part of the span, judged. */

@@ -24,7 +24,7 @@ class leaves {
 	static constexpr unsigned huge_level = G::table_level - 1;
 	static constexpr u32 huge_pages = G::entries;
 	static constexpr unsigned group = 1u << G::hint_max;
-	static constexpr unsigned batch = 32;
+	static constexpr unsigned batch = 64;
 	static constexpr u64 null_word = 1; // of a retired leaf that holds no page: not PORT_PAGE_VALID
 
 public:
@@ -45,21 +45,18 @@ public:
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
 		u32 found = 0;
 
-		for (unsigned i = 0; !huge && !e && i < count; i += 64) {
-			if (have)
-				have[i / 64] = 0;
-		}
-		for (unsigned i = 0; (huge || e) && i < count;) {
+		for (unsigned i = 0; i < count; i += 64) {
+			unsigned n = count - i < 64 ? count - i : 64;
 			u64 word = 0;
 
-			for (unsigned n = 0; n < 64 && i < count; n++, i++) {
-				u64 is = huge || F::allows(F::load(e + H::offset(first + i)), access);
-
-				word |= is << n;
-				found += is;
+			if (huge) {
+				word = ~0ull >> (64 - n);
+				found += n;
+			} else if (e) {
+				word = allowing(e + H::offset(first + i), n, access, found);
 			}
 			if (have)
-				have[(i - 1) / 64] = word;
+				have[i / 64] = word;
 		}
 		return found;
 	}
@@ -140,13 +137,17 @@ public:
 			u32 before = tb.live, left = before;
 
 			H::drop_hints(tb, first, last);
-			for (char *e = H::entry(tb, first), *end = H::entry(tb, last); e < end && left; e += H::offset(1)) {
-				u64 leaf = F::load(e);
+			for (char *e = H::entry(tb, first), *end = H::entry(tb, last); e < end && left;) {
+				char *stop = end - e > H::offset(batch) ? e + H::offset(batch) : end;
 
-				if (F::classify(leaf, G::table_level) != entry_state::valid)
-					continue;
-				F::store(e, G::table_level, F::retire(leaf));
-				left--;
+				for (; e < stop; e += H::offset(1)) {
+					u64 leaf = F::load(e);
+
+					if (F::classify(leaf, G::table_level) != entry_state::valid)
+						continue;
+					F::store(e, G::table_level, F::retire(leaf));
+					left--;
+				}
 			}
 			tb.live = static_cast<u16>(left);
 			tb.retired = static_cast<u16>(tb.retired + before - left);
@@ -218,6 +219,20 @@ private:
 		if (now != tb.counted_idle)
 			t.idle.fetch_add_relaxed(now ? 1 : ~0ull);
 		tb.counted_idle = now;
+	}
+
+	// Bit k: entry k of n allows the access; counts them.
+	static u64 allowing(const char *e, unsigned n, svm_access access, u32 &count)
+	{
+		u64 word = 0;
+
+		for (unsigned k = 0; k < n; k++, e += H::offset(1)) {
+			if (!F::allows(F::load(e), access))
+				continue;
+			word |= 1ull << k;
+			count++;
+		}
+		return word;
 	}
 
 	static bool huge_allows(const table &tb, svm_access access)
@@ -336,23 +351,33 @@ private:
 	template <source S>
 	[[gnu::noinline]] static u32 fill_fast(char *entries, unsigned first, unsigned end, const S &whole)
 	{
+		constexpr unsigned entry_lg2 = F::levels[G::table_level].entry_lg2;
 		const S src = whole;
 		u64 written = 0;
+		u64 like = S::no_kind, leaf = 0; // of the last page: its kind, and a leaf of that kind to page 0
 
 		for (u64 i = first; i < end;) {
 			u32 n = fill_groups(entries, static_cast<unsigned>(i), end, src);
 
 			written += n;
 			i += n;
-			// The rest of a group one by one.
+			// The rest of a group one by one; pages that are like the last one have a loop of their own.
 			u64 edge = (i / group + 1) * group, stop = edge < end ? edge : end;
 
 			for (; i < stop; i++) {
-				page p = src.page_at(i);
+				u64 from = i;
 
+				for (; i < stop && src.kind_at(i) == like; i++)
+					F::store(entries + (i << entry_lg2), G::table_level, leaf + src.frame_at(i) * G::next_page);
+				written += i - from;
+				if (i == stop)
+					break;
+				page p = src.page_at(i);
 				if (!p.there)
 					continue;
-				F::store(entries + (i << F::levels[G::table_level].entry_lg2), G::table_level, F::leaf(G::table_level, p.address, p.attrs));
+				like = src.kind_at(i);
+				leaf = F::leaf(G::table_level, 0, p.attrs);
+				F::store(entries + (i << entry_lg2), G::table_level, leaf + src.frame_at(i) * G::next_page);
 				written++;
 			}
 		}
@@ -361,7 +386,7 @@ private:
 
 	// The whole groups that a run fills from entry i on: so many leaves, or 0.
 	template <source S>
-	static u32 fill_groups(char *entries, unsigned i, unsigned end, const S &src)
+	[[gnu::always_inline]] static u32 fill_groups(char *entries, unsigned i, unsigned end, const S &src)
 	{
 		if (i % group || end - i < group)
 			return 0;
@@ -416,30 +441,70 @@ private:
 
 	static void finish_small(page_table &t, table &tb, unsigned first, unsigned last, bool owned) SVM_REQUIRES(tb.lock)
 	{
-		u64 word[batch];
+		u64 word[batch] __attribute__((uninitialized)); // take_retired() writes what is read
 
 		for (unsigned i = first, n; i < last && tb.retired; i += n) {
-			char *e = H::entry(tb, i);
-			u32 found = 0, dirty = 0;
-
 			n = last - i < batch ? last - i : batch;
-			for (unsigned k = 0; k < n; k++) {
-				word[k] = word_of(F::load(e + H::offset(k)), G::table_level);
-				found += word[k] != 0;
-				dirty += (word[k] & PORT_PAGE_WRITE) != 0;
-			}
+			taken got = take_retired(H::entry(tb, i), n, word);
+
 			// Asked once a batch, as it may be a read across the bus; also where no word says retired any more.
 			if (lost(t))
 				return forget(t, tb);
-			if (!found)
+			if (!got.leaves)
 				continue;
-			release(t, tb, word, n, dirty, G::table_level, owned);
-			for (unsigned k = 0; k < n; k++) {
-				if (found == n || word[k])
-					F::store(e + H::offset(k), G::table_level, F::empty(G::table_level));
-			}
-			tb.retired = static_cast<u16>(tb.retired - found);
+			release(t, tb, word, n, got.dirty, G::table_level, owned);
+			tb.retired = static_cast<u16>(tb.retired - got.leaves);
 		}
+	}
+
+	struct taken {
+		u32 leaves;
+		u32 dirty; // those that the device could write by
+	};
+
+	// Makes the retired ones of n entries empty, and words of the port's of them; 0 is the word of the others. A large part of
+	// what an unmap costs: leaves that differ in their page alone have a loop of their own.
+	static taken take_retired(char *e, unsigned n, u64 *word)
+	{
+		constexpr unsigned lv = G::table_level;
+		u64 like = beside_page(F::retire(F::leaf(lv, 0, { .write = true, .atomic = true, .aperture = SVM_SYSTEM })));
+		u64 flags = PORT_PAGE_VALID | PORT_PAGE_WRITE;
+		taken got{};
+
+		for (u64 *end = word + n; word < end; word++, e += H::offset(1)) {
+			u64 *from = word;
+
+			for (; word < end; word++, e += H::offset(1)) {
+				u64 leaf = F::load(e);
+
+				if (beside_page(leaf) != like)
+					break;
+				*word = F::address(leaf, lv) >> PORT_PAGE_LG2 | flags;
+				F::store(e, lv, F::empty(lv));
+			}
+			got.leaves += static_cast<u32>(word - from);
+			got.dirty += flags & PORT_PAGE_WRITE ? static_cast<u32>(word - from) : 0;
+			if (word == end)
+				break;
+			u64 leaf = F::load(e);
+			*word = word_of(leaf, lv);
+			if (!*word)
+				continue;
+			F::store(e, lv, F::empty(lv));
+			got.leaves++;
+			got.dirty += (*word & PORT_PAGE_WRITE) != 0;
+			if (*word & PORT_PAGE_VALID) {
+				like = beside_page(leaf);
+				flags = *word & (PORT_PAGE_VALID | PORT_PAGE_WRITE);
+			}
+		}
+		return got;
+	}
+
+	// All that a leaf of the table says beside its page's address. Leaves are linear in that, see the laws.
+	static constexpr u64 beside_page(u64 leaf)
+	{
+		return leaf - (F::address(leaf, G::table_level) >> PORT_PAGE_LG2) * G::next_page;
 	}
 
 	// A retired leaf as a word of the port's; 0 for others.

@@ -32,6 +32,9 @@ concept source = requires(S s, unsigned i, unsigned n) {
 	{ S::null } -> std::convertible_to<bool>; // all of it is null leaves, and it has no pages
 	{ S::owned } -> std::convertible_to<bool>; // its pages are mapped for DMA, and the core undoes that after the leaves
 	{ s.page_at(i) } -> std::same_as<page>;  // of entry i; not asked where a run's pages share leaves
+	{ S::no_kind } -> std::convertible_to<u64>;
+	{ s.kind_at(i) } -> std::same_as<u64>;	 // likewise; pages of one kind are all there or not, and allow the same; not no_kind
+	{ s.frame_at(i) } -> std::same_as<u64>;	 // likewise; page_at(i).address in pages
 	{ s.run_at(i, n) } -> std::same_as<run>; // the longest run that begins at entry i, of n pages at most
 	{ s.take(i, n) };			 // leaves hold the n pages from entry i on
 	{ s.take_all(n) };			 // leaves hold each of its pages, n of them
@@ -51,6 +54,11 @@ public:
 
 		return { is_mapped(w), PORT_PAGE_DMA(w), { write, write, SVM_SYSTEM } };
 	}
+
+	static constexpr u64 no_kind = ~0ull;
+
+	u64 kind_at(u64 i) const { return word[i - first] >> 62; } // VALID and WRITE
+	u64 frame_at(u64 i) const { return PORT_PAGE_DMA(word[i - first]) >> PORT_PAGE_LG2; }
 
 	run run_at(unsigned i, unsigned n) const
 	{
@@ -104,7 +112,11 @@ private:
 struct null_pages {
 	static constexpr bool null = true, owned = false;
 
+	static constexpr u64 no_kind = ~0ull;
+
 	page page_at(u64) const { return { true, 0, run_at(0, 1).attrs }; }
+	u64 kind_at(u64) const { return 0; }
+	u64 frame_at(u64) const { return 0; }
 	run run_at(unsigned, unsigned n) const
 	{
 		return { .there = true, .pages = n, .leaf_pages = max_entries, .address = 0,
@@ -141,6 +153,11 @@ public:
 		a.aperture = e.aperture;
 		return { true, e.address + ((first + i - e.first) << PORT_PAGE_LG2), a };
 	}
+
+	static constexpr u64 no_kind = ~0ull;
+
+	u64 kind_at(u64 i) const { return find(first + i).aperture; }
+	u64 frame_at(u64 i) const { return page_at(i).address >> PORT_PAGE_LG2; }
 
 	run run_at(unsigned i, unsigned most) const
 	{

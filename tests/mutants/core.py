@@ -65,7 +65,13 @@ SIM = {
 			"			t.stat.sub(stat::present, before - tb.live);\n"
 			"			if (before == tb.live && tb.top != table_top::huge_retired)\n				return {};")],
 	"the last leaf of a span stays": [
-		(LEAVES, "e < end && left", "e + H::offset(1) < end && left")],
+		(LEAVES, "*end = @{H::entry(tb, last)}@; e < end", "H::entry(tb, last - 1)")],
+	"retired leaves count as written as the first of them does": [
+		(LEAVES, "				flags = *word & (PORT_PAGE_VALID | PORT_PAGE_WRITE);\n", "")],
+	"a page gets the rights of the page before it": [
+		(LEAVES, "src.kind_at(i) == like", "(src.kind_at(i) | 1) == (like | 1)")],
+	"a retired leaf stays where others became empty": [
+		(LEAVES, "				*word = F::address(leaf, lv) >> PORT_PAGE_LG2 | flags;\n				@{F::store(e, lv, F::empty(lv));}@", "")],
 	"a huge leaf stays": [
 		(LEAVES, "			F::store(top, huge_level, F::retire(F::load(top)));", "")],
 	"a hint speaks for leaves that are gone": [
