@@ -2,6 +2,7 @@
 // Fault and invalidate: see mirror.hpp for the protocol that they keep.
 #include "mm/mirror.hpp"
 
+#include "mm/bind/object.hpp"
 #include "mm/pt/gather.hpp"
 #include "mm/room.hpp"
 
@@ -18,6 +19,7 @@ struct place {
 	interval *in; // null: of a binding that mirrors nothing
 	va_span span; // the part of the table that is bound so
 	bool alone;   // the table is the interval's alone
+	const placement *memory = nullptr; // of an object: where it was when the fault looked
 
 	// Under the table's lock: is it still so, for the part? Else what was brought is not to be written.
 	bool holds(const svm_vm &vm, va_span part) const
@@ -27,7 +29,9 @@ struct place {
 		if (alone)
 			return true;
 		span_map::piece now = vm.bindings.span_map::at(part.start);
-		return now.of == of && now.span.holds(part);
+		if (now.of != of || !now.span.holds(part))
+			return false;
+		return !memory || as_object(*of).object.placed.load_relaxed() == memory; // after B2, with B4 in svm_object_displace()
 	}
 };
 
@@ -47,8 +51,8 @@ status look(svm_vm &vm, u64 va, place &at)
 	span_map::piece now = vm.bindings.span_map::at(va);
 	if (now.of != at.of)
 		return err::busy;
-	const va_span *changing = vm.changing.load_acquire(); // with the releases in rebind()
-	if (changing && changing->meets(all))
+	const rebinding *changing = vm.changing.load_acquire(); // with the releases in rebind_locked()
+	if (changing && changing->hull.meets(all))
 		return err::changing;
 	at.span = now.span.common(all);
 	if (at.in) {
@@ -66,16 +70,18 @@ status look(svm_vm &vm, u64 va, place &at)
 
 // The table of va, made where there is none, and what it maps there. err::fault: nothing is bound; err::changing, busy, leaving:
 // not now.
-status enter(svm_vm &vm, u64 va, place &at)
+status enter(svm_vm &vm, const wish &asked, place &at)
 {
+	u64 va = asked.va;
+
 	at = { vm.pt.find(va), nullptr, nullptr, {}, false };
 	interval *alone = at.tb ? at.tb->interval.load_acquire() : nullptr; // with the release in look()
-	if (alone) {
+	if (alone && !asked.only) {
 		at = { at.tb, alone->of, alone, vm.pt.table_span(va), true };
 		return {};
 	}
 	at.of = vm.bindings.at(va);
-	if (!at.of)
+	if (!at.of || (asked.only && at.of != asked.only))
 		return err::fault;
 	if (at.of->mirrors()) {
 		// A wild address makes no table: it could be any number of them.
@@ -289,11 +295,37 @@ status populate_null(svm_vm &vm, const place &at, wish &asked)
 	return write(vm, at, at.span, vm.pt.format->huge_null && at.span == vm.pt.table_span(asked.va), nullptr, pages);
 }
 
+// All that the table has of the object at once.
+status populate_object(svm_vm &vm, place &at, wish &asked)
+{
+	const object_binding &b = as_object(*at.of);
+	va_span all = vm.pt.table_span(asked.va);
+	where_placed now(b.object);
+
+	asked.reached = at.span.end;
+	asked.wait = wish::nowhere;
+	if (asked.access != SVM_READ && b.read_only())
+		return asked.must ? status(err::perm) : status();
+	at.memory = now.get();
+	if (!at.memory)
+		return asked.must ? status(err::again) : status();
+	if (at.memory->vram && !vm.pt.format->vram)
+		return err::io;
+	object_pages pages(at.memory->extents(), at.memory->count, b.to_cpu(all.start) >> PORT_PAGE_LG2, b.attrs());
+	bool in_one = false;
+	if (vm.pt.format->huge && at.span == all) {
+		run r = pages.run_at(0, vm.pt.entries());
+
+		in_one = r.pages == vm.pt.entries() && aligned(r.address, vm.pt.table_lg2());
+	}
+	return write(vm, at, at.span, in_one, nullptr, pages);
+}
+
 // One attempt.
 status try_in(svm_vm &vm, wish &asked, unsigned attempt)
 {
 	place at;
-	status done = enter(vm, asked.va, at);
+	status done = enter(vm, asked, at);
 
 	if (!done.ok())
 		return done;
@@ -301,7 +333,7 @@ status try_in(svm_vm &vm, wish &asked, unsigned attempt)
 	at.tb->touch(vm.pt);
 	switch (at.tb->state.load_acquire()) { // with the releases in look() and departure::take()
 	case table_state::ready:
-		return at.in ? populate(vm, at, asked, attempt) : populate_null(vm, at, asked);
+		return at.in ? populate(vm, at, asked, attempt) : at.of->is_object() ? populate_object(vm, at, asked) : populate_null(vm, at, asked);
 	case table_state::leaving:
 		return err::leaving;
 	default:
@@ -340,25 +372,6 @@ struct invalidating {
 	bool may_sleep;
 };
 
-// What a table that is of no interval alone maps by the binding, or by an old one that is being replaced. (13), (14) of rebind.hpp.
-void take_parts(svm_vm &vm, const binding &b, table &tb, va_span part) SVM_REQUIRES(tb.lock)
-{
-	va_span owed{};
-	auto take = [&](va_span s) SVM_REQUIRES(tb.lock) {
-		va_span flush = s.empty() ? va_span{} : vm.pt.retire(tb, s);
-
-		owed = owed.empty() ? flush : flush.empty() ? owed : owed.joined(flush);
-	};
-
-	for (span_map::piece p = vm.bindings.next(part.start); p && p.span.start < part.end; p = vm.bindings.next(p.span.end)) {
-		if (p.of == &b)
-			take(p.span.common(part));
-	}
-	if (const va_span *changing = vm.changing.load_acquire()) // after the map; with the releases in rebind()
-		take(changing->common(part));
-	vm.pt.take_away(tb, owed);
-}
-
 bool invalidate_table(table &tb, va_span part, void *arg)
 {
 	auto *i = static_cast<invalidating *>(arg);
@@ -375,8 +388,8 @@ bool invalidate_table(table &tb, va_span part, void *arg)
 	tb.seq.store_relaxed(i->seq); // also where there is nothing to take: a fault may be on its way
 	if (alone)
 		i->batch.retire(tb, part);
-	else
-		take_parts(i->vm, *i->in.of, tb, part);
+	else // (13), (14) of rebind.hpp
+		i->vm.pt.take_away(tb, retire_parts(i->vm, *i->in.of, tb, part));
 	return true;
 }
 
@@ -426,7 +439,7 @@ bool allowed(svm_vm &vm, u64 va, svm_access access)
 status serve(svm_vm &vm, u64 va, svm_access access, u64 &cpu)
 {
 	reader section(vm.domain());
-	wish asked{ va, va_span::around(va, vm.granule_lg2), access };
+	wish asked{ .va = va, .want = va_span::around(va, vm.granule_lg2), .access = access };
 	status done = fault_in(vm, asked);
 
 	cpu = asked.cpu;

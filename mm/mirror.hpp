@@ -63,6 +63,7 @@ struct wish {
 	u64 va;		    // the page of the access; of a prefetch, where the rest of its span begins
 	va_span want;	    // what is to be made present in the same go, where that needs no wait
 	svm_access access;
+	const binding *only = nullptr; // where anything else is bound by now, it gets err::fault
 	bool must = true;   // a fault: va must be had. A prefetch: nothing must, and nothing outside of `want` is taken
 	u64 cpu = 0;	    // out: va's, where something is bound there
 	u64 reached = 0;    // out, of a prefetch: it has seen to `want` below this

@@ -89,7 +89,7 @@ status fill(prefetching &p, va_span &left, waiting &page)
 	reader section(p.vm.domain());
 
 	while (!left.empty()) { // each turn takes something off
-		wish asked{ left.start, left, p.access, false };
+		wish asked{ .va = left.start, .want = left, .access = p.access, .must = false };
 		status done = fault_in(p.vm, asked);
 		if (done.is(err::fault)) { // unmapped or unbound just now
 			piece bound = piece_at(p, left.start);

@@ -21,6 +21,16 @@ static status check_sizes(const svm_vm &vm)
 	return {};
 }
 
+// What the binding of a leaf's page says of it. Where nothing is bound there is no leaf.
+static tenure tenure_at(const void *user, u64 va)
+{
+	span_map::piece p = static_cast<const svm_vm *>(user)->standing().next(va);
+
+	if (!p || p.span.start > va)
+		return { p ? p.span.start : ~0ull, true };
+	return { p.span.end, static_cast<const binding *>(p.of)->mirrors() };
+}
+
 // Whatever was made so far. Bindings are gone.
 static void discard(svm_vm *vm)
 {
@@ -58,6 +68,8 @@ extern "C" int svm_vm_create(const svm_vm_params *p, svm_vm **out)
 	vm->pt.ops = p->ops;
 	vm->pt.backend = p->backend;
 	vm->pt.format = p->format;
+	vm->pt.tenure_at = svm::tenure_at;
+	vm->pt.user = vm.get();
 	vm->mm = p->mm;
 	vm->dma = p->dma_device;
 	vm->interval_lg2 = p->interval_lg2 ? p->interval_lg2 : svm::default_interval_lg2;

@@ -6,6 +6,16 @@
 #include "mm/pt/page_table.hpp"
 #include "mm/scratch.hpp"
 
+namespace svm {
+
+// A rebind that is under way.
+struct rebinding {
+	va_span hull;	    // of its operations
+	span_map::view old; // the map before it
+};
+
+} // namespace svm
+
 struct svm_vm {
 	svm::page_table pt;
 	mm_struct *mm = nullptr;
@@ -15,10 +25,64 @@ struct svm_vm {
 	svm::span_map_of<svm::binding> bindings; // by device address; changed under the bind lock
 	svm::span_map_of<svm::binding> mirrors;	 // by offset, in pages; read and changed under the bind lock
 	svm::binding null{ svm::binding_kind::null };
-	svm::atomic<const svm::va_span *> changing{ nullptr }; // where tables may still map by old bindings, see rebind.hpp
+	svm::atomic<const svm::rebinding *> changing{ nullptr }; // tables may still map by old bindings, see rebind.hpp
+	svm::atomic<u64> objects{ 0 }; // bindings that lead to objects: changed under the bind lock, and a hint without
 	svm::atomic<u64> shrink_at{ 0 };	 // where the shrinker goes on
 	svm::atomic<u32> trimmed_at{ 0 };	 // page_table::clock at the last trim()
 	svm::scratch_pool scratch;
 
 	port_domain *domain() const { return pt.domain; }
+
+	// By what a table's leaves are bound, under its lock and inside a reader section: (13) of rebind.hpp.
+	svm::span_map::view standing() const
+	{
+		svm::span_map::view now = bindings.now();
+		const svm::rebinding *r = changing.load_acquire(); // after the map; with the releases in rebind_locked()
+
+		return r ? r->old : now;
+	}
 };
+
+namespace svm {
+
+// What of a table's part its leaves have by the binding, one span after the other. Under the table's lock.
+class parts_of {
+public:
+	parts_of(const svm_vm &vm, const binding &b, va_span part) : by(vm.standing()), of(b), left(part) {}
+
+	// Empty: there is none left.
+	va_span next()
+	{
+		while (!left.empty()) { // a piece on each turn
+			span_map::piece p = by.next(left.start);
+			va_span here = p ? p.span.common(left) : va_span{};
+
+			left.start = !p || p.span.end > left.end ? left.end : p.span.end;
+			if (p.of == &of && !here.empty())
+				return here;
+		}
+		return {};
+	}
+
+private:
+	span_map::view by;
+	const binding &of;
+	va_span left;
+};
+
+// Retires that. The span whose flush is owed; empty where nothing is.
+inline va_span retire_parts(svm_vm &vm, const binding &b, table &tb, va_span part) SVM_REQUIRES(tb.lock)
+{
+	va_span owed{};
+
+	parts_of its(vm, b, part);
+
+	for (va_span s = its.next(); !s.empty(); s = its.next()) {
+		va_span flush = vm.pt.retire(tb, s);
+
+		owed = owed.empty() ? flush : flush.empty() ? owed : owed.joined(flush);
+	}
+	return owed;
+}
+
+} // namespace svm

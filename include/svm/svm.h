@@ -36,6 +36,7 @@ extern "C" {
 #endif
 
 struct svm_vm;
+struct svm_object;
 struct svm_format;
 struct mm_struct;
 struct device;
@@ -203,15 +204,31 @@ enum svm_bind_kind {
 	SVM_BIND_NOTHING = 0,	/**< @SVM_BIND_NOTHING: a hole: the device's access fails */
 	SVM_BIND_MIRROR = 1,	/**< @SVM_BIND_MIRROR: the process's memory, at an offset */
 	SVM_BIND_NULL = 2,	/**< @SVM_BIND_NULL: reads give zero, writes vanish */
+	SVM_BIND_OBJECT = 3,	/**< @SVM_BIND_OBJECT: memory of the driver's, see svm/object.h */
+};
+
+/** enum svm_bind_flags - of an object's binding */
+enum svm_bind_flags {
+	/** @SVM_BIND_READ_ONLY: a write fails with -EPERM, as in the process's read-only memory */
+	SVM_BIND_READ_ONLY = 1 << 0,
+	/** @SVM_BIND_ON_DEMAND: the device faults for it; else it need not */
+	SVM_BIND_ON_DEMAND = 1 << 1,
+	/** @SVM_BIND_NONCOHERENT: the device does not snoop the CPU's caches for it */
+	SVM_BIND_NONCOHERENT = 1 << 2,
+	/** @SVM_BIND_UNCACHED: the device does not cache it; not with @SVM_BIND_NONCOHERENT */
+	SVM_BIND_UNCACHED = 1 << 3,
 };
 
 /**
  * struct svm_bind_op - what a span of device addresses is to lead to
  * @start: page-aligned
  * @end: page-aligned, greater than @start
- * @offset: of a mirror: device minus CPU address, page-aligned; else 0
+ * @offset: of a mirror: device minus CPU address; of an object: its byte that @start leads
+ *	to. Both page-aligned; else 0
  * @kind: enum svm_bind_kind
- * @flags: none are defined: 0
+ * @flags: enum svm_bind_flags of an object; else 0
+ * @object: which; else NULL. svm_bind_many(): the caller has a reference. svm_bindings():
+ *	to be compared only
  */
 struct svm_bind_op {
 	u64 start;
@@ -219,6 +236,7 @@ struct svm_bind_op {
 	s64 offset;
 	u32 kind;
 	u32 flags;
+	struct svm_object *object;
 };
 
 /**
@@ -227,19 +245,23 @@ struct svm_bind_op {
  * @ops: the changes; no two spans meet
  * @count: of them
  *
- * All of it happens at one stroke, or nothing does. A span replaces what was bound in it, be it
- * a part of something larger. An access of the device goes by the old binding or by the new
- * one; a fault that comes meanwhile waits. On return the device reaches nothing by what was
- * replaced, and a notifier that serves no span any more is gone. Nothing is mapped by
- * it: the device faults, or svm_prefetch() is called.
+ * All of it happens at one stroke, or nothing does. A span replaces what was bound in
+ * it, be it a part of something larger. An access of the device goes by the old binding
+ * or by the new one; a fault that comes meanwhile waits. On return the device reaches
+ * nothing by what was replaced, and a notifier that serves no span any more is gone. Of
+ * what mirrors, nothing is mapped by it: the device faults, or svm_prefetch() is called.
+ * Objects are mapped on return, where they have a place and are not bound on demand;
+ * what found no memory for its tables comes by a fault.
  *
- * A mirror whose offset is a multiple of a table's span gets leaves of that size where the
- * process has such pages; by another offset it gets small ones.
- * Context: process; sleeps; killable until it has begun; not under mmap_lock. Where something is
- * replaced it waits for faults under way in the vm.
+ * A mirror whose offset is a multiple of a table's span gets leaves of that size where
+ * the process has such pages; by another offset it gets small ones. An object gets as
+ * large ones as its memory allows. Objects that nothing leads to any more are given back
+ * before this returns, under no lock of svmirror's.
+ * Context: process; sleeps; killable until it has begun; not under mmap_lock. Where
+ * something is replaced it waits for faults under way in the vm.
  * Return: 0; -EINVAL (alignment, an unknown kind or flag, spans that meet, outside the
- * device's or the user's address space); -EOPNOTSUPP (the format has no null entries); -ENOMEM;
- * -EINTR.
+ * device's or the user's address space or the object); -EOPNOTSUPP (the format has no
+ * null entries); -ENOMEM; -EINTR.
  */
 int svm_bind_many(struct svm_vm *vm, const struct svm_bind_op *ops, u32 count);
 
@@ -342,18 +364,20 @@ void svm_session_cancel(struct svm_session *session);
  * @access: what the device wants
  *
  * May be called for any number of addresses at a time; faults in different tables do not
- * wait for each other, but for the first ones of an interval, which is made under a lock of
- * the vm, and for a bind that replaces what is bound at @va. A fault that the table allows
- * already takes no lock.
- * Context: process; a kernel thread, best in a session (svm_session_begin()), or a thread of
- * the process; sleeps; not under mmap_lock, which it takes for reading, and the first
- * time in an mm for writing. Not in a section of dma-fence signalling.
- * Return: 0: the device may try again. -EFAULT: nothing there that can be read, or that a
- * device may reach, or core mm could not bring it. -EPERM: can be read, but not written; or
- * the thread is of another process. -EAGAIN: the CPU's side kept moving; the device may try
- * again. -EIO: the device cannot address the page without bouncing, or is not cache-coherent.
- * -ENOMEM: there was no memory just now (the CPU's own fault would try again); also where the
- * DMA API refuses the page. -EINTR: killed, the session was cancelled, or the device goes.
+ * wait for each other, but for the first ones of an interval, which is made under a lock
+ * of the vm, and for a bind that replaces what is bound at @va. A fault that the table
+ * allows already takes no lock.
+ * Context: process; a kernel thread, best in a session (svm_session_begin()), or a
+ * thread of the process; sleeps; not under mmap_lock, which it takes for reading, and
+ * the first time in an mm for writing. Not in a section of dma-fence signalling.
+ * Return: 0: the device may try again. -EFAULT: nothing there that can be read, or that
+ * a device may reach, or core mm could not bring it. -EPERM: can be read, but not
+ * written; or the thread is of another process. -EAGAIN: the CPU's side kept moving, or
+ * the object has no place; the device may try again. -EIO: the device cannot address the
+ * page without bouncing, or is not cache-coherent; or the object is in memory of the
+ * device's, and the format knows none. -ENOMEM: there was no memory just now (the CPU's
+ * own fault would try again); also where the DMA API refuses the page. -EINTR: killed,
+ * the session was cancelled, or the device goes.
  */
 int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
 

@@ -8,6 +8,7 @@ namespace svm {
 enum class err : int {
 	perm = -1,
 	intr = -4,
+	io = -5,
 	again = -11,
 	nomem = -12,
 	fault = -14,

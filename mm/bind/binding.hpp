@@ -3,7 +3,8 @@
 //
 // A mirror binding stands for all spans that mirror the process at one offset: cpu_va = dev_va - offset. Its notifiers are of
 // (mm, offset, aligned block of device addresses) and not of a span, so a hole that is cut into a binding, or filled again,
-// touches no notifier. The null binding, one per vm, is all spans that read zero and drop writes.
+// touches no notifier. The null binding, one per vm, is all spans that read zero and drop writes. Object bindings lead to memory of
+// the driver's, see object.hpp.
 //
 // Life: made, bound and ended under the bind lock, see rebind.hpp. Faults and callbacks find a binding in the map, inside a
 // reader section or, callbacks, through an interval. It ends when no span of the map leads to it, no table maps by it, and all
@@ -29,7 +30,7 @@ struct interval {
 	va_span span;
 };
 
-enum class binding_kind : u8 { mirror, null };
+enum class binding_kind : u8 { mirror, null, object };
 
 struct binding {
 	explicit binding(binding_kind k, u64 by = 0) : kind(k), offset(by) {}
@@ -45,7 +46,8 @@ struct binding {
 	binding *next_in_change = nullptr;
 
 	bool mirrors() const { return kind == binding_kind::mirror; }
-	u64 to_cpu(u64 va) const { return va - offset; }
+	bool is_object() const { return kind == binding_kind::object; }
+	u64 to_cpu(u64 va) const { return va - offset; } // of an object: the byte of it
 	u64 to_va(u64 cpu) const { return cpu + offset; }
 	cpu_span to_cpu(va_span s) const { return { to_cpu(s.start), to_cpu(s.end) }; }
 };

@@ -2,6 +2,7 @@
 // Binding and unbinding: see rebind.hpp for the steps.
 #include "mm/bind/rebind.hpp"
 
+#include "mm/bind/object.hpp"
 #include "mm/reclaim.hpp"
 
 namespace svm {
@@ -28,8 +29,10 @@ public:
 	status add(const svm_bind_op &op);
 	// Nothing more follows that may fail.
 	status finish();
+	// The old version of the map stays until the end of the change.
 	void publish();
 
+	rebinding described() const { return { all, map.before() }; }
 	va_span hull() const { return all; }
 	bool replaces() const { return replacing; }
 	// After publish(): those of which spans were taken, or that were given some.
@@ -37,6 +40,7 @@ public:
 
 private:
 	result<binding *> binding_for(const svm_bind_op &op);
+	result<binding *> object_binding_for(const svm_bind_op &op);
 	void note(binding &b, u64 more);
 
 	svm_vm &vm;
@@ -50,13 +54,21 @@ private:
 
 change::~change()
 {
-	if (published)
+	if (published) {
+		map.drop_old(vm.domain());
 		return;
+	}
 	for (binding *b = list, *next; b; b = next) {
 		next = b->next_in_change;
 		b->in_change = false;
 		b->more = 0;
-		if (!b->pages && b->mirrors()) // made for this change
+		if (b->is_object())
+			as_object(*b).coming = {};
+		if (b->pages || b == &vm.null)
+			continue;
+		if (b->is_object()) // made for this change
+			end_object_binding(as_object(*b)); // the caller has a reference too: this is not the last
+		else
 			destroy(b);
 	}
 }
@@ -71,6 +83,24 @@ void change::note(binding &b, u64 more)
 	list = &b;
 }
 
+// One that leads on alike and borders on the span, or that holds a part of it, serves it as well: so neighbours are one piece.
+result<binding *> change::object_binding_for(const svm_bind_op &op)
+{
+	const u64 near[] = { op.start ? op.start - 1 : op.start, op.start, op.end };
+
+	for (u64 va : near) {
+		auto *b = static_cast<binding *>(map.at(va).of);
+
+		if (b && b->is_object() && as_object(*b).leads_like(op))
+			return b;
+	}
+	result<object_binding *> made = make_object_binding(vm, op);
+	if (!made.ok())
+		return result<binding *>::from(made.error());
+	note(*made.value(), 0);
+	return made.value();
+}
+
 // Null: an operation that leaves a hole.
 result<binding *> change::binding_for(const svm_bind_op &op)
 {
@@ -78,6 +108,8 @@ result<binding *> change::binding_for(const svm_bind_op &op)
 		return nullptr;
 	if (op.kind == SVM_BIND_NULL)
 		return &vm.null;
+	if (op.kind == SVM_BIND_OBJECT)
+		return object_binding_for(op);
 	u64 offset = static_cast<u64>(op.offset);
 	va_span key = key_of(offset);
 	span_map::piece there = mirrors.next(key.start);
@@ -109,6 +141,11 @@ status change::add(const svm_bind_op &op)
 	}
 	if (to)
 		note(*to, span.pages());
+	if (to && to->is_object()) {
+		va_span &coming = as_object(*to).coming;
+
+		coming = coming.empty() ? span : coming.joined(span);
+	}
 	all = all.empty() ? span : all.joined(span);
 	return map.replace(span, to);
 }
@@ -127,7 +164,13 @@ status change::finish()
 
 void change::publish()
 {
-	map.commit(vm.domain());
+	for (binding *b = list; b; b = b->next_in_change) {
+		if (!b->is_object() || as_object(*b).coming.empty())
+			continue;
+		vm.objects.fetch_add_relaxed(!as_object(*b).linked);
+		link(as_object(*b)); // (17)
+	}
+	map.publish();
 	mirrors.commit(vm.domain());
 	for (binding *b = list; b; b = b->next_in_change) {
 		b->pages += b->more;
@@ -238,6 +281,35 @@ void end_binding(svm_vm &vm, binding &b)
 	destroy(&b);
 }
 
+// Object bindings that have ended, linked by `behind`.
+class ended_objects {
+public:
+	ended_objects() = default;
+	// Gives the objects back, which may call the driver: no lock is held, and no reader stands on the bindings.
+	~ended_objects()
+	{
+		for (object_binding *b = first, *next; b; b = next) {
+			next = b->behind;
+			end_object_binding(*b);
+		}
+	}
+	ended_objects(const ended_objects &) = delete;
+	ended_objects &operator=(const ended_objects &) = delete;
+
+	explicit operator bool() const { return first; }
+	// Its object finds it no more.
+	void take(svm_vm &vm, object_binding &b)
+	{
+		unlink(b);
+		vm.objects.fetch_add_relaxed(~0ull);
+		b.behind = first;
+		first = &b;
+	}
+
+private:
+	object_binding *first = nullptr;
+};
+
 void end_what_is_left(svm_vm &vm, change &c)
 {
 	for (binding *b = c.changed(), *next; b; b = next) {
@@ -251,13 +323,27 @@ void end_what_is_left(svm_vm &vm, change &c)
 	}
 }
 
+status check_object(const svm_bind_op &op)
+{
+	constexpr u32 cached = SVM_BIND_NONCOHERENT | SVM_BIND_UNCACHED, all = SVM_BIND_READ_ONLY | SVM_BIND_ON_DEMAND | cached;
+	u64 first = static_cast<u64>(op.offset), size = op.end - op.start;
+
+	if (!op.object || op.flags & ~all || (op.flags & cached) == cached || first % PORT_PAGE_SIZE)
+		return err::inval;
+	return first > op.object->size || size > op.object->size - first ? err::inval : status();
+}
+
 status check(const svm_vm &vm, const svm_bind_op &op)
 {
 	va_span span{ op.start, op.end };
 	cpu_span cpu{ op.start - static_cast<u64>(op.offset), op.end - static_cast<u64>(op.offset) };
 	cpu_span user{ 0, port_user_end(vm.domain()) };
 
-	if (span.empty() || !span.page_aligned() || !vm.pt.all().holds(span) || op.flags)
+	if (span.empty() || !span.page_aligned() || !vm.pt.all().holds(span))
+		return err::inval;
+	if (op.kind == SVM_BIND_OBJECT)
+		return check_object(op);
+	if (op.flags || op.object)
 		return err::inval;
 	if (op.kind == SVM_BIND_MIRROR)
 		return cpu.empty() || !cpu.page_aligned() || !user.holds(cpu) ? err::inval : status();
@@ -289,14 +375,8 @@ status check_all(const svm_vm &vm, const svm_bind_op *ops, u32 count)
 	return {};
 }
 
-} // namespace
-
-status rebind(svm_vm &vm, const svm_bind_op *ops, u32 count)
+status rebind_locked(svm_vm &vm, const svm_bind_op *ops, u32 count, ended_objects &ended)
 {
-	status good = check_all(vm, ops, count);
-
-	if (!good.ok())
-		return good;
 	bind_guard lock(vm.domain());
 	if (!lock.held().ok())
 		return lock.held();
@@ -309,24 +389,59 @@ status rebind(svm_vm &vm, const svm_bind_op *ops, u32 count)
 	status done = next.finish();
 	if (!done.ok())
 		return done;
-	va_span hull = next.hull();
+	rebinding now = next.described();
 	if (!next.replaces()) { // what was a hole has no leaves
 		next.publish();
 		return {};
 	}
-	vm.changing.store_release(&hull); // with the acquires in look() and take_parts()
+	vm.changing.store_release(&now); // with the acquires in look() and standing()
 	next.publish();
 	empty_tables(vm, ops, count);
 	vm.changing.store_release(nullptr); // likewise
-	port_synchronize(vm.domain());	    // for readers of the old map, of `hull`, and of what ends now
+	for (binding *b = next.changed(); b; b = b->next_in_change) {
+		if (b->is_object() && !b->pages)
+			ended.take(vm, as_object(*b));
+	}
+	port_synchronize(vm.domain()); // for readers of the old map, of `now`, and of what ends now
 	end_what_is_left(vm, next);
 	return {};
 }
 
+} // namespace
+
+status rebind(svm_vm &vm, const svm_bind_op *ops, u32 count)
+{
+	ended_objects ended;
+	status done = check_all(vm, ops, count);
+
+	if (done.ok())
+		done = rebind_locked(vm, ops, count, ended);
+	// Also what lies beside an operation and went with it, in a leaf for all of the table.
+	for (u32 i = 0; done.ok() && i < count && vm.objects.load_relaxed(); i++)
+		fill_objects(vm, va_span{ ops[i].start, ops[i].end }.widened(vm.pt.table_lg2()));
+	return done;
+}
+
+// No move of an object comes to the vm any more.
+static void take_out_objects(svm_vm &vm, ended_objects &ended)
+{
+	for (span_map::piece p = vm.bindings.next(0); p; p = vm.bindings.next(p.span.end)) {
+		auto &b = *static_cast<binding *>(p.of);
+
+		if (b.is_object() && as_object(b).linked) // else another piece of it came first
+			ended.take(vm, as_object(b));
+	}
+	if (ended)
+		port_synchronize(vm.domain());
+}
+
 void end_bindings(svm_vm &vm)
 {
+	ended_objects ended;
+
 	if (!vm.domain())
 		return;
+	take_out_objects(vm, ended);
 	sweep(vm, vm.pt.all());
 	port_synchronize(vm.domain()); // for the shrinker and for reclaim, which may stand on a table
 	for (span_map::piece p = vm.mirrors.next(0); p; p = vm.mirrors.next(p.span.end)) // each turn goes past one
@@ -342,7 +457,7 @@ extern "C" int svm_bind_many(svm_vm *vm, const svm_bind_op *ops, u32 count)
 
 extern "C" int svm_bind(svm_vm *vm, u64 start, u64 end, s64 offset)
 {
-	svm_bind_op op{ start, end, offset, SVM_BIND_MIRROR, 0 };
+	svm_bind_op op{ start, end, offset, SVM_BIND_MIRROR, 0, nullptr };
 
 	return svm::rebind(*vm, &op, 1).error();
 }
@@ -356,20 +471,37 @@ extern "C" int svm_bind_all(svm_vm *vm)
 
 extern "C" int svm_unbind(svm_vm *vm, u64 start, u64 end)
 {
-	svm_bind_op op{ start, end, 0, SVM_BIND_NOTHING, 0 };
+	svm_bind_op op{ start, end, 0, SVM_BIND_NOTHING, 0, nullptr };
 
 	return svm::rebind(*vm, &op, 1).error();
 }
+
+namespace svm {
+
+namespace {
+
+svm_bind_op describe(const span_map::piece &p)
+{
+	auto &b = *static_cast<binding *>(p.of);
+
+	if (b.mirrors())
+		return { p.span.start, p.span.end, static_cast<s64>(b.offset), SVM_BIND_MIRROR, 0, nullptr };
+	if (!b.is_object())
+		return { p.span.start, p.span.end, 0, SVM_BIND_NULL, 0, nullptr };
+	auto &o = as_object(b);
+	return { p.span.start, p.span.end, static_cast<s64>(o.to_cpu(p.span.start)), SVM_BIND_OBJECT, o.flags, &o.object };
+}
+
+} // namespace
+
+} // namespace svm
 
 extern "C" u32 svm_bindings(svm_vm *vm, u64 from, svm_bind_op *out, u32 count)
 {
 	svm::reader section(vm->domain());
 	u32 n = 0;
 
-	for (svm::span_map::piece p = vm->bindings.next(from); p && n < count; p = vm->bindings.next(p.span.end)) {
-		auto &b = *static_cast<svm::binding *>(p.of);
-
-		out[n++] = { p.span.start, p.span.end, static_cast<s64>(b.offset), b.mirrors() ? SVM_BIND_MIRROR : SVM_BIND_NULL, 0 };
-	}
+	for (svm::span_map::piece p = vm->bindings.next(from); p && n < count; p = vm->bindings.next(p.span.end))
+		out[n++] = svm::describe(p);
 	return n;
 }

@@ -28,17 +28,12 @@ u64 span_map::rank(u64 start) const
 	return x ^ x >> 31;
 }
 
-span_map::piece span_map::next(u64 va) const
-{
-	return change::next_in(root.load_acquire(), va); // with the release in commit()
-}
-
 // As deep as the treap.
-span_map::piece span_map::change::next_in(const node *n, u64 va)
+span_map::piece span_map::view::next(u64 va) const
 {
 	piece best;
 
-	while (n) {
+	for (const node *n = top; n;) {
 		if (n->p.span.end > va) {
 			best = n->p;
 			n = n->left;
@@ -77,7 +72,7 @@ void span_map::change::free_list(node *n)
 span_map::change::~change()
 {
 	free_list(spare);
-	free_list(made); // empty after commit()
+	free_list(made); // empty after publish()
 }
 
 // How many nodes a split at va passes.
@@ -227,16 +222,18 @@ status span_map::change::replace(va_span span, void *of)
 	return {};
 }
 
-void span_map::change::commit(port_domain *domain)
+void span_map::change::drop_old(port_domain *domain)
 {
-	node *next;
-
-	map.root.store_release(top); // with the acquire in span_map::next()
-	for (; replaced; replaced = next) {
+	for (node *next; replaced; replaced = next) {
 		next = replaced->listed;
 		defer(domain, *replaced);
 	}
-	for (; made; made = next) {
+}
+
+void span_map::change::publish()
+{
+	map.root.store_release(top); // with the acquire in now()
+	for (node *next; made; made = next) {
 		next = made->listed;
 		made->listed = nullptr;
 		if (made->discarded)

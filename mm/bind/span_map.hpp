@@ -34,16 +34,31 @@ public:
 	span_map(const span_map &) = delete;
 	span_map &operator=(const span_map &) = delete;
 
-	// The piece that holds va, if there is one.
-	piece at(u64 va) const
-	{
-		piece p = next(va);
+	// One version of the map. It stays until the reader section ends, or as long as the change that replaced it.
+	class view {
+	public:
+		// The piece that holds va, if there is one.
+		piece at(u64 va) const
+		{
+			piece p = next(va);
 
-		return p.span.holds(va) ? p : piece{};
-	}
+			return p.span.holds(va) ? p : piece{};
+		}
 
-	// The first piece that ends above va, if there is one.
-	piece next(u64 va) const;
+		// The first piece that ends above va, if there is one.
+		piece next(u64 va) const;
+
+	private:
+		friend class span_map;
+
+		explicit view(const node *n) : top(n) {}
+
+		const node *top;
+	};
+
+	view now() const { return view(root.load_acquire()); } // with the release in publish()
+	piece at(u64 va) const { return now().at(va); }
+	piece next(u64 va) const { return now().next(va); }
 
 	// Frees a node that a change replaced.
 	static void free_deferred(deferred &d);
@@ -62,7 +77,7 @@ private:
 // Builds the next version. What is not committed is forgotten.
 class span_map::change {
 public:
-	explicit change(span_map &of) : map(of), top(of.root.load_relaxed()), version(++of.version) {}
+	explicit change(span_map &of) : map(of), old(of.root.load_relaxed()), top(old), version(++of.version) {}
 	~change();
 	change(const change &) = delete;
 	change &operator=(const change &) = delete;
@@ -71,15 +86,23 @@ public:
 	// outside, and neighbours that lead to the same become one piece with it. err::nomem: the change is as it was before the call.
 	status replace(va_span span, void *of);
 
-	// Makes the new version visible to readers. The old one is freed after a grace period of the domain.
-	void commit(port_domain *domain);
+	// Makes the new version visible to readers.
+	void publish();
+	// After publish(): the old version is freed after a grace period of the domain. No reader finds it any more.
+	void drop_old(port_domain *domain);
+	void commit(port_domain *domain)
+	{
+		publish();
+		drop_old(domain);
+	}
 
-	piece next(u64 va) const { return next_in(top, va); } // of the version that is being built
+	view before() const { return view(old); }	     // the version that it replaces
+	piece next(u64 va) const { return view(top).next(va); } // of the version that is being built
+	piece at(u64 va) const { return view(top).at(va); }
 
 private:
 	friend class span_map;
 
-	static piece next_in(const node *n, u64 va);
 	va_span with_neighbours(va_span span, void *of) const;
 	unsigned depth(u64 va) const;
 	bool reserve(unsigned n);
@@ -91,6 +114,7 @@ private:
 	static void free_list(node *n);
 
 	span_map &map;
+	node *old;
 	node *top;
 	u64 version;
 	node *spare = nullptr;	  // allocated, not in use

@@ -10,7 +10,7 @@
 #include <linux/seq_file.h>
 #include <linux/sysfs.h>
 
-#include <svm/svm.h>
+#include <svm/object.h>
 
 #include "port_kernel.h"
 
@@ -34,6 +34,11 @@ SVM_EXPORT(svm_bind);
 SVM_EXPORT(svm_bind_all);
 SVM_EXPORT(svm_unbind);
 SVM_EXPORT(svm_bindings);
+SVM_EXPORT(svm_object_create);
+SVM_EXPORT(svm_object_get);
+SVM_EXPORT(svm_object_put);
+SVM_EXPORT(svm_object_place);
+SVM_EXPORT(svm_object_displace);
 SVM_EXPORT(svm_session_begin);
 SVM_EXPORT(svm_session_end);
 SVM_EXPORT(svm_session_cancel);

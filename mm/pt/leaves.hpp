@@ -85,14 +85,14 @@ public:
 			bool fits = all.attrs.null ? F::levels[huge_level].null : aligned(all.address, G::table_lg2);
 
 			if (all.there && all.pages == G::entries && all.leaf_pages >= G::entries && fits) {
-				if (map_huge(t, tb, all))
+				if (map_huge(t, tb, all, S::owned))
 					src.take(0, G::entries);
 				settle(t, tb);
 				walk<F>::publish(t);
 				return;
 			}
 		}
-		if (!lead_to_memory(t, tb))
+		if (!lead_to_memory(t, tb, S::owned))
 			return; // a huge leaf that allows everything is there
 		bool granted = false;
 		u32 before = tb.live;
@@ -110,6 +110,8 @@ public:
 				i += r.pages;
 			}
 		}
+		if constexpr (!S::owned)
+			tb.unowned = tb.unowned + (tb.live - before);
 		t.stat.add(stat::ptes_written, tb.live - before);
 		t.stat.add(stat::present, tb.live - before);
 		if (granted)
@@ -169,8 +171,9 @@ public:
 		walk<F>::publish(t);
 	}
 
-	// After the flush: gives the pages of retired leaves back and forgets them.
-	static void finish(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	// After the flush: forgets retired leaves, and gives back the pages of those that own a DMA mapping. Such leaves and
+	// others are never asked for at a time; a null leaf may lie anywhere.
+	static void finish(page_table &t, table &tb, unsigned first, unsigned last, bool owned) SVM_REQUIRES(tb.lock)
 	{
 		if (tb.top == table_top::huge_retired) {
 			void *top = walk<F>::top_entry(tb);
@@ -179,11 +182,11 @@ public:
 			if (lost(t))
 				return forget(t, tb);
 			u64 word = word_of(leaf, huge_level);
-			release(t, tb, &word, 1, (word & PORT_PAGE_WRITE) != 0, huge_level);
+			release(t, tb, &word, 1, (word & PORT_PAGE_WRITE) != 0, huge_level, owned);
 			F::store(top, huge_level, F::empty(huge_level));
 			tb.top = table_top::none;
 		}
-		finish_small(t, tb, first, last);
+		finish_small(t, tb, first, last, owned);
 		settle(t, tb);
 		walk<F>::publish(t);
 	}
@@ -232,15 +235,15 @@ private:
 	{
 		bool huge = tb.top == table_top::huge, huge_gone = tb.top == table_top::huge_retired;
 
-		port_dma_abandon(t.domain, tb.live + tb.retired + (huge || huge_gone ? 1 : 0) - tb.nulls);
+		port_dma_abandon(t.domain, tb.live + tb.retired + (huge || huge_gone ? 1 : 0) - tb.unowned);
 		t.stat.sub(stat::present, tb.live + (huge ? huge_pages : 0));
-		tb.live = tb.retired = tb.nulls = 0;
+		tb.live = tb.retired = tb.unowned = 0;
 		tb.top = table_top::none;
 		settle(t, tb);
 	}
 
-	// The entry above leads to the table's memory. False where a huge leaf serves as well.
-	static bool lead_to_memory(page_table &t, table &tb) SVM_REQUIRES(tb.lock)
+	// The entry above leads to the table's memory. False where a huge leaf serves as well. owned: so are the leaves that give way.
+	static bool lead_to_memory(page_table &t, table &tb, bool owned) SVM_REQUIRES(tb.lock)
 	{
 		void *top = walk<F>::top_entry(tb);
 
@@ -253,7 +256,7 @@ private:
 				return false;
 			retire(t, tb, 0, G::entries);
 			t.flush(whole(tb), false);
-			finish(t, tb, 0, G::entries);
+			finish(t, tb, 0, G::entries, owned);
 		}
 		F::link(top, huge_level, tb.mem.addr, static_cast<svm_aperture>(tb.mem.aperture));
 		tb.top = table_top::linked;
@@ -261,7 +264,7 @@ private:
 	}
 
 	// One huge leaf for all of the table. False: one is there already, and the run stays the source's.
-	static bool map_huge(page_table &t, table &tb, const run &r) SVM_REQUIRES(tb.lock)
+	static bool map_huge(page_table &t, table &tb, const run &r, bool owned) SVM_REQUIRES(tb.lock)
 	{
 		void *top = walk<F>::top_entry(tb);
 		u64 old = F::load(top);
@@ -278,11 +281,11 @@ private:
 			retire(t, tb, 0, G::entries);
 		bool was_linked = tb.top == table_top::linked;
 		F::store(top, huge_level, r.attrs.null ? F::null_leaf(huge_level) : F::leaf(huge_level, r.address, r.attrs));
-		tb.nulls = tb.nulls + r.attrs.null;
+		tb.unowned = tb.unowned + !owned;
 		tb.top = table_top::huge;
 		if (was_linked) { // the device may still walk by the old pointer
 			t.flush(whole(tb), false);
-			finish_small(t, tb, 0, G::entries);
+			finish_small(t, tb, 0, G::entries, owned);
 		}
 		t.stat.add(stat::huge_leaves);
 		t.stat.add(stat::present, huge_pages);
@@ -298,7 +301,6 @@ private:
 				continue;
 			F::store(H::entry(tb, i), G::table_level, F::null_leaf(G::table_level));
 			tb.live++;
-			tb.nulls++;
 		}
 	}
 
@@ -412,7 +414,7 @@ private:
 		return granted;
 	}
 
-	static void finish_small(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	static void finish_small(page_table &t, table &tb, unsigned first, unsigned last, bool owned) SVM_REQUIRES(tb.lock)
 	{
 		u64 word[batch];
 
@@ -431,7 +433,7 @@ private:
 				return forget(t, tb);
 			if (!found)
 				continue;
-			release(t, tb, word, n, dirty, G::table_level);
+			release(t, tb, word, n, dirty, G::table_level, owned);
 			for (unsigned k = 0; k < n; k++) {
 				if (found == n || word[k])
 					F::store(e + H::offset(k), G::table_level, F::empty(G::table_level));
@@ -451,12 +453,14 @@ private:
 	}
 
 	// Hardware keeps no dirty bit: what the device could write, `dirty` of the words, counts as written.
-	static void release(page_table &t, table &tb, const u64 *word, u32 n, u64 dirty, unsigned lv) SVM_REQUIRES(tb.lock)
+	static void release(page_table &t, table &tb, const u64 *word, u32 n, u64 dirty, unsigned lv, bool owned) SVM_REQUIRES(tb.lock)
 	{
 		u32 lg2 = F::levels[lv].shift;
 
-		for (u32 k = 0; tb.nulls && k < n; k++)
-			tb.nulls = static_cast<u16>(tb.nulls - (word[k] == null_word));
+		for (u32 k = 0; tb.unowned && k < n; k++)
+			tb.unowned = static_cast<u16>(tb.unowned - (owned ? word[k] == null_word : word[k] != 0));
+		if (!owned)
+			return;
 		t.stat.add(stat::dirtied, dirty << (lg2 - G::page_lg2));
 		port_dma_release(t.domain, word, n, lg2, true);
 	}

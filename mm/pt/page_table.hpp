@@ -12,6 +12,7 @@ struct svm_format {
 	u32 table_bytes; // of its device memory
 	bool huge;	 // one leaf may map a whole table
 	bool huge_null;	 // and it may be null
+	bool vram;	 // a leaf may lead to the device's own memory
 	u32 depth;	 // levels
 
 	u32 (*bytes)(unsigned lv); // of a table of level lv
@@ -34,8 +35,9 @@ struct svm_format {
 	bool (*give_memory)(svm::table &, const svm_table_mem &);
 	void (*map)(svm::page_table &, svm::table &, unsigned first, unsigned count, svm::mirrored_pages &);
 	void (*map_null)(svm::page_table &, svm::table &, unsigned first, unsigned count, svm::null_pages &);
+	void (*map_object)(svm::page_table &, svm::table &, unsigned first, unsigned count, svm::object_pages &);
 	svm::va_span (*retire)(svm::page_table &, svm::table &, unsigned first, unsigned last);
-	void (*finish)(svm::page_table &, svm::table &, unsigned first, unsigned last);
+	void (*finish)(svm::page_table &, svm::table &, unsigned first, unsigned last, bool owned);
 	bool (*idle)(const svm::table &);
 };
 
@@ -62,6 +64,7 @@ inline constexpr svm_format format_ops = {
 	.table_bytes = geometry<F>::bytes(geometry<F>::table_level),
 	.huge = F::levels[geometry<F>::table_level - 1].leaf,
 	.huge_null = F::levels[geometry<F>::table_level - 1].null,
+	.vram = F::vram,
 	.depth = F::depth,
 	.bytes = geometry<F>::bytes,
 	.write_sample = sample<F>::write,
@@ -80,6 +83,7 @@ inline constexpr svm_format format_ops = {
 	.give_memory = leaves<F>::give_memory,
 	.map = leaves<F>::template map<mirrored_pages>,
 	.map_null = leaves<F>::template map<null_pages>,
+	.map_object = leaves<F>::template map<object_pages>,
 	.retire = leaves<F>::retire,
 	.finish = leaves<F>::finish,
 	.idle = leaves<F>::idle,
@@ -140,6 +144,11 @@ inline void page_table::map(table &tb, unsigned first, unsigned count, null_page
 	format->map_null(*this, tb, first, count, pages);
 }
 
+inline void page_table::map(table &tb, unsigned first, unsigned count, object_pages &pages)
+{
+	format->map_object(*this, tb, first, count, pages);
+}
+
 inline va_span page_table::retire(table &tb, va_span part)
 {
 	unsigned first = index(part.start);
@@ -150,8 +159,17 @@ inline va_span page_table::retire(table &tb, va_span part)
 inline void page_table::finish(table &tb, va_span part)
 {
 	unsigned first = index(part.start);
+	bool ask = tb.unowned && tenure_at;
 
-	format->finish(*this, tb, first, first + static_cast<unsigned>(part.pages()));
+	for (u64 at = part.start; at < part.end;) { // a tenure on each turn
+		tenure t = ask ? tenure_at(user, at) : tenure{ part.end, true };
+		u64 end = t.end < part.end ? t.end : part.end;
+		unsigned n = static_cast<unsigned>((end - at) >> PORT_PAGE_LG2);
+
+		format->finish(*this, tb, first, first + n, t.owned);
+		first += n;
+		at = end;
+	}
 }
 
 inline void page_table::take_away(table &tb, va_span owed)

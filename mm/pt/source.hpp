@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What leaves are made from. The one path that writes leaves asks its source for runs, and tells it which pages leaves took;
-// what is left over is the source's to give back. Mirrored memory comes from port_fault(), null from nowhere; an object
-// of the driver (a scatter list, a block of VRAM) is a further model of the same concept.
+// what is left over is the source's to give back. Mirrored memory comes from port_fault(), null from nowhere, and the memory of
+// an object (a scatter list, blocks of VRAM) is lent by the driver.
 #pragma once
 
 #include <concepts>
@@ -30,6 +30,7 @@ struct page {
 template <typename S>
 concept source = requires(S s, unsigned i, unsigned n) {
 	{ S::null } -> std::convertible_to<bool>; // all of it is null leaves, and it has no pages
+	{ S::owned } -> std::convertible_to<bool>; // its pages are mapped for DMA, and the core undoes that after the leaves
 	{ s.page_at(i) } -> std::same_as<page>;  // of entry i; not asked where a run's pages share leaves
 	{ s.run_at(i, n) } -> std::same_as<run>; // the longest run that begins at entry i, of n pages at most
 	{ s.take(i, n) };			 // leaves hold the n pages from entry i on
@@ -39,7 +40,7 @@ concept source = requires(S s, unsigned i, unsigned n) {
 // Pages as port_fault() leaves them, word 0 for entry `first`. With an order there is one word, for 2^order entries.
 class mirrored_pages {
 public:
-	static constexpr bool null = false;
+	static constexpr bool null = false, owned = true;
 
 	mirrored_pages(u64 *page_words, unsigned first_entry, u32 block_order = 0) : word(page_words), first(first_entry), order(block_order) {}
 
@@ -101,7 +102,7 @@ private:
 
 // Reads zero, drops writes, and nothing is given back: null leaves as large as the format has them.
 struct null_pages {
-	static constexpr bool null = true;
+	static constexpr bool null = true, owned = false;
 
 	page page_at(u64) const { return { true, 0, run_at(0, 1).attrs }; }
 	run run_at(unsigned, unsigned n) const
@@ -113,6 +114,70 @@ struct null_pages {
 	void take_all(u32) {}
 };
 
-static_assert(source<mirrored_pages> && source<null_pages>);
+// Memory that lies one behind the other for the device, as a part of an object.
+struct extent {
+	u64 first; // page of the object
+	u64 pages;
+	u64 address; // as the device sees it
+	svm_aperture aperture;
+};
+
+// An object's pages, those from `first_page` on for the entries from 0 on, modulo 2^64. The extents are in order, without
+// gaps, and no two could be one. Which entries are asked for lies inside of them.
+class object_pages {
+public:
+	static constexpr bool null = false, owned = false;
+
+	object_pages(const extent *extents, u32 count, u64 first_page, leaf_attrs with)
+		: all(extents), n(count), first(first_page), attrs(with)
+	{
+	}
+
+	page page_at(u64 i) const
+	{
+		const extent &e = find(first + i);
+		leaf_attrs a = attrs;
+
+		a.aperture = e.aperture;
+		return { true, e.address + ((first + i - e.first) << PORT_PAGE_LG2), a };
+	}
+
+	run run_at(unsigned i, unsigned most) const
+	{
+		page head = page_at(i);
+		u64 left = all[last].first + all[last].pages - (first + i);
+
+		return { true, left < most ? static_cast<u32>(left) : most, max_entries, head.address, head.attrs };
+	}
+
+	void take(unsigned, unsigned) {}
+	void take_all(u32) {}
+
+private:
+	// The extent of a page: most often the last one that was found, or the one behind it.
+	const extent &find(u64 p) const
+	{
+		if (!holds(last, p) && !(last + 1 < n && holds(++last, p))) {
+			u32 low = 0;
+
+			for (u32 high = n; high - low > 1;) { // each turn halves what is left
+				u32 middle = low + (high - low) / 2;
+
+				(all[middle].first <= p ? low : high) = middle;
+			}
+			last = low;
+		}
+		return all[last];
+	}
+	bool holds(u32 e, u64 p) const { return p - all[e].first < all[e].pages; } // also where p lies below
+
+	const extent *all;
+	u32 n;
+	mutable u32 last = 0;
+	u64 first;
+	leaf_attrs attrs;
+};
+
+static_assert(source<mirrored_pages> && source<null_pages> && source<object_pages>);
 
 } // namespace svm

@@ -29,6 +29,7 @@ struct page_table;
 struct interval;
 struct leaf_attrs;
 class mirrored_pages;
+class object_pages;
 struct null_pages;
 
 // What tables and directories have in common: a place in the tree, and an end after a grace period.
@@ -82,7 +83,7 @@ struct table : node {
 	table_lock lock;
 	u32 live : 10 SVM_GUARDED_BY(lock) = 0;	   // valid leaves in mem
 	u32 retired : 10 SVM_GUARDED_BY(lock) = 0; // retired leaves in mem
-	u32 nulls : 10 SVM_GUARDED_BY(lock) = 0;   // leaves that are null among all these, the one above included
+	u32 unowned : 10 SVM_GUARDED_BY(lock) = 0; // null and lent ones among all these, the one above included
 	table_top top : 7 SVM_GUARDED_BY(lock) = table_top::none;
 	bool counted_idle : 1 SVM_GUARDED_BY(lock) = true; // is in page_table::idle
 	atomic<table_state> state{ table_state::fresh };
@@ -100,6 +101,12 @@ struct table : node {
 
 static_assert(sizeof(table) - sizeof(struct port_lock) + sizeof(u32) <= 128, "bookkeeping per touched table, locks' debugging left out");
 
+// Device addresses below `end`, from where it was asked about: do the leaves there own DMA mappings?
+struct tenure {
+	u64 end;
+	bool owned;
+};
+
 // One device page table: a tree of directories and tables, the format of its entries, and the backend that holds their
 // memory. The operations on it are defined in page_table.hpp; the format implements them.
 struct page_table {
@@ -109,6 +116,9 @@ struct page_table {
 	port_domain *domain = nullptr;
 	directory *root = nullptr;
 	counters stat;
+	// Where a table has leaves that own a DMA mapping beside others: which is which. Null: all that are not null own one.
+	tenure (*tenure_at)(const void *user, u64 va) = nullptr;
+	const void *user = nullptr;
 	// Counts and hints: where no partner is named at the access, a stale value makes reclaim look once more or less.
 	atomic<u64> idle{ 0 };	  // tables that map nothing and directories without children: what the shrinker can have
 	atomic<u64> pieces{ 0 };  // of the backend's memory: tables that have some, and directories but the root
@@ -149,6 +159,7 @@ struct page_table {
 	bool give_memory(table &tb, const svm_table_mem &mem) SVM_REQUIRES(tb.lock);
 	void map(table &tb, unsigned first, unsigned count, mirrored_pages &pages) SVM_REQUIRES(tb.lock);
 	void map(table &tb, unsigned first, unsigned count, null_pages &pages) SVM_REQUIRES(tb.lock);
+	void map(table &tb, unsigned first, unsigned count, object_pages &pages) SVM_REQUIRES(tb.lock);
 	va_span retire(table &tb, va_span part) SVM_REQUIRES(tb.lock);
 	void finish(table &tb, va_span part) SVM_REQUIRES(tb.lock);
 	// What retire() said is owed, all at once and with the lock held: for what is rare.

@@ -238,7 +238,7 @@ static svm_bind_op some_bind(context &c)
 	range r = c.in.pages(REACH);
 	u64 offset = some_offset(c);
 	u32 kind = kinds[c.in.below(std::size(kinds))];
-	svm_bind_op op{address(r.first) + offset, address(r.last) + offset, kind == SVM_BIND_MIRROR ? s64(offset) : 0, kind, 0};
+	svm_bind_op op{address(r.first) + offset, address(r.last) + offset, kind == SVM_BIND_MIRROR ? s64(offset) : 0, kind, 0, nullptr};
 
 	switch (u8 how = c.in.byte(); how) {
 	case 0:
@@ -320,7 +320,7 @@ void unbind(context &c)
 {
 	u8 which = c.in.byte();
 	range r = c.in.pages(REACH);
-	svm_bind_op op{address(r.first), address(r.last), 0, SVM_BIND_NOTHING, 0};
+	svm_bind_op op{address(r.first), address(r.last), 0, SVM_BIND_NOTHING, 0, nullptr};
 	const auto &spans = c.w.model.spans();
 
 	if (which < 100 && !spans.empty()) {

@@ -5,8 +5,9 @@
 namespace svm_host
 {
 
-void bound::start_at(u64 start, std::vector<u64> offsets)
+void bound::start_at(u64 start, std::vector<u64> offsets, lenders lent)
 {
+	lent_ = lent;
 	start_ = start;
 	offsets_ = std::move(offsets);
 	changed({0, PAGES, MIRRORS}, true);
@@ -14,8 +15,10 @@ void bound::start_at(u64 start, std::vector<u64> offsets)
 
 bool bound::is(unsigned what, u64 va, u64 cpu) const
 {
-	if (what < MIRRORS)
+	if (what < LENT)
 		return what == NULLS && cpu == gpu::null;
+	if (what < MIRRORS)
+		return cpu == lent_[what - LENT]->home(page(va));
 	return cpu == gpu::some_page || cpu == va - offsets_[what - MIRRORS];
 }
 
@@ -29,15 +32,29 @@ bool bound::leads(u64 va, u64 cpu) const
 	return is(both & 0xff, va, cpu) || is(both >> 8, va, cpu);
 }
 
+bool bound::lent(u64 va, u32 frame) const
+{
+	for (const buffer *b : lent_)
+		if (holds(va) && b->placed() && b->frame(page(va)) == frame && leads(va, b->home(page(va))))
+			return true;
+	return false;
+}
+
 svm_bind_op bound::op(const part &p) const
 {
 	constexpr u32 kind[] = {SVM_BIND_NOTHING, SVM_BIND_NULL};
-	svm_bind_op o{at(p.first), at(p.last), 0, SVM_BIND_MIRROR, 0};
+	svm_bind_op o{at(p.first), at(p.last), 0, SVM_BIND_MIRROR, 0, nullptr};
 
-	if (p.what < MIRRORS)
+	if (p.what < LENT) {
 		o.kind = kind[p.what];
-	else
+	} else if (p.what < MIRRORS) {
+		o.kind = SVM_BIND_OBJECT;
+		o.offset = s64(p.first * PAGE);
+		o.flags = p.what + 1 == MIRRORS ? SVM_BIND_ON_DEMAND : 0;
+		o.object = lent_[p.what - LENT]->object();
+	} else {
 		o.offset = s64(offsets_[p.what - MIRRORS]);
+	}
 	return o;
 }
 
@@ -71,7 +88,14 @@ bool bound::agrees(svm_vm *vm) const
 		bool listed = i < list.size() && list[i].start <= va;
 		svm_bind_op due = op({page, page + 1, now(va)});
 
-		if (!listed ? due.kind != SVM_BIND_NOTHING : list[i].kind != due.kind || list[i].offset != due.offset)
+		if (!listed) {
+			if (due.kind != SVM_BIND_NOTHING)
+				return false;
+			continue;
+		}
+		if (due.kind == SVM_BIND_OBJECT)
+			due.offset -= s64(va - list[i].start);
+		if (list[i].kind != due.kind || list[i].offset != due.offset || list[i].flags != due.flags || list[i].object != due.object)
 			return false;
 	}
 	return true;

@@ -8,6 +8,7 @@
 #ifndef SVM_TESTS_HOST_BOUND_HPP
 #define SVM_TESTS_HOST_BOUND_HPP
 
+#include "tests/host/buffer.hpp"
 #include "tests/host/gpu.hpp"
 #include "tests/host/mm.hpp"
 
@@ -21,16 +22,21 @@ class bound
 {
 public:
 	static constexpr unsigned TABLES = 2, PAGES = TABLES * 512;
-	/* What a page is bound to, by number; the rest are mirrors. */
-	static constexpr unsigned HOLE = 0, NULLS = 1, MIRRORS = 2;
+	/* What a page is bound to, by number: objects from LENT on; the rest are mirrors. */
+	static constexpr unsigned HOLE = 0, NULLS = 1, LENT = 2, LENDERS = 2, MIRRORS = LENT + LENDERS;
 
 	/* Pages [first, last) of the stretch are to be bound to `what`. */
 	struct part {
 		unsigned first, last, what;
 	};
 
-	/* Everything is a mirror at the first offset. Elsewhere each address is, for ever. */
-	void start_at(u64 start, std::vector<u64> offsets);
+	using lenders = std::array<const buffer *, LENDERS>;
+
+	/*
+	 * Everything is a mirror at the first offset. Elsewhere each address is, for ever. Page n of the stretch leads to page n of
+	 * a buffer; the last one is bound on demand.
+	 */
+	void start_at(u64 start, std::vector<u64> offsets, lenders lent);
 
 	bool holds(u64 va) const
 	{
@@ -64,6 +70,8 @@ public:
 	{
 		return leads(va, cpu) && (!holds(va) || now(va) == next(va));
 	}
+	/* It leads to an object whose memory is in that frame now. For the oracle, while no other thread runs. */
+	bool lent(u64 va, u32 frame) const;
 	/* What it is bound to; asked by the thread that changes it. */
 	unsigned what(u64 va) const
 	{
@@ -90,9 +98,14 @@ private:
 		return state(va) >> 8;
 	}
 	bool is(unsigned what, u64 va, u64 cpu) const;
+	u64 page(u64 va) const
+	{
+		return (va - start_) / PAGE;
+	}
 
 	u64 start_ = 0;
 	std::vector<u64> offsets_;
+	lenders lent_{};
 	std::array<std::atomic<u32>, PAGES> state_{}; /* now, and what it is to be << 8 */
 };
 

@@ -70,7 +70,14 @@ const std::vector<workload::scenario> &workload::scenarios()
 		 .interval_lg2 = 21,
 		 .shift = 64 * GiB},
 		{.name = "rebinds_without_memory",
-		 .threads = {&w::rebind, &w::rebind, &w::use_rebound, &w::use_rebound, &w::churn_rebound, &w::fail_some},
+		 .threads = {&w::rebind, &w::rebind, &w::use_rebound, &w::use_rebound, &w::churn_rebound, &w::move_some, &w::fail_some},
+		 .errors = {-ENOMEM}},
+		{.name = "buffers_move",
+		 .threads = {&w::rebind, &w::use_rebound, &w::use_rebound, &w::use_rebound, &w::move_some, &w::move_some, &w::churn_rebound,
+			     &w::shrink_some}},
+		{.name = "buffers_move_while_tables_are_evicted",
+		 .threads = {&w::rebind, &w::use_rebound, &w::use_rebound, &w::move_some, &w::use_sparse, &w::use_sparse, &w::prefetch_rebound},
+		 .tables = 6,
 		 .errors = {-ENOMEM}},
 		{.name = "exit_amid_faults",
 		 .threads = {&w::use, &w::add_by_device, &w::prefetch_some, &w::exit_some_time, &w::shrink_some},
@@ -133,6 +140,7 @@ void workload::run(const std::function<bool()> &stop, const std::function<random
 		t.join();
 	hook.alloc = nullptr;
 	inject.arm(0);
+	end_lending();
 	if (s_.kept_survives)
 		if (u64 seen = sum(); seen != added_)
 			complain("kept memory: " + std::to_string(added_) + " were added, " + std::to_string(seen) +

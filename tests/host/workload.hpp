@@ -10,7 +10,8 @@
  *  - kept memory is changed in place only (swap, migration, fork, THP, protection): what CPU
  *    and device added to it is there in the end, to the last one;
  *  - two tables of device addresses are rebound, page by page: to a hole, to null, to memory of their own that is churned, to
- *    kept and churned memory at other offsets. No access goes by a binding that was replaced, see bound.
+ *    kept and churned memory at other offsets, to buffers of the driver's that move. No access goes by a binding that was replaced,
+ *    see bound; what the device added to buffers is there in the end, too.
  */
 #ifndef SVM_TESTS_HOST_WORKLOAD_HPP
 #define SVM_TESTS_HOST_WORKLOAD_HPP
@@ -85,6 +86,7 @@ public:
 	void use_rebound(random &r);
 	void prefetch_rebound(random &r);
 	void churn_rebound(random &r);
+	void move_some(random &r);
 
 	/* Where the device may have translations, as device addresses. */
 	static constexpr u64 ARENA = BASE, ARENA_SIZE = 40 * MiB;
@@ -125,6 +127,7 @@ private:
 	bool allowed(int err) const;
 	u64 sum();
 	void prepare_rebound();
+	void end_lending();
 	u64 rebound(random &r);
 	std::vector<bound::part> some_parts(random &r, unsigned first_kind);
 	void rebind_parts(random &r, unsigned first_kind);
@@ -132,8 +135,14 @@ private:
 	machine &m_;
 	const scenario &s_;
 	std::atomic<u64> added_{0};
+	std::atomic<u64> lent_added_{0}; /* to buffers */
 	std::atomic<u64> newest_{0}; /* how many tables were new so far */
 	std::atomic<u64> windows_{0}; /* for come_and_go(): which of the threads is which */
+	struct lender {
+		std::unique_ptr<buffer> memory;
+		mutex moving; /* one thread at a time */
+	};
+	std::array<lender, bound::LENDERS> lent_;
 	bound bound_;
 	mutex rebinding_; /* one thread at a time changes bound_ */
 };

@@ -16,11 +16,44 @@ void workload::prepare_rebound()
 	/* Their own memory; kept memory, table by table and a few pages aside; churned memory, likewise. */
 	const u64 kept = REBOUND - KEPT, churned = REBOUND - CHURN;
 
-	bound_.start_at(to_device(REBOUND), {s_.shift, s_.shift + kept, s_.shift + kept + 5 * PAGE, s_.shift + churned,
-					     s_.shift + churned - 3 * PAGE});
+	/* One in a few frames, one in a block. */
+	lent_[0].memory = std::make_unique<buffer>(*m_.mem, bound::PAGES, 0, false, 24);
+	lent_[1].memory = std::make_unique<buffer>(*m_.mem, bound::PAGES, 1, true, BLOCK_FRAMES);
+	for (lender &l : lent_)
+		if (l.memory->place())
+			complain("a buffer has no place");
+	bound_.start_at(to_device(REBOUND),
+			{s_.shift, s_.shift + kept, s_.shift + kept + 5 * PAGE, s_.shift + churned, s_.shift + churned - 3 * PAGE},
+			{lent_[0].memory.get(), lent_[1].memory.get()});
 	m_.device().set_rule([this](u64 va, u64 cpu) { return bound_.leads(va, cpu); });
 	m_.proc->mmap({.start = REBOUND, .end = REBOUND + 2 * MiB, .object = {}});
 	m_.proc->mmap({.start = REBOUND + 2 * MiB, .end = REBOUND + 4 * MiB, .thp = true, .object = {}});
+}
+
+void workload::end_lending()
+{
+	u64 seen = 0;
+
+	for (lender &l : lent_) {
+		seen += l.memory->sum();
+		l.memory->give_back();
+	}
+	if (seen != lent_added_)
+		complain("buffers: " + std::to_string(lent_added_) + " were added, " + std::to_string(seen) + " are there");
+}
+
+/* Jobs go on; from the return of displace() on they reach nothing of it. */
+void workload::move_some(random &r)
+{
+	sleep_for(microseconds(r() % 200));
+
+	lender &l = lent_[r() % 4 == 0];
+	std::lock_guard one(l.moving);
+
+	l.memory->displace();
+	sleep_for(microseconds(r() % 100));
+	if (int err = l.memory->place(); !allowed(err))
+		complain("a buffer has no place: error " + std::to_string(err));
 }
 
 u64 workload::rebound(random &r)
@@ -122,7 +155,9 @@ void workload::use_rebound(random &r)
 		}
 		if (how && a.what == gpu::status::ok && a.home >= KEPT && a.home < KEPT_THP + KEPT_THP_SIZE)
 			added_.fetch_add(1, std::memory_order_relaxed);
-		if (a.what == gpu::status::ok && a.home)
+		if (how && a.what == gpu::status::ok && buffer::is_home(a.home))
+			lent_added_.fetch_add(1, std::memory_order_relaxed);
+		if (a.what == gpu::status::ok && a.home && !buffer::is_home(a.home))
 			check_word(a.home, a.value);
 	}
 	check_error("access to what is rebound", err);

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Bindings change (mm/bind/rebind.hpp) while faults and callbacks are under way. Device pages lead to one of two mirror
- * bindings, which show the process at two offsets and have an interval each, to the null binding, or nowhere. A table
+ * bindings, which show the process at two offsets and have an interval each, to the null binding, to an object of the driver's
+ * that moves, or nowhere. A table
  * has ENTRIES of them; its leaves may be of several bindings.
  *
  * Each step under a table's lock is one step here where it reads nothing that is written without that lock. FLUSH is one
  * step: acknowledge.pml. Nodes are not freed: reclaim.pml. The memory model is sequentially consistent; B2 and B3 are left out
- * by letting what they order change places.
+ * by letting what they order change places, and so is B4.
  */
 hidden byte device_reaches_freed_page, device_reaches_page_given_back, leaf_outlives_callback, leaf_leads_to_freed_page,
 	leaf_replaced, dirtied_after_free, mapping_lost, page_given_back_twice, old_binding_written, old_binding_reachable,
-	table_of_one_holds_leaf_of_another, freed_interval_touched;
+	table_of_one_holds_leaf_of_another, freed_interval_touched, mapping_forgotten, lent_page_given_back,
+	device_reaches_displaced_memory;
 
 #include "bound.pml"
 #include "bound_fault.pml"
@@ -29,24 +31,12 @@ inline free_pages()
 	}
 }
 
-/* In a table that is of no interval alone: what the map gives to the binding, and what is being changed. */
+/* In a table that is of no interval alone: what the standing map gives to the binding. */
 inline take_parts()
 {
-	mine = 0;
-#ifdef CHANGING_BEFORE_MAP
-	mine = changing;
-#endif
-	j = 0;
-	do
-	:: j < ENTRIES -> IF(map[t * ENTRIES + j] == k, mine = mine | (1 << (t * ENTRIES + j))); j++
-	:: else -> break
-	od;
-	j = 0;
+	parts_of(k, part);
 	d_step {
-#if !defined(CHANGING_BEFORE_MAP) && !defined(CALLBACK_DOES_NOT_ASK)
-		mine = mine | changing;
-#endif
-		mine = mine & part; owed = 0;
+		owed = 0;
 		RETIRE(n, t, mine, owed);
 		mine = 0
 	}
@@ -110,7 +100,7 @@ inline finish_batch()
 
 proctype callback(byte me)
 {
-	byte k, q, part, t, n, i, j, mine, owed, batch; bool told, mixed;
+	byte k, q, part, t, n, i, mine, owed, batch; bool told, mixed;
 
 	atomic {
 		if :: k = 0 :: k = 1 fi;
@@ -298,6 +288,9 @@ inline choose()
 #define OPERATION(o)								\
 	EACH_PAGE(IF(HAS(ops[o], i), IF(map[i] != hole && map[i] != to[o], replaces = true)))
 
+/* The object knows of the span before the map leads there. */
+#define LINK_OBJECT	d_step { if :: to[0] == object -> hull = hull | ops[0] :: else -> skip fi; if :: ops[1] != 0 && to[1] == object -> hull = hull | ops[1] :: else -> skip fi };
+
 /* Ends the interval if no page leads to its binding. */
 inline end_interval(k)
 {
@@ -322,10 +315,13 @@ proctype rebinding(byte me)
 		bind_locked = 1;
 		d_step { replaces = false; OPERATION(0); OPERATION(1) }
 #ifndef NO_CHANGING
-		if :: replaces -> changing = ops[0] | ops[1] :: else -> skip fi;
+		d_step { if :: replaces -> changing = ops[0] | ops[1]; EACH_PAGE(old[i] = map[i]) :: else -> skip fi }
 #endif
 #ifdef NO_B3
 		d_step { i = 0; do :: i < TABLES -> found[i] = slot[i]; i++ :: else -> break od; i = 0 }
+#endif
+#ifndef LINKS_AFTER_THE_MAP
+		LINK_OBJECT
 #endif
 		d_step {
 			if :: replaces -> moving = ops[0] | ops[1] :: else -> skip fi;
@@ -337,6 +333,9 @@ proctype rebinding(byte me)
 		:: replaces ->
 			empty_tables();		/* after B3 */
 			d_step { changing = 0; moving = 0 }
+#ifdef LINKS_AFTER_THE_MAP
+			LINK_OBJECT
+#endif
 #ifndef NO_SYNCHRONIZE
 			SYNCHRONIZE(was);
 #endif
@@ -358,6 +357,89 @@ proctype rebinding(byte me)
 	ended++
 }
 
+/* ---- the object moves ---- */
+
+#ifdef NO_B4
+#define FOUND_BY_OBJECT(t)	found[t]
+#else
+#define FOUND_BY_OBJECT(t)	slot[t]
+#endif
+
+inline displace_in_table()
+{
+	n = FOUND_BY_OBJECT(t);
+	if
+	:: n == none -> skip
+	:: else ->
+		mixed = false;
+		atomic { !locked[n] -> if :: state[n] != dead -> locked[n] = 1; mixed = true :: else -> skip fi }
+		if
+		:: mixed ->
+			parts_of(object, known);
+			d_step { owed = 0; RETIRE(n, t, mine, owed); batch = batch | owed; mine = 0; owed = 0 }
+			UNLOCK(n)
+		:: else -> skip
+		fi
+	fi
+}
+
+inline forget_in_table()
+{
+	n = slot[t];
+	if
+	:: n == none -> skip
+	:: else ->
+		mixed = false;
+		atomic { !locked[n] -> if :: state[n] != dead -> locked[n] = 1; mixed = true :: else -> skip fi }
+		if
+		:: mixed ->
+#ifdef FORGETS_ALL
+			mine = ENTRIES_OF(t);
+#else
+			parts_of(object, known);
+#endif
+			finish(n, t, mine);
+			mine = 0;
+			UNLOCK(n)
+		:: else -> skip
+		fi
+	fi
+}
+
+proctype displacing(byte me)
+{
+	byte known, t, n, i, mine, owed, batch; bool mixed;
+#ifdef NO_B4
+	byte found[TABLES];
+
+	d_step { i = 0; do :: i < TABLES -> found[i] = slot[i]; i++ :: else -> break od; i = 0 }
+#endif
+	place = 0;
+	atomic { known = hull; ENTER(me) }	/* after B4 */
+	t = 0;
+	do
+	:: t < TABLES -> if :: (known & ENTRIES_OF(t)) != 0 -> displace_in_table() :: else -> skip fi; t++
+	:: else -> break
+	od;
+	if
+	:: batch != 0 ->
+#ifndef DISPLACES_WITHOUT_FLUSH
+		FLUSH(batch);
+#endif
+		t = 0;
+		do
+		:: t < TABLES -> if :: (batch & ENTRIES_OF(t)) != 0 -> forget_in_table() :: else -> skip fi; t++
+		:: else -> break
+		od
+	:: else -> skip
+	fi;
+	LEAVE(me);
+	left[1] = 1;
+	d_step { known = 0; t = 0; n = 0; batch = 0; mixed = false }
+	place = 2;
+	ended++
+}
+
 init {
 	byte i, n, page;
 
@@ -366,17 +448,17 @@ init {
 			i = 0; do :: i < 2 * P -> cpu[i] = i + 1; i++ :: else -> break od;
 			i = 0; do :: i < TABLES -> slot[i] = none; link[i] = none; i++ :: else -> break od;
 			i = 0; do :: i < NODES -> interval[i] = no_interval; i++ :: else -> break od;
-			EACH_PAGE(map[i] = (HAS(OF_B, i) -> 1 : (HAS(OF_NULL, i) -> null_pages : 0)));
+			EACH_PAGE(map[i] = (HAS(OF_B, i) -> 1 : (HAS(OF_NULL, i) -> null_pages : (HAS(OF_OBJECT, i) -> object : 0))));
 			if :: OF_B == 0 -> notifiers[1] = absent; iseqs[1] = 0 :: else -> skip fi;
 			nodes = (MAPPED -> TABLES : 0);
 			EACH_PAGE(
 				IF(HAS(MAPPED, i),
-				   page = (map[i] == null_pages -> zero_page : 1 + map[i] * P + i);
+				   page = (map[i] == null_pages -> zero_page : (map[i] == object -> LENT(1) : 1 + map[i] * P + i));
 				   n = TABLE(i);
 				   slot[n] = n; link[n] = n; state[n] = ready; seq[n] = 1; LEAF(n, i) = page;
-				   IF(page != zero_page, dma[page]++)));
+				   IF(page < zero_page, dma[page]++)));
 			EACH_PAGE(
-				IF(HAS(MAPPED, i) && (OF_B & ENTRIES_OF(TABLE(i))) == 0 && (OF_NULL & ENTRIES_OF(TABLE(i))) == 0,
+				IF(HAS(MAPPED, i) && (OF_B & ENTRIES_OF(TABLE(i))) == 0 && ((OF_NULL | OF_OBJECT) & ENTRIES_OF(TABLE(i))) == 0,
 				   interval[TABLE(i)] = 0);
 				IF(HAS(MAPPED, i) && (OF_B & ENTRIES_OF(TABLE(i))) == ENTRIES_OF(TABLE(i)), interval[TABLE(i)] = 1));
 			page = 0; n = 0
@@ -384,7 +466,8 @@ init {
 		i = 0; do :: i < CALLBACKS -> run callback(i); i++ :: else -> break od;
 		do :: i < CALLBACKS + FAULTS -> run fault(i); i++ :: else -> break od;
 		do :: i < CALLBACKS + FAULTS + EVICTORS -> run evictor(i); i++ :: else -> break od;
-		if :: REBINDS > 0 -> run rebinding(i) :: else -> skip fi;
+		if :: REBINDS > 0 -> run rebinding(i); i++ :: else -> skip fi;
+		if :: DISPLACES > 0 -> run displacing(i) :: else -> skip fi;
 		i = 0
 	}
 	/* At the end a page has as many mappings as leaves lead to it, and no leaf waits to be given back. */

@@ -25,34 +25,46 @@
 #ifndef EVICTORS
 #define EVICTORS 0
 #endif
-#define ALL	(FAULTS + CALLBACKS + EVICTORS + (REBINDS > 0))
+#ifndef DISPLACES
+#define DISPLACES 0
+#endif
+#define ALL	(FAULTS + CALLBACKS + EVICTORS + (REBINDS > 0) + DISPLACES)
 
 /* Bindings: 0 and 1 mirror. An interval has its binding's number. */
 #define null_pages	2
 #define hole		3
 #define no_interval	3
+#define object		4
 byte map[P];
+byte old[P];			/* the map before the rebind that is under way */
 #ifndef OF_B			/* at first: device pages that lead to 1, and to null; the others lead to 0 */
 #define OF_B 0
 #endif
 #ifndef OF_NULL
 #define OF_NULL 0
 #endif
+#ifndef OF_OBJECT
+#define OF_OBJECT 0
+#endif
 #ifndef MAPPED			/* those that have leaves, and so a table */
 #define MAPPED 0
 #endif
 
 byte changing;			/* a bit for each device page */
+byte place = 1;			/* where the object's memory is; 0: nowhere */
+bool left[3];			/* the memory has gone from there */
+byte hull = OF_OBJECT;		/* pages where the object knows that it is bound, or was */
 byte moving;			/* the same: those that the rebind under way has not emptied; no step reads it */
 bool bind_locked;
 bool interval_ended[2];
 
-/* What a leaf leads to: a page, or zero_page; retired ones keep it. */
+/* What a leaf leads to: a page, zero_page, or the object's memory in a place; retired ones keep it. */
 #define zero_page	100
+#define LENT(place)	(zero_page + (place))
 #define retired		128
 #define VALID(w)	((w) != 0 && (w) < retired)
 #define PAGE(w)		((w) % retired)
-#define BINDING(w)	(PAGE(w) == zero_page -> null_pages : ((PAGE(w) - 1) / P) % 2)
+#define BINDING(w)	(PAGE(w) == zero_page -> null_pages : (PAGE(w) > zero_page -> object : ((PAGE(w) - 1) / P) % 2))
 
 byte cpu[2 * P];		/* the page behind a binding's device page */
 bool refilled[2 * P];
@@ -79,9 +91,13 @@ byte ended;
 
 #define FILL(e)		d_step { tlb[e] == 0 && link[TABLE(e)] != none && VALID(LEAF(link[TABLE(e)], e)) ->	\
 				tlb[e] = LEAF(link[TABLE(e)], e) }
-#define ACCESS(e)	d_step { tlb[e] != 0 && tlb[e] != zero_page ->		\
-				CLAIM(device_reaches_freed_page, !freed[tlb[e]]);	\
-				CLAIM(device_reaches_page_given_back, dma[tlb[e]] > 0) }
+#define ACCESS(e)	d_step {						\
+				if						\
+				:: tlb[e] != 0 && tlb[e] < zero_page ->		\
+					CLAIM(device_reaches_freed_page, !freed[tlb[e]]);	\
+					CLAIM(device_reaches_page_given_back, dma[tlb[e]] > 0)	\
+				:: tlb[e] > zero_page -> CLAIM(device_reaches_displaced_memory, !left[tlb[e] - zero_page])	\
+				fi }
 
 active proctype device()
 {
@@ -112,18 +128,46 @@ end:	do
 		   owed = owed | (1 << i);						\
 		   IF(LEAF(n, i) < retired, LEAF(n, i) = LEAF(n, i) + retired)))
 
-/* Under the lock: gives back what was retired. */
+#ifdef FINISHES_BY_THE_MAP
+#define STANDING(i)	map[i]
+#else
+#define STANDING(i)	(changing != 0 -> old[i] : map[i])
+#endif
+
+/* Under the lock: gives back what was retired, where the standing map says that it is owned. A null leaf says so itself. */
 inline finish(n, t, pages)
 {
 	d_step {
 		EACH_PAGE(
 			IF(HAS((pages) & ENTRIES_OF(t), i) && LEAF(n, i) >= retired,
-			   IF(PAGE(LEAF(n, i)) != zero_page,
+			   if
+			   :: PAGE(LEAF(n, i)) == zero_page -> skip
+			   :: PAGE(LEAF(n, i)) != zero_page && STANDING(i) >= null_pages ->
+			      CLAIM(mapping_forgotten, PAGE(LEAF(n, i)) > zero_page)
+			   :: else ->
+			      CLAIM(lent_page_given_back, PAGE(LEAF(n, i)) < zero_page);
 			      CLAIM(dirtied_after_free, !freed[PAGE(LEAF(n, i))]);
 			      CLAIM(page_given_back_twice, dma[PAGE(LEAF(n, i))] > 0);
-			      dma[PAGE(LEAF(n, i))]--);
+			      dma[PAGE(LEAF(n, i))]--
+			   fi;
 			   LEAF(n, i) = 0))
 	}
+}
+
+/* Under the lock of t's node: what of the pages the standing map gives to b. The map is read first, `changing` after it. */
+#define OF(which, b)	mine = 0; EACH_PAGE(IF(TABLE(i) == t && which[i] == b, mine = mine | (1 << i)))
+inline parts_of(b, pages)
+{
+#ifdef CHANGING_BEFORE_MAP
+	d_step { mine = (changing != 0 -> 128 : 0); IF(mine == 128, OF(old, b); mine = mine | 128) }
+	d_step { IF(mine < 128, OF(map, b)) }
+#else
+	d_step { OF(map, b) }
+#ifndef CALLBACK_DOES_NOT_ASK
+	d_step { IF(changing != 0, OF(old, b)) }
+#endif
+#endif
+	mine = mine & (pages)
 }
 
 /* Of what is retired in the node, all of it. */

@@ -96,7 +96,7 @@ inline undo()
 	d_step {
 		EACH_PAGE(
 			IF(HAS(span, i),
-			   IF(k != null_pages && page[i % ENTRIES] != 0, dma[page[i % ENTRIES]]--);
+			   IF(k < null_pages && page[i % ENTRIES] != 0, dma[page[i % ENTRIES]]--);
 			   page[i % ENTRIES] = 0))
 	}
 }
@@ -110,10 +110,10 @@ inline write_leaves()
 			   if
 			   :: VALID(LEAF(n, i)) ->
 				CLAIM(leaf_replaced, LEAF(n, i) == page[i % ENTRIES]);
-				IF(k != null_pages, dma[page[i % ENTRIES]]--)
+				IF(k < null_pages, dma[page[i % ENTRIES]]--)
 			   :: else ->
 				CLAIM(leaf_replaced, LEAF(n, i) == 0);
-				CLAIM(leaf_leads_to_freed_page, k == null_pages || !freed[page[i % ENTRIES]]);
+				CLAIM(leaf_leads_to_freed_page, k >= null_pages || !freed[page[i % ENTRIES]]);
 				LEAF(n, i) = page[i % ENTRIES]
 			   fi;
 			   page[i % ENTRIES] = 0));
@@ -127,7 +127,10 @@ inline holds()
 	d_step {
 		good = (interval[n] == (alone -> k : no_interval));
 #ifndef WRITES_WITHOUT_MAP
-		EACH_PAGE(IF(!alone && HAS(span, i) && map[i] != k, good = false))
+		EACH_PAGE(IF(!alone && HAS(span, i) && map[i] != k, good = false));
+#endif
+#ifndef WRITES_WHERE_IT_WAS
+		IF(k == object && place != q, good = false)
 #endif
 	}
 }
@@ -168,6 +171,10 @@ again:	skip;
 	fi;
 	if
 	:: k == null_pages -> d_step { EACH_PAGE(IF(HAS(span, i), page[i % ENTRIES] = zero_page)) }
+	:: k == object ->
+		q = place;
+		if :: q == 0 -> goto out :: else -> skip fi;	/* the device comes again */
+		d_step { EACH_PAGE(IF(HAS(span, i), page[i % ENTRIES] = LENT(q))) }
 	:: else ->
 		q = seq[n];
 		READ_BEGIN(q);
@@ -177,7 +184,7 @@ again:	skip;
 		!locked[n] ->
 		holds();
 		if
-		:: state[n] != ready || (k != null_pages && seq[n] != q) || !good -> undo(); goto again
+		:: state[n] != ready || (k < null_pages && seq[n] != q) || !good -> undo(); goto again
 		:: else -> write_leaves()
 		fi
 	}

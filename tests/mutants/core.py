@@ -17,26 +17,21 @@ PREFETCH = "mm/prefetch.cpp"
 SCRATCH = "mm/scratch.hpp"
 ROOM = "mm/room.cpp"
 TABLE = "mm/pt/page_table.hpp"
+VM = "mm/vm.hpp"
+VM_CPP = "mm/vm.cpp"
+OBJECT = "mm/bind/object.cpp"
 
 FLUSH = "		pt.flush(owed, may_sleep);"
 VISIT = "		vm.pt.visit(part, svm::invalidate_table, &i);"
 EARLY_FLUSH = "		vm.pt.flush({ b.to_va(hit.start), b.to_va(hit.end) }, may_sleep);\n"
 
 # Of a rebind, see mm/bind/rebind.hpp.
-FOR_EACH_PART = """	for (span_map::piece p = vm.bindings.next(part.start); p && p.span.start < part.end; p = vm.bindings.next(p.span.end)) {
-		if (p.of == &b)
-			take(p.span.common(part));
-	}
-"""
-OF_CHANGING = """	if (const va_span *changing = vm.changing.load_acquire()) // after the map; with the releases in rebind()
-		take(changing->common(part));
-"""
 TAKE_AWAY = "		pt.take_away(tb, owed.empty() ? owed : pt.span_of(tb));"
-SET_CHANGING = "	vm.changing.store_release(&hull); // with the acquires in look() and take_parts()\n"
+SET_CHANGING = "	vm.changing.store_release(&now); // with the acquires in look() and standing()\n"
 PUBLISH = "	next.publish();\n	empty_tables(vm, ops, count);\n"
 EMPTY = "	empty_tables(vm, ops, count);\n"
 NO_CHANGING = "	vm.changing.store_release(nullptr); // likewise\n"
-SYNCHRONIZE = "	port_synchronize(vm.domain());	    // for readers of the old map, of `hull`, and of what ends now\n"
+SYNCHRONIZE = "	port_synchronize(vm.domain()); // for readers of the old map, of `now`, and of what ends now\n"
 END = "	end_what_is_left(vm, next);\n"
 
 SIM = {
@@ -76,8 +71,8 @@ SIM = {
 	"a hint speaks for leaves that are gone": [
 		(LEAVES, "			H::drop_hints(tb, first, last);", "")],
 	"the old way to a table is not flushed when a huge leaf takes its place": [
-		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries);",
-			"			finish_small(t, tb, 0, G::entries);")],
+		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries, owned);",
+			"			finish_small(t, tb, 0, G::entries, owned);")],
 	"a page that the device wrote is not marked dirty": [
 		(LEAVES, "port_dma_release(t.domain, word, n, lg2, @{true}@);", "false")],
 	"every page may be written": [
@@ -93,9 +88,21 @@ SIM = {
 	"no barrier between the new map and the walk (B3)": [
 		(REBIND, "	full_barrier(); // B3 of rebind.hpp, with B2 in look()", "")],
 	"a callback asks for the map last": [
-		(MIRROR, FOR_EACH_PART + OF_CHANGING, OF_CHANGING + FOR_EACH_PART)],
+		(VM, "return @{r ? r->old : now}@;", "r ? r->old : bindings.now()")],
 	"the map stands before it is said what is being replaced": [
 		(REBIND, SET_CHANGING + PUBLISH, "next.publish();" + SET_CHANGING + EMPTY)],
+	"a fault writes where an object was": [
+		(MIRROR, "!memory || @{as_object(*of).object.placed.load_relaxed() == memory}@;", "true")],
+	"displacing does not flush": [
+		(OBJECT, "		d.vm.pt.flush(d.owed, true);", "")],
+	"displacing retires, and forgets nothing": [
+		(OBJECT, "		d.vm.pt.visit(next.hull, svm::finish_object, &d);", "")],
+	"an object does not know of a part that is bound later": [
+		(OBJECT, "b.hull = @{b.hull.empty() ? b.coming : b.hull.joined(b.coming)}@;", "b.hull.empty() ? b.coming : b.hull")],
+	"the map leads to an object that does not know of it": [
+		(REBIND, "		@{link(as_object(*b));}@ // (17)", "if (as_object(*b).linked) link(as_object(*b));")],
+	"what is lent is given back": [
+		(VM_CPP, "@{static_cast<const binding *>(p.of)->mirrors()}@", "true")],
 	"a killed prefetch goes on": [
 		(PREFETCH, "!why && @{port_killed()}@)", "false")],
 }
@@ -181,14 +188,40 @@ UNIT = {
 		(WALK, "		if (@{tb.mem.cpu}@)\n			t.discount_piece();", "&tb")],
 	"nobody is told what is being replaced": [
 		(REBIND, SET_CHANGING, ";")],
+	"displacing forgets what others have retired": [
+		(OBJECT, "@{s = its.next()}@)\n		d->vm.pt.finish", "s = va_span()"), (OBJECT, "		d->vm.pt.finish(tb, s);", "d->vm.pt.finish(tb, part);")],
+	"an object is not filled after a move": [
+		(OBJECT, "		(void)svm::fill_from(next.b->vm, next.b, at, next.hull.end);", ";")],
+	"an object is not filled when it is bound": [
+		(REBIND, "fill_objects(vm, @{va_span{ ops[i].start, ops[i].end }.widened(vm.pt.table_lg2())}@);", "va_span()")],
+	"what went with a large leaf is not filled again": [
+		(REBIND, "fill_objects(vm, @{va_span{ ops[i].start, ops[i].end }.widened(vm.pt.table_lg2())}@);", "(va_span{ ops[i].start, ops[i].end })")],
+	"what is bound on demand is filled": [
+		(OBJECT, "@{as_object(b).flags & SVM_BIND_ON_DEMAND}@ ||", "false")],
+	"a read-only object may be written": [
+		(OBJECT, ".write = @{!read_only()}@", "true")],
+	"a write to a read-only object comes again and again": [
+		(MIRROR, "asked.access != SVM_READ && @{b.read_only()}@", "false")],
+	"a lost device counts lent pages as mapped": [
+		(LEAVES, "			tb.unowned = tb.unowned + (tb.live - before);", "if (S::null) tb.unowned = tb.unowned + (tb.live - before);")],
+	"an object ends although it is bound": [
+		(OBJECT, "	svm_object_get(op.object);", ";")],
+	"an object may be smaller than its span": [
+		(REBIND, "size > @{op.object->size - first}@ ?", "op.object->size")],
+	"an object that is bound beside itself is another binding": [
+		(REBIND, "b && b->is_object() && @{as_object(*b).leads_like(op)}@", "false")],
+	"extents may be more than the object": [
+		(OBJECT, "@{e.bytes > o.size - sum}@)", "false")],
+	"displacing comes to the first binding only": [
+		(OBJECT, "		d.vm.pt.visit(next.hull, svm::finish_object, &d);", "d.vm.pt.visit(next.hull, svm::finish_object, &d); break;")],
 	"a fault maps beside what is being replaced": [
-		(MIRROR, "changing && changing->meets(all)", "false")],
+		(MIRROR, "changing && changing->hull.meets(all)", "false")],
 	"a callback leaves what is being replaced": [
-		(MIRROR, "changing = @{vm.changing.load_acquire()}@) // after the map", "static_cast<const va_span *>(nullptr)")],
+		(VM, "return @{r ? r->old : now}@;", "now")],
 	"what is being replaced is over before the tables are empty": [
 		(REBIND, EMPTY, NO_CHANGING + EMPTY)],
 	"the map is not looked at again before leaves are written": [
-		(MIRROR, "now.of == of && now.span.holds(part)", "true")],
+		(MIRROR, "if (@{now.of != of || !now.span.holds(part)}@)", "false")],
 	"leaves are written whose table the table's is not any more": [
 		(MIRROR, "tb->interval.load_relaxed() != (alone ? in : nullptr)", "false")],
 	"a table stays its interval's when a part is replaced": [
@@ -206,11 +239,12 @@ UNIT = {
 	"a callback that comes back gives back what others have retired": [
 		(GATHER, "!g->of_interval || @{tb.interval.load_relaxed() == g->of_interval}@", "true")],
 	"a callback takes tables of one interval only": [
-		(MIRROR, "		take_parts(i->vm, *i->in.of, tb, part);", "")],
+		(MIRROR, "		i->vm.pt.take_away(tb, retire_parts(i->vm, *i->in.of, tb, part));", ";")],
 	"a callback gives back what it takes of a shared table without a flush": [
-		(MIRROR, "	vm.pt.take_away(tb, owed);", "if (!owed.empty()) vm.pt.finish(tb, owed);")],
+		(MIRROR, "		i->vm.pt.take_away(tb, retire_parts(i->vm, *i->in.of, tb, part));",
+		 "{ va_span owed = retire_parts(i->vm, *i->in.of, tb, part); if (!owed.empty()) i->vm.pt.finish(tb, owed); }")],
 	"a callback takes what other bindings have in the table": [
-		(MIRROR, "if (@{p.of == &b}@)\n			take", "true")],
+		(VM, "if (@{p.of == &of}@ && !here.empty())", "true")],
 	"a callback takes the tables of other intervals": [
 		(MIRROR, "if (@{alone && alone != &i->in}@)", "false")],
 	"a rebind does not wait for readers": [
@@ -228,7 +262,7 @@ UNIT = {
 	"a binding that nothing leads to is found again": [
 		(REBIND, "		status done = @{mirrors.replace(key_of(b->offset), nullptr)}@;", "status()")],
 	"a bind that fails keeps what it made": [
-		(REBIND, "		if (@{!b->pages && b->mirrors()}@) // made", "false")],
+		(REBIND, "		else\n			@{destroy(b);}@\n", ";")],
 	"a bind over the same counts as replacing": [
 		(REBIND, "replacing |= @{old != to}@;", "true")],
 	"a bind of one thing over another counts as none": [

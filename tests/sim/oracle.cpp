@@ -50,6 +50,8 @@ void oracle::check(const char *where, u64 va, const translation &t)
 			accuse(where, va, "null where something else is bound");
 		return;
 	}
+	if (bound_.lent(va, m_.mem->of_dma(t.addr + (va & ((1ull << t.lg2) - 1) & ~(PAGE - 1)))))
+		return;
 	for (u64 offset : bound_.offsets()) {
 		if (!bound_.leads(va, va - offset))
 			continue;

@@ -5,7 +5,8 @@
  *  - Ever: a translation of an address leads to the very frame that the CPU's entry names, and
  *    allows writing only where the CPU's entry does. (The CPU's entries change only between
  *    the callbacks of an invalidation and its end.) The CPU's entry is that of the address to which
- *    the device's is bound, or one of two while it is rebound; there is no translation where nothing is bound.
+ *    the device's is bound, or one of two while it is rebound; there is no translation where nothing is bound. Of an object, it
+ *    leads to where the memory is: nowhere, from the return of svm_object_displace() on.
  *  - From the return of the last callback of an invalidation to its end: none of its span.
  *
  * It reads the device's tables as the device would and the CPU's as the kernel would, while

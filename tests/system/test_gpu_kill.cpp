@@ -26,6 +26,20 @@ private:
 };
 
 constexpr std::chrono::seconds bounded{20};
+const std::string timeout_file = "/sys/module/svgpu/parameters/flush_timeout_ms";
+
+// How long the driver waits for the device, other than by default. The module, when it is loaded again, has the default.
+void wait_for_device(const char *milliseconds)
+{
+	EXPECT_TRUE(write_file(timeout_file, milliseconds));
+}
+
+// The device is dead: the driver need not wait as long for it as for one that others keep from its CPU.
+void kill_gpu_for_good()
+{
+	kill_gpu();
+	wait_for_device("1500");
+}
 
 } // namespace
 
@@ -46,7 +60,7 @@ SVM_TEST_WITHIN(Row24Kill, UnderLoad, 150)
 			jobs.push_back(gpu.queue.touch(memory.bytes(), page, true));
 			jobs.push_back(second.touch(memory.bytes(), page, false));
 		}
-		kill_gpu();
+		kill_gpu_for_good();
 		auto begin = std::chrono::steady_clock::now();
 		unsigned lost = 0;
 		for (const svmirror::job &job : jobs) {
@@ -86,7 +100,7 @@ SVM_TEST_WITHIN(Row24Kill, ProcessExitsAfterwards, 150)
 		return killed.wait() ? 0 : 2;
 	});
 	ASSERT_TRUE(running.wait());
-	kill_gpu();
+	kill_gpu_for_good();
 	killed.send();
 	// exit tears down a vm whose device will never acknowledge it
 	EXPECT_TRUE(worker.succeeded(bounded));
@@ -112,7 +126,7 @@ SVM_TEST_WITHIN(Row24Kill, UnmapRacesWithTheKill, 150)
 		return 0;
 	});
 	ASSERT_TRUE(running.wait());
-	kill_gpu();
+	kill_gpu_for_good();
 	EXPECT_TRUE(worker.succeeded(60s)) << "an invalidation waits for a device that is gone";
 	EXPECT_TRUE(nothing_held());
 }
@@ -123,8 +137,7 @@ SVM_TEST_WITHIN(Row24Kill, QueuesOfAFileEndTogether, 150)
 {
 	constexpr unsigned queues = 100; // less than half of the ring's entries
 	revival afterwards;
-	std::string timeout = read_line("/sys/module/svgpu/parameters/flush_timeout_ms");
-	ASSERT_TRUE(write_file("/sys/module/svgpu/parameters/flush_timeout_ms", "15000"));
+	wait_for_device("8000");
 	signal_pipe ready, killed;
 	child worker([&] {
 		gpu gpu;
@@ -144,11 +157,10 @@ SVM_TEST_WITHIN(Row24Kill, QueuesOfAFileEndTogether, 150)
 	std::uint64_t before = (*driver_file("svm_sync"))["asked"];
 	auto begin = std::chrono::steady_clock::now();
 	killed.send();
-	EXPECT_TRUE(eventually([&] { return (*driver_file("svm_sync"))["asked"] >= before + queues; }, 10s))
+	EXPECT_TRUE(eventually([&] { return (*driver_file("svm_sync"))["asked"] >= before + queues; }, 7s))
 		<< (*driver_file("svm_sync"))["asked"] - before << " queues were cleared before the first was waited for";
 	EXPECT_TRUE(worker.succeeded(2 * bounded));
 	EXPECT_LT(std::chrono::steady_clock::now() - begin, 2 * bounded);
-	EXPECT_TRUE(write_file("/sys/module/svgpu/parameters/flush_timeout_ms", timeout));
 	EXPECT_TRUE(nothing_held());
 }
 

@@ -7,7 +7,7 @@
 
 static bool operator==(const svm_bind_op &a, const svm_bind_op &b)
 {
-	return a.start == b.start && a.end == b.end && a.offset == b.offset && a.kind == b.kind && a.flags == b.flags;
+	return a.start == b.start && a.end == b.end && a.offset == b.offset && a.kind == b.kind && a.flags == b.flags && a.object == b.object;
 }
 
 namespace svm_test
@@ -68,17 +68,17 @@ TEST_F(bind_test, bind_refuses)
 TEST_F(bind_test, many_refuse)
 {
 	const svm_bind_op good = mirror(BASE, BASE + PAGE), bad[] = {
-		{BASE + MiB, BASE + MiB + PAGE, 0, 3, 0},
-		{BASE + MiB, BASE + MiB + PAGE, 0, SVM_BIND_MIRROR, 1},
-		{BASE + MiB, BASE + MiB + PAGE, PAGE, SVM_BIND_NULL, 0},
-		{BASE + MiB, BASE + MiB + PAGE, PAGE, SVM_BIND_NOTHING, 0},
-		{BASE + MiB, BASE + MiB, 0, SVM_BIND_NULL, 0},
-		{BASE + MiB, BASE + MiB + 1, 0, SVM_BIND_NULL, 0},
-		{(1ull << 48) - PAGE, (1ull << 48) + PAGE, 0, SVM_BIND_NULL, 0},
-		{~0ull << 12, 0, 0, SVM_BIND_NOTHING, 0},
+		{BASE + MiB, BASE + MiB + PAGE, 0, 4, 0, nullptr},
+		{BASE + MiB, BASE + MiB + PAGE, 0, SVM_BIND_MIRROR, 1, nullptr},
+		{BASE + MiB, BASE + MiB + PAGE, PAGE, SVM_BIND_NULL, 0, nullptr},
+		{BASE + MiB, BASE + MiB + PAGE, PAGE, SVM_BIND_NOTHING, 0, nullptr},
+		{BASE + MiB, BASE + MiB, 0, SVM_BIND_NULL, 0, nullptr},
+		{BASE + MiB, BASE + MiB + 1, 0, SVM_BIND_NULL, 0, nullptr},
+		{(1ull << 48) - PAGE, (1ull << 48) + PAGE, 0, SVM_BIND_NULL, 0, nullptr},
+		{~0ull << 12, 0, 0, SVM_BIND_NOTHING, 0, nullptr},
 		good,
-		{BASE - PAGE, BASE + PAGE, 0, SVM_BIND_NULL, 0},
-		{BASE - PAGE, BASE + 2 * PAGE, 0, SVM_BIND_NOTHING, 0},
+		{BASE - PAGE, BASE + PAGE, 0, SVM_BIND_NULL, 0, nullptr},
+		{BASE - PAGE, BASE + 2 * PAGE, 0, SVM_BIND_NOTHING, 0, nullptr},
 	};
 
 	for (const svm_bind_op &op : bad) {
@@ -340,7 +340,7 @@ TEST_F(bind_test, random_against_a_record)
 
 		if (b.kind == SVM_BIND_MIRROR)
 			b.offset = offsets[r() % 5];
-		ASSERT_EQ(bind({{BASE + first * PAGE, BASE + (first + n) * PAGE, b.offset, b.kind, 0}}), 0);
+		ASSERT_EQ(bind({{BASE + first * PAGE, BASE + (first + n) * PAGE, b.offset, b.kind, 0, nullptr}}), 0);
 		std::fill(record + first, record + first + n, b);
 		for (unsigned k = 0; k < 60; k++) {
 			unsigned i = unsigned(r() % pages);

@@ -96,7 +96,7 @@ protected:
 	{
 		svm::table_guard lock(t->lock);
 
-		M::leaves::finish(M::pt, *t, first, last);
+		M::leaves::finish(M::pt, *t, first, last, true);
 	}
 
 	/* Each entry says what the model says; the counts add up. */

@@ -60,7 +60,7 @@ protected:
 	{
 		svm::table_guard lock(t->lock);
 
-		M::leaves::finish(M::pt, *t, first, last);
+		M::leaves::finish(M::pt, *t, first, last, true);
 	}
 
 	u64 word(unsigned i)
@@ -76,7 +76,7 @@ protected:
 
 		EXPECT_EQ(t->live, live);
 		EXPECT_EQ(t->retired, retired);
-		EXPECT_EQ(t->nulls, nulls);
+		EXPECT_EQ(t->unowned, nulls);
 	}
 
 	void TearDown() override
@@ -139,7 +139,7 @@ TYPED_TEST(null_leaves_test, whole_table)
 
 		EXPECT_EQ(this->t->top, svm::table_top::huge);
 		EXPECT_EQ(this->t->live, 0u);
-		EXPECT_EQ(this->t->nulls, 1u);
+		EXPECT_EQ(this->t->unowned, 1u);
 		EXPECT_EQ(top, TypeParam::null_leaf(M::geometry::table_level - 1));
 	}
 	EXPECT_TRUE(M::leaves::allows(*this->t, M::at + M::span - 1, SVM_ATOMIC));

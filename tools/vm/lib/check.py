@@ -18,7 +18,7 @@ from .say import Failed, Skipped
 
 MUTATIONS = OUT / "mutations.json"
 GUEST_SUITES = plan.GUEST_SUITES
-SUITES = ("tools", "unit", "coverage", "unit-asan", "unit-tsan", "sim", "mutations", "fuzz", "thread-safety", "model", "docs", "checkpatch",
+SUITES = ("tools", "unit", "coverage", "unit-tsan", "sim", "mutations", "fuzz", "thread-safety", "model", "docs", "checkpatch",
 	*GUEST_SUITES)
 # What one virtual machine takes with all that belongs to it; as much is for the host's suites.
 VM_CPUS, VM_KIB = 2, 2560 << 10
@@ -75,7 +75,7 @@ class Check:
 	def host_suites(self):
 		if self.wants("tools"):
 			self.record(host.tools())
-		for preset in ("debug", "asan", "tsan"):
+		for preset in ("debug", "tsan"):
 			name = "unit" if preset == "debug" else f"unit-{preset}"
 			if self.wants(name):
 				self.record(host.unit(preset, self.soak))
@@ -88,12 +88,16 @@ class Check:
 			self.record(sim.mutations())
 		if self.wants("fuzz"):
 			self.record(fuzz.suite(self.soak))
-		if self.wants("thread-safety"):
-			self.record(host.thread_safety())
+
+	def patient_suites(self):
+		"""Those in which no test looks at a clock."""
 		if self.wants("model"):
 			self.record(host.model())
+		if self.wants("thread-safety"):
+			self.record(host.thread_safety())
 		if self.wants("docs"):
 			self.record(host.docs())
+		self.checkpatch()
 
 	def checkpatch(self):
 		"""Needs a kernel's source, of whichever chosen lane can be had; the distribution's if none has any."""
@@ -188,9 +192,9 @@ class Check:
 			if self.machines > 1:
 				self.side_by_side()
 			else:
-				self.host_part()
+				self.host_suites()
 				self.build_programs()
-				self.guest_part()
+				self.one_by_one()
 			self.collect()
 		except BaseException:
 			# What is under way ends, and what has not begun does not begin.
@@ -206,12 +210,18 @@ class Check:
 		self.build_programs()       # first: the host's suites build in the same folders
 		begun = concurrent.futures.ThreadPoolExecutor(1).submit(self.guest_part)
 		os.nice(10)                 # of this thread, and of what it starts
-		self.host_part()
+		self.host_suites()
+		self.patient_suites()
 		begun.result()
 
-	def host_part(self):
-		self.host_suites()
-		self.checkpatch()
+	def one_by_one(self):
+		"""One virtual machine at a time, and what it leaves of the CPUs for the suites that have time."""
+		def rest():
+			os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))      # of this thread, and of what it starts
+			self.patient_suites()
+		patient = concurrent.futures.ThreadPoolExecutor(1).submit(rest)
+		self.guest_part()
+		patient.result()
 
 	def guest_part(self):
 		for lane in self.chosen:

@@ -46,7 +46,7 @@ TABLE = (
 	Row("system", ("debian-12",), DEBUG, "all programs under all checks once", PROGRAMS),
 	Row("system-tables-system", ("debian-13",), DEBUG, "this kernel's memory management, and page tables in system memory under "
 		"all checks; lies of the device are the driver's matter and not the kernel's", (SYSTEM, PRESSURE, LIFETIME)),
-	Row("system", ("current",), DEBUG, "this kernel's memory management, page tables in VRAM", (SYSTEM, PRESSURE, LIFETIME)),
+	Row("system", ("current",), DEBUG, "this kernel's memory management, page tables in VRAM", (SYSTEM, PRESSURE)),
 	Row("chaos", ("debian-12",), DEBUG, "what no test thought of, under all checks", seconds=100),
 	Row("chaos", ("current",), DEBUG, "the same on the newest kernel", seconds=60),
 	Row("kunit", ("current",), RACES, "data races in the port"),

@@ -13,7 +13,7 @@ import xml.etree.ElementTree as xml
 
 from .say import Failed, tail
 
-VARIANTS = re.compile(r"^kcsan-|-(?:asan|tsan|tables-system|little-vram|formats)$")
+VARIANTS = re.compile(r"^kcsan-|-(?:tsan|tables-system|little-vram|formats)$")
 
 
 @dataclasses.dataclass

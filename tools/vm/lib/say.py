@@ -8,7 +8,9 @@ signal covers the one case in which no Python code can run, a SIGKILL.
 """
 
 import atexit
+import contextlib
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -101,6 +103,9 @@ def spawn(argv, **options):
 		go_on()
 		child = subprocess.Popen(argv, start_new_session=True, **options)
 		_children[child.pid] = child
+	if os.sched_getscheduler(0) == os.SCHED_IDLE:       # a session is scheduled as a group, whose weight is its own
+		with contextlib.suppress(OSError):
+			pathlib.Path(f"/proc/{child.pid}/autogroup").write_text("19")
 	return child
 
 

@@ -206,17 +206,17 @@ class Reading(unittest.TestCase):
 			(["s.a"], [("s.b", "why?")], [("s.c", "no device")]))
 
 	def test_a_test_counts_once_and_its_runs_apart(self):
-		unit, asan, other = results.Suite("unit", "host"), results.Suite("unit-asan", "host"), results.Suite("kunit", "current")
+		unit, tsan, other = results.Suite("unit", "host"), results.Suite("unit-tsan", "host"), results.Suite("kunit", "current")
 		unit.add("a", "passed")
 		unit.add("b", "passed")
 		unit.add("c", "skipped", "no device")
-		asan.add("a", "passed")
-		asan.add("b", "failed", "why")
-		asan.add("c", "skipped", "no device")
+		tsan.add("a", "passed")
+		tsan.add("b", "failed", "why")
+		tsan.add("c", "skipped", "no device")
 		other.add("a", "passed")
-		self.assertEqual(results.runs([unit, asan, other]), (4, 1, 2))
-		self.assertEqual(results.tests([unit, asan, other]), (2, 1, 1))
-		self.assertEqual(results.count_lines([unit, asan, other]),
+		self.assertEqual(results.runs([unit, tsan, other]), (4, 1, 2))
+		self.assertEqual(results.tests([unit, tsan, other]), (2, 1, 1))
+		self.assertEqual(results.count_lines([unit, tsan, other]),
 			["runs: 4 passed, 1 failed, 2 skipped", "2 passed, 1 failed, 1 skipped"])
 		kinds = {results.Suite(name, "x").kind for name in ("system", "system-tables-system", "kcsan-system")}
 		self.assertEqual(kinds, {"system"})

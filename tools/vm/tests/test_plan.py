@@ -2,6 +2,8 @@
 """The table of suites and lanes: nothing is left out, nothing runs twice, and the documentation has a copy of it."""
 
 import collections
+import concurrent.futures
+import os
 import pathlib
 import re
 import sys
@@ -11,7 +13,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from vm.lib import check, guest, lanes, plan
+from vm.lib import check, guest, lanes, plan, say
 from vm.lib.paths import TOP
 from vm.lib.say import Failed
 
@@ -67,14 +69,33 @@ class Plan(unittest.TestCase):
 		self.assertIn(plan.document(), (TOP / "Documentation" / "testing.rst").read_text(),
 			"copy what plan.document() returns into Documentation/testing.rst")
 
-	def test_on_a_narrow_machine_kernels_are_not_built_beside_tests(self):
+	def test_on_a_narrow_machine_a_test_has_the_cpus_if_it_looks_at_a_clock(self):
 		with mock.patch.object(check, "machines", lambda: 1):
 			runner = check.Check([lanes.one("debian-12")], [])
-		with mock.patch.multiple(runner, prefetch=mock.DEFAULT, host_part=mock.DEFAULT, build_programs=mock.DEFAULT,
-				guest_part=mock.DEFAULT) as parts:
+		seen = []
+
+		def look(name):
+			return lambda: seen.append((name, os.sched_getscheduler(0)))
+		with mock.patch.multiple(runner, prefetch=mock.DEFAULT, build_programs=mock.DEFAULT, host_suites=look("host"),
+				guest_part=look("guest"), patient_suites=look("patient")) as parts:
 			runner.run()
 		parts["prefetch"].assert_not_called()
-		parts["guest_part"].assert_called_once()
+		self.assertEqual(seen[0], ("host", os.SCHED_OTHER))
+		self.assertEqual(sorted(seen[1:]), [("guest", os.SCHED_OTHER), ("patient", os.SCHED_IDLE)])
+
+	def test_what_an_idle_thread_starts_is_idle_in_its_session_too(self):
+		def start():
+			os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+			child = say.spawn(["sleep", "60"])
+			try:
+				group = pathlib.Path(f"/proc/{child.pid}/autogroup")
+				return os.sched_getscheduler(child.pid), group.read_text() if group.exists() else "nice 19"
+			finally:
+				say.end(child)
+		with concurrent.futures.ThreadPoolExecutor(1) as pool:
+			policy, group = pool.submit(start).result()
+		self.assertEqual(policy, os.SCHED_IDLE)
+		self.assertIn("nice 19", group)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Status(Folder):
 
 	def test_ctests_status_counts(self):
 		self.patch(host, "build", lambda *_: None)
-		junit = self.folder / "junit" / "unit-asan.xml"
+		junit = self.folder / "junit" / "unit-tsan.xml"
 
 		def run(_label, _argv, log, **_options):
 			log.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class Status(Folder):
 			junit.write_text('<testsuite><testcase name="a" classname="a" status="run"/></testsuite>')
 			return 8
 		self.patch(say, "run", run)
-		self.assertEqual([name for name, _ in host.unit("asan").failures], ["exit status"])
+		self.assertEqual([name for name, _ in host.unit("tsan").failures], ["exit status"])
 
 
 class Run(Folder):
