@@ -13,22 +13,23 @@
 
 static int pool_alloc(struct backend *b, struct svm_table_mem *mem)
 {
-	unsigned long page;
+	unsigned long page, pages = PFN_UP(mem->bytes), free = 0;
 
 	/* One thread at a time may be here: its users run no parallel faults. */
-	for (page = 0; page < 1ul << POOL_ORDER; page++) {
-		void *cpu = page_address(b->pool + page);
+	for (page = 0; page < 1ul << POOL_ORDER && free < pages; page++) {
+		u64 *cpu = page_address(b->pool + page);
 
-		if (*(u64 *)cpu != ~0ull)
-			continue;
-		memset(cpu, 0, PAGE_SIZE);
-		mem->cpu = cpu;
-		mem->addr = VRAM_BASE + (page << PAGE_SHIFT);
-		mem->aperture = SVM_VRAM;
-		b->used++;
-		return 0;
+		free = *cpu == ~0ull ? free + 1 : 0;
 	}
-	return -ENOSPC;
+	if (free < pages)
+		return -ENOSPC;
+	page -= pages;
+	mem->cpu = page_address(b->pool + page);
+	memset(mem->cpu, 0, pages << PAGE_SHIFT);
+	mem->addr = VRAM_BASE + (page << PAGE_SHIFT);
+	mem->aperture = SVM_VRAM;
+	b->used += pages;
+	return 0;
 }
 
 static int fake_alloc(void *backend, u32 bytes, struct svm_table_mem *mem)
@@ -39,7 +40,8 @@ static int fake_alloc(void *backend, u32 bytes, struct svm_table_mem *mem)
 	might_sleep();
 	if (b->on_alloc)
 		b->on_alloc(b);
-	if (nth == b->fail_at || bytes > PAGE_SIZE)
+	mem->bytes = bytes;
+	if (nth == b->fail_at || bytes > BACKEND_TABLE_MAX)
 		return -ENOMEM;
 	if (b->full_after && nth > b->full_after)
 		return -ENOSPC;
@@ -49,14 +51,13 @@ static int fake_alloc(void *backend, u32 bytes, struct svm_table_mem *mem)
 		if (err)
 			return err;
 	} else {
-		mem->cpu = (void *)get_zeroed_page(GFP_KERNEL);
+		mem->cpu = (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, get_order(bytes));
 		if (!mem->cpu)
 			return -ENOMEM;
 		mem->addr = virt_to_phys(mem->cpu);
 		mem->aperture = SVM_SYSTEM;
 	}
 	mem->priv = b;
-	mem->bytes = bytes;
 	atomic_inc(&b->live);
 	return 0;
 }
@@ -68,10 +69,10 @@ static void fake_free(void *backend, const struct svm_table_mem *mem)
 	might_sleep();
 	WARN_ON(mem->priv != b || atomic_dec_return(&b->live) < 0);
 	if (b->vram) {
-		memset(mem->cpu, 0xff, PAGE_SIZE);
-		b->used--;
+		memset(mem->cpu, 0xff, PAGE_ALIGN(mem->bytes));
+		b->used -= PFN_UP(mem->bytes);
 	} else {
-		free_page((unsigned long)mem->cpu);
+		free_pages((unsigned long)mem->cpu, get_order(mem->bytes));
 	}
 }
 
@@ -113,9 +114,9 @@ const struct svm_backend_ops backend_ops = {
 	.lost = fake_lost,
 };
 
-void *backend_table(const struct backend *b, u64 addr, bool vram)
+void *backend_entry(const struct backend *b, u64 addr, bool vram)
 {
-	if (vram != b->vram || !PAGE_ALIGNED(addr))
+	if (vram != b->vram || addr % sizeof(u64))
 		return NULL;
 	if (!vram)
 		return pfn_valid(PHYS_PFN(addr)) ? phys_to_virt(addr) : NULL;

@@ -95,11 +95,11 @@ SVM_CASE_WITH(bindings_share_a_table, .unbound = true)
 	SAME(w, counters(w).tables, 1ull);
 	SAME(w, counters(w).intervals, 2ull);
 	SAME(w, counters(w).present, (u64)(SZ_256K >> PAGE_SHIFT));
-	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), at + SZ_128K, &leaf)))
+	if (!NEED(w, !walk(&w->b, w->format, svm_vm_root(w->vm), at + SZ_128K, &leaf)))
 		return;
 	SAME(w, leaf.addr, cpu_phys(w, SZ_128K + SZ_4M + SZ_4K, true));
 	unmap(w, SZ_128K + SZ_4M + SZ_4K, SZ_4K);
-	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), at + SZ_128K, &leaf)))
+	if (!NEED(w, !walk(&w->b, w->format, svm_vm_root(w->vm), at + SZ_128K, &leaf)))
 		return;
 	HOLDS(w, !leaf.present);
 	unmap(w, 0, SZ_1M);
@@ -177,19 +177,19 @@ SVM_CASE_WITH(window_at_an_offset, .unbound = true)
 	SAME(w, svm_fault(w->vm, DEVICE + 0x1000, SVM_WRITE), 0);
 	SAME(w, svm_fault(w->vm, DEVICE + SZ_2M + 0x1000, SVM_WRITE), 0);
 	SAME(w, fault(w, 0x1000, SVM_READ), -EFAULT);
-	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf)))
+	if (!NEED(w, !walk(&w->b, w->format, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf)))
 		return;
 	SAME(w, leaf.addr, cpu_phys(w, 0x1000, true));
 	SAME(w, leaf.lg2, 21u);
-	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + SZ_2M + 0x1000, &leaf)))
+	if (!NEED(w, !walk(&w->b, w->format, svm_vm_root(w->vm), DEVICE + SZ_2M + 0x1000, &leaf)))
 		return;
 	SAME(w, leaf.addr, cpu_phys(w, SZ_2M + 0x1000, true));
 	/* Invalidations find their way, too. */
 	unmap(w, SZ_2M, SZ_1M);
-	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + SZ_2M + 0x1000, &leaf)))
+	if (!NEED(w, !walk(&w->b, w->format, svm_vm_root(w->vm), DEVICE + SZ_2M + 0x1000, &leaf)))
 		return;
 	HOLDS(w, !leaf.present);
-	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf)))
+	if (!NEED(w, !walk(&w->b, w->format, svm_vm_root(w->vm), DEVICE + 0x1000, &leaf)))
 		return;
 	HOLDS(w, leaf.present);
 }
@@ -206,12 +206,12 @@ SVM_CASE_WITH(two_windows_on_one_memory, .unbound = true)
 	SAME(w, svm_fault(w->vm, DEVICE + 0x3000, SVM_WRITE), 0);
 	unmap(w, 0x3000, SZ_4K);
 	expect_absent(w, 0x3000);
-	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x3000, &leaf)))
+	if (!NEED(w, !walk(&w->b, w->format, svm_vm_root(w->vm), DEVICE + 0x3000, &leaf)))
 		return;
 	HOLDS(w, !leaf.present);
 	SAME(w, svm_unbind(w->vm, w->base, w->base + SZ_2M), 0);
 	expect_absent(w, 0x4000);
-	if (!NEED(w, !walk(&w->b, svm_vm_root(w->vm), DEVICE + 0x4000, &leaf)))
+	if (!NEED(w, !walk(&w->b, w->format, svm_vm_root(w->vm), DEVICE + 0x4000, &leaf)))
 		return;
 	SAME(w, leaf.addr, cpu_phys(w, 0x4000, true));
 }

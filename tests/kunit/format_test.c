@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every level of the format, read back by the walker: entries at the ends of each
+ * Every level of each format, read back by its walker: entries at the ends of each
  * level's tables, leaves of each size that the mirror makes, tables in either memory.
  */
 #include <linux/mman.h>
@@ -8,6 +8,11 @@
 #include "svm_kunit.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
+
+static u32 va_bits(struct world *w)
+{
+	return svm_format_describe(svm_format_find(w->format))->va_bits;
+}
 
 /* One page, mirrored at the given device address; found there and in no other table. */
 static void check_at(struct world *w, u64 va)
@@ -18,18 +23,17 @@ static void check_at(struct world *w, u64 va)
 
 	SAME(w, svm_bind(w->vm, window, window + SZ_2M, window - w->base), 0);
 	SAME(w, svm_fault(w->vm, va, SVM_WRITE), 0);
-	KUNIT_EXPECT_NULL(w->test, walk(&w->b, root, va, &leaf));
+	KUNIT_EXPECT_NULL(w->test, walk(&w->b, w->format, root, va, &leaf));
 	HOLDS(w, leaf.present && leaf.write && leaf.atomic && !leaf.vram);
 	SAME(w, leaf.lg2, 12u);
-	SAME(w, leaf.links, 3u);
 	SAME(w, leaf.addr, cpu_phys(w, va - window, true));
-	for (beside = SZ_2M; beside < 1ull << 48; beside <<= 1) {
-		KUNIT_EXPECT_NULL(w->test, walk(&w->b, root, va ^ beside, &leaf));
+	for (beside = SZ_2M; beside < 1ull << va_bits(w); beside <<= 1) {
+		KUNIT_EXPECT_NULL(w->test, walk(&w->b, w->format, root, va ^ beside, &leaf));
 		KUNIT_EXPECT_FALSE_MSG(w->test, leaf.present, "at %llx also %llx",
 				       va, va ^ beside);
 	}
 	SAME(w, svm_unbind(w->vm, window, window + SZ_2M), 0);
-	KUNIT_EXPECT_NULL(w->test, walk(&w->b, root, va, &leaf));
+	KUNIT_EXPECT_NULL(w->test, walk(&w->b, w->format, root, va, &leaf));
 	HOLDS(w, !leaf.present);
 }
 
@@ -42,34 +46,24 @@ static void check_levels(struct world *w)
 
 	if (!NEED(w, map_anon(w, 0, SZ_2M - SZ_4K, RW)))
 		return;
-	for (shift = 12; shift < 48; shift += 9)
+	for (shift = 12; shift + 9 <= va_bits(w); shift += 9)
 		for (i = 0; i < ARRAY_SIZE(entries); i++)
 			if (shift > 12 || entries[i] < 511)
 				check_at(w, (u64)entries[i] << shift);
-	check_at(w, (1ull << 48) - SZ_8K);
-}
-
-SVM_CASE_WITH(levels_in_system_memory, .unbound = true, .granule_lg2 = 12)
-{
-	check_levels(w);
-}
-
-SVM_CASE_WITH(levels_in_device_memory, .unbound = true, .granule_lg2 = 12, .vram = true)
-{
-	check_levels(w);
-	HOLDS(w, w->b.used);
+	check_at(w, (1ull << va_bits(w)) - SZ_8K);
+	HOLDS(w, !w->b.vram || w->b.used);
 }
 
 static void check_huge(struct world *w)
 {
+	const struct svm_format_info *format = svm_format_describe(svm_format_find(w->format));
 	struct leaf leaf;
 
 	if (!NEED(w, map_anon(w, SZ_512M, SZ_2M, RW) && touch(w, SZ_512M, SZ_4K)))
 		return;
 	SAME(w, fault(w, SZ_512M + 0x123000, SVM_WRITE), 0);
 	leaf = look(w, SZ_512M + 0x1ff000);
-	SAME(w, leaf.lg2, 21u);
-	SAME(w, leaf.links, 2u);
+	SAME(w, leaf.lg2, format->leaf_sizes & SZ_2M ? 21u : 12u);
 	HOLDS(w, leaf.write && leaf.atomic);
 	expect_mirrored(w, SZ_512M, true);
 	expect_mirrored(w, SZ_512M + 0x1ff000, true);
@@ -102,16 +96,61 @@ SVM_CASE_WITH(hints_of_64k_come_and_go, .unbound = true)
 		return;
 	SAME(w, svm_bind(w->vm, w->base + SZ_32K, w->base + SZ_1M, 0), 0);
 	SAME(w, fault(w, SZ_512K, SVM_WRITE), 0);
-	HOLDS(w, look(w, SZ_512K).hint);
-	HOLDS(w, look(w, SZ_1M - SZ_4K).hint);
+	SAME(w, look(w, SZ_512K).lg2, 16u);
+	SAME(w, look(w, SZ_1M - SZ_4K).lg2, 16u);
 	/* A group of which the window has but half. */
-	HOLDS(w, !look(w, SZ_32K).hint);
-	HOLDS(w, look(w, SZ_64K).hint);
+	SAME(w, look(w, SZ_32K).lg2, 12u);
+	SAME(w, look(w, SZ_64K).lg2, 16u);
+}
+
+/* A page is discarded, so a block falls apart, and comes back. */
+static void check_format(struct world *w)
+{
+	u64 at;
+
+	check_huge(w);
+	unmap(w, SZ_512M + SZ_1M, SZ_4K);
+	expect_absent(w, SZ_512M + SZ_1M);
+	SAME(w, fault(w, SZ_512M, SVM_WRITE), 0);
+	for (at = SZ_512M; at < SZ_512M + SZ_2M; at += SZ_64K + SZ_4K)
+		expect_mirrored(w, at, true);
+	SAME(w, reachable(w, SZ_512M, SZ_2M), 511ull);
+}
+
+/* The body with a world for each format that this build of the core knows. */
+static void each_format(struct kunit *test, struct world_params params,
+			void (*body)(struct world *w))
+{
+	char names[128], *rest = names;
+
+	KUNIT_ASSERT_GT(test, strscpy(names, svm_format_names(), sizeof(names)), 0);
+	while ((params.format = strsep(&rest, " "))) {
+		kunit_info(test, "%s", params.format);
+		world_run(test, &params, body);
+	}
+}
+
+static void levels_of_each_format(struct kunit *test)
+{
+	each_format(test, (struct world_params){ .unbound = true, .granule_lg2 = 12 },
+		    check_levels);
+}
+
+static void levels_of_each_format_in_device_memory(struct kunit *test)
+{
+	each_format(test, (struct world_params){ .unbound = true, .granule_lg2 = 12, .vram = true },
+		    check_levels);
+}
+
+static void leaves_of_each_format(struct kunit *test)
+{
+	each_format(test, (struct world_params){ .vram = false }, check_format);
 }
 
 static struct kunit_case cases[] = {
-	KUNIT_CASE(levels_in_system_memory),
-	KUNIT_CASE(levels_in_device_memory),
+	KUNIT_CASE(levels_of_each_format),
+	KUNIT_CASE(levels_of_each_format_in_device_memory),
+	KUNIT_CASE_SLOW(leaves_of_each_format),
 	KUNIT_CASE(huge_leaf),
 	KUNIT_CASE(huge_leaf_in_device_tables),
 	KUNIT_CASE(huge_leaf_read_only),

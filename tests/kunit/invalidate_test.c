@@ -25,7 +25,7 @@ static void see(struct backend *b, u64 start, u64 end)
 	struct leaf leaf;
 
 	s->calls++;
-	walk(b, svm_vm_root(s->w->vm), s->w->base + s->off, &leaf);
+	walk(b, s->w->format, svm_vm_root(s->w->vm), s->w->base + s->off, &leaf);
 	s->leaf = leaf.present;
 	s->cpu = cpu_phys(s->w, s->off, false);
 }
@@ -129,7 +129,7 @@ SVM_CASE(huge_leaf_splits_and_comes_back_small)
 	SAME(w, reachable(w, 0, SZ_2M), 0ull);
 	SAME(w, counters(w).huge_zapped, 1ull);
 	SAME(w, fault(w, 0x20000, SVM_WRITE), 0);
-	SAME(w, look(w, 0x20000).lg2, 12u);
+	SAME(w, look(w, 0x20000).lg2, 16u);
 	expect_mirrored(w, 0x20000, true);
 	expect_mirrored(w, SZ_2M - SZ_4K, true);
 	expect_absent(w, 0x10000);

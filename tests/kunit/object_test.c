@@ -85,7 +85,7 @@ static struct leaf leaf_at(struct world *w, struct svm_vm *vm, u64 va)
 {
 	struct leaf leaf = {};
 
-	NEED(w, !walk(&w->b, svm_vm_root(vm), va, &leaf));
+	NEED(w, !walk(&w->b, w->format, svm_vm_root(vm), va, &leaf));
 	return leaf;
 }
 

@@ -55,6 +55,7 @@ struct backend {
 };
 
 #define POOL_ORDER	8
+#define BACKEND_TABLE_MAX	SZ_8K	/* an mlx5 directory */
 
 extern const struct svm_backend_ops backend_ops;
 
@@ -62,8 +63,8 @@ int backend_init(struct backend *b, bool vram);
 void backend_exit(struct backend *b);
 /* A device with memory of its own is reset: all that lay there is garbage. */
 void backend_reset(struct backend *b);
-/* Where the CPU sees the table at a device's address; NULL: no table can be there. */
-void *backend_table(const struct backend *b, u64 addr, bool vram);
+/* Where the CPU sees the entry at a device's address; NULL: no table can be there. */
+void *backend_entry(const struct backend *b, u64 addr, bool vram);
 
 /**
  * struct leaf - what the tables say of one device address
@@ -71,26 +72,26 @@ void *backend_table(const struct backend *b, u64 addr, bool vram);
  * @write: it allows writing
  * @atomic: it allows atomics
  * @vram: it leads to the device's memory
- * @hint: it claims to be one of 16 that make up 64 KiB
- * @lg2: log2 of its size
+ * @null: it leads to no memory
+ * @coherent: cached, and the CPU's caches are snooped
+ * @lg2: log2 of what the device may take as one, all of which says the same
  * @addr: where the 4 KiB around the device address lead
- * @links: tables above the entry that were walked through
- * @pat: index into the device's table of caching attributes
+ * @links: entries above that were walked through
  */
 struct leaf {
 	bool present;
 	bool write;
 	bool atomic;
 	bool vram;
-	bool hint;
+	bool null;
+	bool coherent;
 	u32 lg2;
 	u64 addr;
 	u32 links;
-	u32 pat;
 };
 
-/* NULL, or what is wrong with the tables on the way to @va. */
-const char *walk(const struct backend *b, const struct svm_table_mem *root,
+/* NULL, or what is wrong with the tables of @format on the way to @va. */
+const char *walk(const struct backend *b, const char *format, const struct svm_table_mem *root,
 		 u64 va, struct leaf *leaf);
 
 /**
@@ -99,6 +100,7 @@ const char *walk(const struct backend *b, const struct svm_table_mem *root,
  * @mm: of the process that inserted the module
  * @base: first address of a span of WORLD_BYTES of it that is the case's own
  * @b: the device
+ * @format: of its page tables
  * @vm: mirrors @mm; all of it is bound, unless the case asked for nothing to be
  */
 struct world {
@@ -106,6 +108,7 @@ struct world {
 	struct mm_struct *mm;
 	u64 base;
 	struct backend b;
+	const char *format;
 	struct svm_vm *vm;
 };
 
@@ -115,12 +118,14 @@ struct world {
  * struct world_params - what a case wants
  * @vram: tables in the device's memory
  * @unbound: bind nothing
+ * @format: of page tables; NULL: xe2
  * @interval_lg2: see &struct svm_vm_params
  * @granule_lg2: see &struct svm_vm_params
  */
 struct world_params {
 	bool vram;
 	bool unbound;
+	const char *format;
 	u32 interval_lg2;
 	u32 granule_lg2;
 };

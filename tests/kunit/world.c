@@ -68,7 +68,7 @@ int world_vm(struct world *w, const struct world_params *params,
 	struct svm_vm_params p = {
 		.ops = &backend_ops,
 		.backend = &w->b,
-		.format = svm_format_find("xe2"),
+		.format = svm_format_find(params->format ?: "xe2"),
 		.mm = w->mm,
 		.dma_device = &platform->dev,
 		.interval_lg2 = params->interval_lg2,
@@ -113,7 +113,12 @@ static void world_go(struct world *w, const struct world_params *params,
 void world_run(struct kunit *test, const struct world_params *params,
 	       void (*body)(struct world *w))
 {
-	struct world w = { .test = test, .mm = test_mm, .base = next_base() };
+	struct world w = {
+		.test = test,
+		.mm = test_mm,
+		.base = next_base(),
+		.format = params->format ?: "xe2",
+	};
 
 	if (!test_mm || !mmget_not_zero(test_mm)) {
 		KUNIT_FAIL(test, "the process that inserted the module is gone");
@@ -227,14 +232,13 @@ int fault(struct world *w, u64 off, enum svm_access access)
 struct leaf look(struct world *w, u64 off)
 {
 	struct leaf leaf;
-	const char *wrong = walk(&w->b, svm_vm_root(w->vm), w->base + off, &leaf);
+	const char *wrong = walk(&w->b, w->format, svm_vm_root(w->vm), w->base + off, &leaf);
 
 	if (wrong)
 		KUNIT_FAIL(w->test, "tables at %llx: %s", w->base + off, wrong);
 	if (leaf.present) {
-		/* Write-back, coherent with the CPU's caches. */
-		SAME(w, leaf.pat, 2u);
-		HOLDS(w, !leaf.vram);
+		HOLDS(w, leaf.coherent);
+		HOLDS(w, !leaf.vram && !leaf.null);
 	}
 	return leaf;
 }

@@ -104,6 +104,61 @@ TEST_P(sample_test, its_device_finds_the_page_and_no_other_does)
 	}
 }
 
+/* What a device keeps of its walks: the entries that led on. */
+struct keeper {
+	sample_memory *m;
+	u64 words[16] = {};
+	u32 lg2[16] = {};
+	u32 known = 0;
+	u32 n = 0;
+
+	static bool kept(void *self, u32 n, u32 lg2, u64 *word)
+	{
+		auto &k = *static_cast<keeper *>(self);
+
+		k.n = n;
+		k.lg2[n] = lg2;
+		*word = k.words[n];
+		return k.known >> n & 1;
+	}
+
+	static u64 read(void *self, u64 addr, u32 aperture)
+	{
+		auto &k = *static_cast<keeper *>(self);
+
+		return k.words[k.n] = sample_memory::read(k.m, addr, aperture);
+	}
+};
+
+TEST_P(sample_test, what_led_on_is_enough_to_reach_the_last_table)
+{
+	keeper k{&m};
+	mmu_memory memory = {keeper::read, &k, keeper::kept};
+	mmu_translation first{}, again{};
+
+	ASSERT_EQ(svm_sample_make(GetParam(), &sample_ops, &m, va, page_addr, &s), 0);
+	mmu_find(GetParam()->info.name)->walk(&memory, s.tables[0].addr, s.tables[0].aperture, va, &first);
+	ASSERT_EQ(first.what, MMU_MAPPED);
+	ASSERT_NE(first.links, 0u);
+	for (u32 n = 0, last = GetParam()->info.va_bits; n < first.entries; n++) {
+		EXPECT_LE(k.lg2[n], last) << "entries stand for less and less";
+		last = k.lg2[n];
+		if (first.links >> n & 1) {
+			EXPECT_GE(last, GetParam()->info.table_lg2);
+		}
+	}
+	/* All tables but the last are gone, as if the driver had forgotten to flush. */
+	for (u32 i = 0; i + 1 < s.count; i++)
+		memset(s.tables[i].cpu, 0xdb, s.tables[i].bytes);
+	k.known = first.links;
+	m.left = false;
+	mmu_find(GetParam()->info.name)->walk(&memory, s.tables[0].addr, s.tables[0].aperture, va, &again);
+	EXPECT_EQ(again.what, MMU_MAPPED) << again.wrong;
+	EXPECT_EQ(again.address, first.address);
+	EXPECT_FALSE(m.left);
+	svm_sample_free(&sample_ops, &m, &s);
+}
+
 TEST_P(sample_test, each_allocation_fails_once)
 {
 	for (unsigned allowed = 0; allowed < GetParam()->depth; allowed++) {

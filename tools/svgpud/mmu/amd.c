@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * AMD GFX9 and GFX12. Tables of 512 entries of 8 bytes: PDB2 47:39, PDB1 38:30, PDB0 29:21, PTB 20:12.
+ * AMD GFX9 and GFX12. Tables of 512 entries of 8 bytes resolve 47:39 (PDB2), 38:30 (PDB1), 29:21
+ * (PDB0) and 20:12 (PTB).
  *
- *	0 valid, 1 system, 2 snooped, 3 encrypted, 4 executable, 5 readable, 6 writeable, 11:7 fragment,
- *	47:12 address of a page, 47:6 of a table
- *	GFX9:  51 PRT, 54 leaf (in PDB0 and PDB1), 56 TF, 58:57 MTYPE, 63:59 block fragment size of a PDE
+ *	0 valid, 1 system, 2 snooped, 3 encrypted, 4 executable, 5 readable, 6 writeable,
+ *	11:7 fragment, 47:12 address of a page, 47:6 of a table
+ *	GFX9:  51 PRT, 54 leaf (in PDB0 and PDB1), 56 TF, 58:57 MTYPE, 63:59 block fragment size
+ *	of a PDE
  *	GFX12: 55:54 MTYPE, 56 PRT, 58 compressed, 59 bus atomics, 63 leaf (in PTBs too)
  *
- * PRT counts in a word that is not valid. A fragment of n says that 2^n pages around are one block; a leaf of a PDB is 2^9 or
- * 2^18 pages by its place. MTYPE 0 is cached, 3 is not.
+ * PRT counts in a word that is not valid. A fragment of n says that 2^n pages around are one block;
+ * a leaf of a PDB is 2^9 or 2^18 pages by its place. MTYPE 0 is cached, 3 is not.
  */
 #include "mmu.h"
 
 struct generation {
 	u32 prt, leaf, mtype;
 	bool leaf_in_ptb;
-	u64 reserved;	/* of a leaf that is valid */
+	u64 reserved; /* of a leaf that is valid */
 };
 
-static void leaf(const struct generation *g, u64 va, u64 e, u32 shift, struct mmu_translation *found)
+static void read_leaf(const struct generation *g, u64 va, u64 e, u32 shift,
+		      struct mmu_translation *found)
 {
 	u32 fragment = mmu_bits(e, 11, 7), mtype = mmu_bits(e, g->mtype + 1, g->mtype);
 	u64 addr = mmu_bits(e, 47, 12) << 12;
@@ -54,8 +57,8 @@ static void null(u64 va, u32 shift, struct mmu_translation *found)
 	mmu_block(found, va, 0, shift, shift);
 }
 
-static void walk(const struct generation *g, const struct mmu_memory *memory, u64 table, u32 aperture, u64 va,
-		 struct mmu_translation *found)
+static void walk(const struct generation *g, const struct mmu_memory *memory, u64 table,
+		 u32 aperture, u64 va, struct mmu_translation *found)
 {
 	u32 shift = 39;
 
@@ -77,7 +80,7 @@ static void walk(const struct generation *g, const struct mmu_memory *memory, u6
 			if (g->leaf_in_ptb && !mmu_bits(e, g->leaf, g->leaf))
 				mmu_malformed(found, "a page without the leaf bit");
 			else
-				leaf(g, va, e, shift, found);
+				read_leaf(g, va, e, shift, found);
 			return;
 		}
 		if (mmu_bits(e, 6, 3) || mmu_bits(e, 63, 48)) {
@@ -91,22 +94,30 @@ static void walk(const struct generation *g, const struct mmu_memory *memory, u6
 	}
 }
 
-static void walk_gfx9(const struct mmu_memory *memory, u64 root, u32 aperture, u64 va, struct mmu_translation *found)
+static void walk_gfx9(const struct mmu_memory *memory, u64 root, u32 aperture, u64 va,
+		      struct mmu_translation *found)
 {
 	/* 53:48 and TMZ; LOG, TF, and 63:59 in a leaf */
 	static const struct generation gfx9 = {
-		.prt = 51, .leaf = 54, .mtype = 57, .leaf_in_ptb = false,
+		.prt = 51,
+		.leaf = 54,
+		.mtype = 57,
+		.leaf_in_ptb = false,
 		.reserved = 0x3full << 48 | 3ull << 55 | 0x1full << 59 | 1ull << 3,
 	};
 
 	walk(&gfx9, memory, root, aperture, va, found);
 }
 
-static void walk_gfx12(const struct mmu_memory *memory, u64 root, u32 aperture, u64 va, struct mmu_translation *found)
+static void walk_gfx12(const struct mmu_memory *memory, u64 root, u32 aperture, u64 va,
+		       struct mmu_translation *found)
 {
 	/* 53:48, PRT of a valid page, 57 and 62:60, TMZ */
 	static const struct generation gfx12 = {
-		.prt = 56, .leaf = 63, .mtype = 54, .leaf_in_ptb = true,
+		.prt = 56,
+		.leaf = 63,
+		.mtype = 54,
+		.leaf_in_ptb = true,
 		.reserved = 0x3full << 48 | 3ull << 56 | 7ull << 60 | 1ull << 3,
 	};
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mlx5's tables of an on-demand region. Big-endian. A region is found by its key, and here a key stands for the place of its table.
+ * mlx5's tables of an on-demand region. Big-endian. A region is found by its key, and here a key
+ * stands for the place of its table.
  *
- *	KSM, 16 bytes: 4 bytes reserved, 4 key, 8 address in that region. Three levels: 47:39, 38:30, 29:21.
+ *	KSM, 16 bytes: 4 bytes reserved, 4 key, 8 address in that region.
+ *		Three levels: 47:39, 38:30, 29:21.
  *	MTT,  8 bytes: DMA address, bit 0 it may be read, bit 1 it may be written. 20:12.
  */
 #include "mmu.h"
@@ -12,7 +14,8 @@ static u64 big_endian(u64 word)
 	return __builtin_bswap64(word);
 }
 
-static void walk(const struct mmu_memory *memory, u64 region, u32 aperture, u64 va, struct mmu_translation *found)
+static void walk(const struct mmu_memory *memory, u64 region, u32 aperture, u64 va,
+		 struct mmu_translation *found)
 {
 	u32 shift;
 	u64 e;
@@ -26,7 +29,8 @@ static void walk(const struct mmu_memory *memory, u64 region, u32 aperture, u64 
 		if (!e)
 			return;
 		if (e >> 32 || mmu_read(memory, region, aperture, at + 8, shift, found)) {
-			mmu_malformed(found, "a KSM with reserved bits, or into the middle of a region");
+			mmu_malformed(found,
+				      "a KSM with reserved bits, or into the middle of a region");
 			return;
 		}
 		mmu_follow(found, found->entries - 2);

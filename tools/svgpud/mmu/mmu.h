@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How devices read their page tables: one walker per format, written from the published layout and never from the
- * encoder in mm/fmt, so that the two can be held against each other. Plain C without a library, so that programs, tests and
- * kernel modules can use the same files.
+ * How devices read their page tables: one walker per format, written from the published layout and
+ * never from the encoder in mm/fmt, so that the two can be held against each other. Plain C without
+ * a library, so that programs, tests and kernel modules can use the same files.
  *
- * A walker refuses what a device cannot have been meant to see: reserved bits, addresses that are not aligned, a block
- * whose entries disagree about where it begins.
+ * A walker refuses what a device cannot have been meant to see: reserved bits, addresses that are
+ * not aligned, a block whose entries disagree about where it begins.
  */
 #ifndef SVGPUD_MMU_H
 #define SVGPUD_MMU_H
@@ -28,9 +28,9 @@ extern "C" {
 #endif
 
 enum mmu_outcome {
-	MMU_ABSENT,	/* a fault */
+	MMU_ABSENT, /* a fault */
 	MMU_MAPPED,
-	MMU_MALFORMED,	/* see mmu_translation.wrong */
+	MMU_MALFORMED, /* see mmu_translation.wrong */
 };
 
 enum mmu_aperture {
@@ -39,7 +39,7 @@ enum mmu_aperture {
 };
 
 enum mmu_cache {
-	MMU_COHERENT,	/* cached; the CPU's caches are snooped */
+	MMU_COHERENT, /* cached; the CPU's caches are snooped */
 	MMU_NONCOHERENT,
 	MMU_UNCACHED,
 	MMU_OTHER,
@@ -48,16 +48,16 @@ enum mmu_cache {
 /* What a walk found. The TLB may keep it for the whole aligned block of 2^lg2 bytes. */
 struct mmu_translation {
 	enum mmu_outcome what;
-	u64 address;		/* that the block's first byte leads to */
+	u64 address; /* that the block's first byte leads to */
 	u32 lg2;
 	u8 aperture;
 	u8 cache;
 	bool read;
 	bool write;
 	bool atomic;
-	bool null;		/* reads zero, drops writes; no address */
-	u8 entries;		/* that were read */
-	u32 links;		/* bit n: entry n led on to another table; a device may keep it, too */
+	bool null; /* reads zero, drops writes; no address */
+	u8 entries; /* that were read */
+	u32 links; /* bit n: entry n led on to another table; a device may keep it, too */
 	const char *wrong;
 };
 
@@ -66,16 +66,17 @@ struct mmu_memory {
 	u64 (*read)(void *context, u64 address, u32 aperture);
 	void *context;
 	/*
-	 * Does the device have entry n of this walk, which stands for 2^lg2 bytes, from an earlier one? Then the entry is not
-	 * read. NULL: the device keeps none.
+	 * Does the device have entry n of this walk, which stands for 2^lg2 bytes, from an earlier
+	 * one? Then the entry is not read. NULL: the device keeps none.
 	 */
 	bool (*kept)(void *context, u32 n, u32 lg2, u64 *entry);
 };
 
 struct mmu {
-	const char *name;	/* as svm_format_find() has it */
+	const char *name; /* as svm_format_find() has it */
 	u32 va_bits;
-	void (*walk)(const struct mmu_memory *memory, u64 root, u32 aperture, u64 va, struct mmu_translation *found);
+	void (*walk)(const struct mmu_memory *memory, u64 root, u32 aperture, u64 va,
+		     struct mmu_translation *found);
 };
 
 extern const struct mmu mmu_xe2, mmu_nv_v2, mmu_nv_v3, mmu_amd_gfx9, mmu_amd_gfx12, mmu_mlx5_odp;
@@ -95,8 +96,8 @@ static inline u64 mmu_bits(u64 word, u32 high, u32 low)
 }
 
 /* An entry for 2^lg2 bytes. */
-static inline u64 mmu_read(const struct mmu_memory *memory, u64 table, u32 aperture, u64 offset, u32 lg2,
-			   struct mmu_translation *found)
+static inline u64 mmu_read(const struct mmu_memory *memory, u64 table, u32 aperture, u64 offset,
+			   u32 lg2, struct mmu_translation *found)
 {
 	u32 n = found->entries++;
 	u64 entry;

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * NVIDIA's MMU v2 and v3. Directories of 8-byte entries, then one of 256 dual entries of 16 bytes (28:21), below each of which there
- * may be a table of 32 big pages (20:16) and one of 512 small pages (20:12), 8 bytes each.
+ * NVIDIA's MMU v2 and v3. Directories of 8-byte entries, then one of 256 dual entries of 16 bytes
+ * (28:21), below each of which there may be a table of 32 big pages (20:16) and one of 512 small
+ * pages (20:12), 8 bytes each.
  *
- *	v2 page: 0 valid, 2:1 aperture (0 VRAM, 1 peer, 2 system coherent, 3 not coherent), 3 volatile, 5 privileged,
- *		6 read-only, 7 no atomics, 53:8 address >> 12, 63:56 kind
- *	v3 page: 0 valid, 2:1 aperture, 7:3 PCF (3 uncached, 4 privileged, 5 read-only, 6 no atomics, 7 no access counters),
- *		11:8 kind, 51:12 address
+ *	v2 page: 0 valid, 2:1 aperture (0 VRAM, 1 peer, 2 system coherent, 3 not coherent),
+ *		3 volatile, 5 privileged, 6 read-only, 7 no atomics, 53:8 address >> 12, 63:56 kind
+ *	v3 page: 0 valid, 2:1 aperture, 7:3 PCF (3 uncached, 4 privileged, 5 read-only,
+ *		6 no atomics, 7 no access counters), 11:8 kind, 51:12 address
  *	v2 PDE: 2:1 aperture (0 invalid, 1 VRAM, 2, 3 system), 3 volatile, 53:8 address >> 12
  *	v3 PDE: 2:1 aperture, 5:3 PCF, 51:12 address
- *	dual: the big half in the low 8 bytes (its address in units of 256 bytes, from bit 4 on in v2, from bit 8 on in v3),
- *		the small half in the high 8
+ *	dual: the big half in the low 8 bytes (its address in units of 256 bytes, from bit 4 on
+ *		in v2, from bit 8 on in v3), the small half in the high 8
  *
- * Not valid: volatile (v2) or PCF 1 (v3) is sparse. In a big page, privileged alone (v2) or PCF 3 (v3) hides the small pages below.
- * The MMU looks at the big page first; one that is neither valid nor sparse nor hides leaves it to the small ones.
+ * Not valid: volatile (v2) or PCF 1 (v3) is sparse. In a big page, privileged alone (v2) or PCF 3
+ * (v3) hides the small pages below. The MMU looks at the big page first; one that is neither valid
+ * nor sparse nor hides leaves it to the small ones.
  */
 #include "mmu.h"
 
@@ -21,7 +23,7 @@ struct version {
 	bool three;
 	u32 root_shift;
 	u32 root_entries;
-	u32 large_leaves;	/* levels, by the bit of their shift, that have leaves */
+	u32 large_leaves; /* levels, by the bit of their shift, that have leaves */
 };
 
 enum word { WORD_NOTHING, WORD_HIDES, WORD_SPARSE, WORD_PAGE };
@@ -40,7 +42,8 @@ static enum word kind_of(const struct version *v, u64 e)
 	return mmu_bits(e, 5, 5) ? WORD_HIDES : WORD_NOTHING;
 }
 
-static void page(const struct version *v, u64 va, u64 e, u32 lg2, struct mmu_translation *found)
+static void read_page(const struct version *v, u64 va, u64 e, u32 lg2,
+		      struct mmu_translation *found)
 {
 	u64 aperture = mmu_bits(e, 2, 1), addr;
 	bool read_only, no_atomics, uncached, privileged;
@@ -58,8 +61,10 @@ static void page(const struct version *v, u64 va, u64 e, u32 lg2, struct mmu_tra
 		no_atomics = mmu_bits(e, 7, 7);
 		addr = mmu_bits(e, 53, 8) << 12;
 	}
-	if (privileged || aperture == 1 || (v->three ? mmu_bits(e, 63, 52) : mmu_bits(e, 4, 4) || mmu_bits(e, 55, 54))) {
-		mmu_malformed(found, "a page that is privileged, a peer's, encrypted or compressed");
+	if (privileged || aperture == 1 ||
+	    (v->three ? mmu_bits(e, 63, 52) : mmu_bits(e, 4, 4) || mmu_bits(e, 55, 54))) {
+		mmu_malformed(found,
+			      "a page that is privileged, a peer's, encrypted or compressed");
 		return;
 	}
 	if (v->three ? mmu_bits(e, 11, 8) != 6 : mmu_bits(e, 63, 56) != 0) {
@@ -79,7 +84,7 @@ static bool decides(const struct version *v, u64 va, u64 e, u32 lg2, struct mmu_
 {
 	switch (kind_of(v, e)) {
 	case WORD_PAGE:
-		page(v, va, e, lg2, found);
+		read_page(v, va, e, lg2, found);
 		return true;
 	case WORD_SPARSE:
 		found->read = true;
@@ -111,12 +116,13 @@ static bool follow(const struct version *v, u64 e, bool big, u64 *table, u32 *ap
 }
 
 /* The dual entry: its halves, and the tables below them. */
-static void walk_dual(const struct version *v, const struct mmu_memory *memory, u64 table, u32 aperture, u64 va,
-		      struct mmu_translation *found)
+static void walk_dual(const struct version *v, const struct mmu_memory *memory, u64 table,
+		      u32 aperture, u64 va, struct mmu_translation *found)
 {
 	u64 at = ((va >> 21) & 255) * 16, below;
 	u32 first = found->entries;
-	u64 low = mmu_read(memory, table, aperture, at, 21, found), high = mmu_read(memory, table, aperture, at + 8, 21, found);
+	u64 low = mmu_read(memory, table, aperture, at, 21, found),
+	    high = mmu_read(memory, table, aperture, at + 8, 21, found);
 	bool leads = mmu_bits(low, 2, 1) && !mmu_bits(low, 0, 0);
 	u32 where;
 
@@ -137,8 +143,8 @@ static void walk_dual(const struct version *v, const struct mmu_memory *memory, 
 	}
 }
 
-static void walk(const struct version *v, const struct mmu_memory *memory, u64 table, u32 aperture, u64 va,
-		 struct mmu_translation *found)
+static void walk(const struct version *v, const struct mmu_memory *memory, u64 table, u32 aperture,
+		 u64 va, struct mmu_translation *found)
 {
 	u32 shift = v->root_shift;
 	u64 entries = v->root_entries;
@@ -146,11 +152,12 @@ static void walk(const struct version *v, const struct mmu_memory *memory, u64 t
 	if (va >> shift >= entries)
 		return;
 	for (; shift > 21; shift = shift == 56 ? 47 : shift == 29 ? 21 : shift - 9, entries = 512) {
-		u64 e = mmu_read(memory, table, aperture, ((va >> shift) & (entries - 1)) * 8, shift, found);
+		u64 e = mmu_read(memory, table, aperture, ((va >> shift) & (entries - 1)) * 8,
+				 shift, found);
 
 		if (mmu_bits(e, 0, 0)) {
 			if (v->large_leaves >> shift & 1)
-				page(v, va, e, shift, found);
+				read_page(v, va, e, shift, found);
 			else
 				mmu_malformed(found, "a leaf where this version has none");
 			return;
@@ -164,16 +171,22 @@ static void walk(const struct version *v, const struct mmu_memory *memory, u64 t
 	walk_dual(v, memory, table, aperture, va, found);
 }
 
-static void walk_v2(const struct mmu_memory *memory, u64 root, u32 aperture, u64 va, struct mmu_translation *found)
+static void walk_v2(const struct mmu_memory *memory, u64 root, u32 aperture, u64 va,
+		    struct mmu_translation *found)
 {
-	static const struct version v2 = { .three = false, .root_shift = 47, .root_entries = 4, .large_leaves = 0 };
+	static const struct version v2 = {
+		.three = false, .root_shift = 47, .root_entries = 4, .large_leaves = 0
+	};
 
 	walk(&v2, memory, root, aperture, va, found);
 }
 
-static void walk_v3(const struct mmu_memory *memory, u64 root, u32 aperture, u64 va, struct mmu_translation *found)
+static void walk_v3(const struct mmu_memory *memory, u64 root, u32 aperture, u64 va,
+		    struct mmu_translation *found)
 {
-	static const struct version v3 = { .three = true, .root_shift = 56, .root_entries = 2, .large_leaves = 1u << 29 };
+	static const struct version v3 = {
+		.three = true, .root_shift = 56, .root_entries = 2, .large_leaves = 1u << 29
+	};
 
 	walk(&v3, memory, root, aperture, va, found);
 }

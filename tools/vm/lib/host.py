@@ -18,7 +18,7 @@ from .results import Suite
 from .say import Failed
 
 TEST_SECONDS = 600
-CHECKED = ("include", "mm/kernel", "drivers", "tests/kunit", "tests/bench")
+CHECKED = ("include", "mm/kernel", "drivers", "tests/kunit", "tests/bench", "tools/svgpud/mmu")
 
 
 def _wrapped(preset, argv):

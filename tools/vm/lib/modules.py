@@ -13,7 +13,7 @@ from . import say
 from .kernel import clean_env
 from .paths import JOBS, OUT, TOP
 
-PARTS = ["Makefile", "Kconfig", "include", "mm", "drivers", "tests/kunit", "tests/bench"]
+PARTS = ["Makefile", "Kconfig", "include", "mm", "drivers", "tests/kunit", "tests/bench", "tools/svgpud/mmu"]
 
 
 def _listed():

@@ -13,7 +13,7 @@ TOOLS = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOOLS))
 sys.dont_write_bytecode = True
 
-from vm.lib import host, results, say, sim, vm
+from vm.lib import gpu, host, results, say, sim, vm
 
 
 def program(name):
@@ -98,6 +98,30 @@ class Run(Folder):
 		self.assertEqual(self.ends("1..1\n    1..1\n    ok 1 a\nok 1 svm_x\n"), 0)
 		self.assertEqual(self.ends("1..1\n    1..2\n    ok 1 a\n    not ok 2 b\nnot ok 1 svm_x\n"), 1)
 		self.assertEqual(self.ends("1..1\n    1..2\n    ok 1 a\nok 1 svm_x\n"), 1)
+
+
+class Formats(unittest.TestCase):
+	"""The formats of page tables that the virtual GPU can walk."""
+
+	def test_each_has_a_header_of_its_name(self):
+		self.assertGreater(len(gpu.formats()), 1)
+		for name in gpu.formats():
+			self.assertTrue((TOOLS.parent / "mm" / "fmt" / f"{name}.hpp").exists(), name)
+
+	def test_a_demo_on_an_unknown_one_names_those_that_are_known(self):
+		said = []
+		with mock.patch.object(say, "say", said.append), mock.patch.dict("os.environ", FORMAT="pascal"):
+			self.assertEqual(program("demo").entry([]), 2)
+		self.assertIn(", ".join(gpu.formats()), said[0])
+
+	def test_the_guest_chooses_among_them(self):
+		with tempfile.TemporaryDirectory() as folder:
+			device = gpu.Gpu.__new__(gpu.Gpu)
+			device.child, device.mmu = mock.Mock(), pathlib.Path(folder) / "mmu"
+			device.child.poll.return_value = None
+			self.assertEqual(device.ask(["mmu", "nv_v3"]), "ok")
+			self.assertIn("unknown", device.ask(["mmu", "pascal"]))
+			self.assertEqual(device.mmu.read_text(), "nv_v3\n")
 
 
 class ToolsOwn(unittest.TestCase):
