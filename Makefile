@@ -63,6 +63,11 @@ bench: ## count what svmirror costs beside drm_gpusvm, in instructions; JSON=FIL
 bench-profile: ## which functions a row's instructions are in; ROW=fault-4k, CONTENDER=svmirror-2M
 	@$(vm)/setup && $(vm)/bench --profile $(or $(ROW),fault-4k) $(or $(CONTENDER),svmirror-2M)
 
+.PHONY: bench-host
+bench-host: ## pages/s of the core on the host, by 1 to 16 threads in one vm
+	@cd $(CURDIR) && cmake --preset release >/dev/null && cmake --build --preset release --target svm_bench_host
+	@$(CURDIR)/build/release/tests/bench/svm_bench_host
+
 .PHONY: sim
 sim: ## run the mirror under the seeded scheduler; SEED=, STEPS=, SCENARIO=
 	@cd $(CURDIR) && cmake --preset release >/dev/null && cmake --build --preset release --target svm_sim

@@ -17,9 +17,9 @@ public:
 	// words: per slot. False where memory ran out; drop() is safe either way.
 	bool fill(u32 words)
 	{
-		for (u64 *&b : buffer) {
-			b = make(words);
-			if (!b)
+		for (slot &s : slot_of) {
+			s.buffer = make(words);
+			if (!s.buffer)
 				return false;
 		}
 		capacity = words;
@@ -28,9 +28,9 @@ public:
 
 	void drop()
 	{
-		for (u64 *&b : buffer) {
-			port_free(b);
-			b = nullptr;
+		for (slot &s : slot_of) {
+			port_free(s.buffer);
+			s.buffer = nullptr;
 		}
 	}
 
@@ -39,23 +39,29 @@ private:
 
 	static u64 *make(u32 words) { return static_cast<u64 *>(port_alloc(words * sizeof(u64))); }
 
-	u64 *buffer[slots] = {};
+	// A cache line each, so that faults on several CPUs write to none in common.
+	struct slot {
+		u64 *buffer = nullptr;
+		atomic<u32> busy{ 0 }; // 1: a fault has it
+		u64 apart[6];
+	};
+	static_assert(sizeof(slot) == 64);
+	slot slot_of[slots];
 	u32 capacity = 0;
-	atomic<u32> busy{ 0 }; // bit n: slot n is taken
 };
 
 class scratch {
 public:
 	// Sleeps where none of the pool's is free.
-	explicit scratch(scratch_pool &p) : pool(p)
+	explicit scratch(scratch_pool &p)
 	{
 		// One pass only: do not look again.
 		for (unsigned i = 0, at = port_cpu(); i < scratch_pool::slots; i++, at++) {
-			u32 bit = 1u << (at % scratch_pool::slots);
+			scratch_pool::slot &s = p.slot_of[at % scratch_pool::slots];
 
-			if (!(p.busy.load_relaxed() & bit) && !(p.busy.fetch_or_acquire(bit) & bit)) { // with the release in ~scratch()
-				held = bit;
-				use(p.buffer[at % scratch_pool::slots], p.capacity);
+			if (!s.busy.load_relaxed() && !s.busy.fetch_or_acquire(1)) { // with the release in ~scratch()
+				held = &s;
+				use(s.buffer, p.capacity);
 				return;
 			}
 		}
@@ -71,7 +77,7 @@ public:
 	~scratch()
 	{
 		if (held)
-			pool.busy.fetch_and_release(~held); // with the acquire in scratch()
+			held->busy.fetch_and_release(0); // with the acquire in scratch()
 		port_free(own);
 	}
 
@@ -91,8 +97,7 @@ private:
 		capacity = n;
 	}
 
-	scratch_pool &pool;
-	u32 held = 0;	    // bit of the pool's buffer
+	scratch_pool::slot *held = nullptr; // the pool's that the buffer is of
 	u64 *own = nullptr; // buffer from the heap
 	u64 small[1u << small_lg2];
 };

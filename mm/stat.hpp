@@ -38,9 +38,10 @@ public:
 	}
 
 private:
-	static constexpr unsigned stripe_count = 8;
+	static constexpr unsigned stripe_count = 16;
 	struct stripe {
-		atomic<u64> value[24]; // three lines: stripes share none but at their edges
+		atomic<u64> value[24];
+		u64 apart[8]; // a cache line: stripes share none, wherever the first one begins
 	};
 	static_assert(static_cast<unsigned>(stat::count) <= 24);
 	stripe stripes[stripe_count];

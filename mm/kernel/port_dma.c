@@ -188,7 +188,7 @@ static bool is_mapping(u64 word)
 	return word & PORT_PAGE_VALID;
 }
 
-/* Has a page that the run does not hold a struct page? */
+/* Has a page that is not known to be plain a struct page? */
 static noinline bool is_memory(struct svm_ram *ram, unsigned long pfn)
 {
 	return svm_ram_look(ram, pfn) || pfn_valid(pfn);

@@ -168,11 +168,11 @@ UNIT = {
 	"every callback takes whole tables": [
 		(MIRROR, "if (@{forking}@) // one flush", "true")],
 	"two faults share one scratch buffer": [
-		(SCRATCH, "!(p.busy.fetch_or_acquire(bit) & bit)", "(p.busy.fetch_or_acquire(bit), true)")],
+		(SCRATCH, "!s.busy.fetch_or_acquire(1)", "(s.busy.fetch_or_acquire(1), true)")],
 	"a scratch buffer is taken without looking whether it is free": [
-		(SCRATCH, "!(p.busy.load_relaxed() & bit) && !(p.busy.fetch_or_acquire(bit) & bit)", "(p.busy.fetch_or_acquire(bit), true)")],
+		(SCRATCH, "!s.busy.load_relaxed() && !s.busy.fetch_or_acquire(1)", "(s.busy.fetch_or_acquire(1), true)")],
 	"a scratch buffer is never given back": [
-		(SCRATCH, "			pool.busy.fetch_and_release(~held);", "pool.busy.load_relaxed();")],
+		(SCRATCH, "			held->busy.fetch_and_release(0);", "held->busy.load_relaxed();")],
 	"whatever table_alloc() says, others lose tables": [
 		(TABLE, "status::from(failed).is(err::room) ? err::room : err::nomem", "err::room")],
 	"vms that hold less than an average share lose tables in use": [
