@@ -94,7 +94,8 @@ SIM = {
 	"no barrier between the new map and the walk (B3)": [
 		(REBIND, "	full_barrier(); // B3 of rebind.hpp, with B2 in look()", "")],
 	"a callback asks for the map last": [
-		(VM, "return @{r ? r->old : now}@;", "r ? r->old : bindings.now()")],
+		(VM, "		return r ? r->old : now;", "		for (unsigned look = 0; look < 30; look++) // time for a rebind to come in between\n"
+			"			(void)changing.load_relaxed();\n		return r ? r->old : bindings.now();")],
 	"the map stands before it is said what is being replaced": [
 		(REBIND, SET_CHANGING + PUBLISH, "next.publish();" + SET_CHANGING + EMPTY)],
 	"a fault writes where an object was": [
