@@ -8,6 +8,8 @@
 #include <linux/debugfs.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include <svm/object.h>
@@ -46,15 +48,27 @@ SVM_EXPORT(svm_fault);
 SVM_EXPORT(svm_prefetch);
 SVM_EXPORT(svm_vm_counters);
 
+/* Separated by commas, so that it is one parameter for insmod. */
 static int formats_show(char *buffer, const struct kernel_param *param)
 {
-	return sysfs_emit(buffer, "%s\n", svm_format_names());
+	int n = sysfs_emit(buffer, "%s\n", svm_format_names());
+
+	strreplace(buffer, ' ', ',');
+	return n;
 }
 
-/* A module that is loaded has what it was built with. */
+/* Nothing can be set. A tool that loads the module with the parameters that it had may say the same. */
 static int formats_set(const char *text, const struct kernel_param *param)
 {
-	return -EINVAL;
+	char *known = kstrdup(svm_format_names(), GFP_KERNEL);
+	int ret;
+
+	if (!known)
+		return -ENOMEM;
+	strreplace(known, ' ', ',');
+	ret = sysfs_streq(text, known) ? 0 : -EINVAL;
+	kfree(known);
+	return ret;
 }
 
 static const struct kernel_param_ops formats_ops = {

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <sys/mman.h>
 
 #include <fmt/format.h>
@@ -91,8 +92,11 @@ json info(const svmirror::device &gpu)
 {
 	json out = to_json(gpu.info(), gpu.gpu());
 	std::ifstream known("/sys/module/svmirror/parameters/formats");
+	std::string line;
+	std::getline(known, line);
+	std::istringstream names(line);
 	out["formats"] = json::array();
-	for (std::string name; known >> name;)
+	for (std::string name; std::getline(names, name, ',');)
 		out["formats"].push_back(name);
 	out["ok"] = true;
 	return out;
