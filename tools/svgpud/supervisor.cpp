@@ -258,6 +258,7 @@ bool supervisor::choose(device_options &device) const
 	};
 
 	device = options_.device;
+	device.patient = true; // a driver tries the device when it binds it
 	return read(options_.mmu_file, parse_format, device.format) && read(options_.evil_file, parse_evil, device.evil);
 }
 

@@ -32,7 +32,7 @@ template std::atomic_ref<std::uint64_t> device::reg(unsigned offset); // for dev
 device::device(transport &machine, const log &log, device_options options)
 	: machine_(machine)
 	, log_(log)
-	, liar_(options.evil)
+	, liar_(options.evil, options.patient)
 	, die_(options.die ? options.die : [] { std::_Exit(evil_death); })
 	, violated_([this, broken = options.broken](const std::string &what) {
 		log_("VIOLATION: {}", what);
@@ -143,6 +143,7 @@ void device::enter_epoch(std::uint64_t epoch)
 		}
 		epoch_ = epoch;
 		live_ = epoch != 0;
+		liar_.driver_begins();
 		// Release: pairs with the driver's acquire of EPOCH_ACK: it sees empty rings, or (0) the last of our DMA.
 		reg<std::uint64_t>(SVGPU_REG_EPOCH_ACK).store(epoch, std::memory_order_release);
 	}
@@ -160,6 +161,8 @@ bool device::serve_sync_entry()
 
 	std::uint64_t message = sync_messages_++;
 
+	if (op.op == SVGPU_SYNC_QUEUE_SET)
+		liar_.queue_is_set();
 	if (breaks_off(op, message))
 		return false;
 	if (state == ring_state::malformed) {

@@ -55,6 +55,7 @@ struct device_options {
 	unsigned format = SVGPU_FORMAT_XE2; // of page tables
 	program_set programs = builtin_programs();
 	evil_plan evil; // none: an honest device
+	bool patient = false; // a liar that is: see evil.hpp
 	// How it ends when it dies as a lie, and when a translation has outlived an acknowledged invalidation.
 	std::function<void()> die;
 	std::function<void()> broken;
@@ -101,7 +102,7 @@ private:
 
 	transport &machine_;
 	const log &log_;
-	const liar liar_;
+	liar liar_;
 	const std::function<void()> die_;
 	const violation_report violated_;
 	std::span<std::byte> bar_;

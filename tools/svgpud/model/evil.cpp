@@ -123,7 +123,7 @@ bool liar::tells(lie what, stream where, std::uint64_t message) const
 {
 	unsigned number = static_cast<unsigned>(what);
 
-	if (!plan_.has(what))
+	if (!plan_.has(what) || (where == stream::sync && !trusted_.load(std::memory_order_relaxed)))
 		return false;
 
 	unsigned period = mixed() ? habits[number].among_all : habits[number].by_name;

@@ -9,6 +9,7 @@
 #include "hw/svgpu_regs.h"
 #include "model/ring.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <stdexcept>
@@ -72,10 +73,15 @@ evil_plan parse_evil(const std::string &text);
 
 class liar {
 public:
-	explicit liar(evil_plan plan)
+	explicit liar(evil_plan plan, bool patient = false)
 		: plan_(plan)
+		, patient_(patient)
 	{
 	}
+	// A patient liar does what it is asked until a queue is set: a driver that tries the device when it binds it refuses
+	// one that does not, and would never come to the other lies.
+	void driver_begins() { trusted_.store(!patient_, std::memory_order_relaxed); }
+	void queue_is_set() { trusted_.store(true, std::memory_order_relaxed); }
 
 	explicit operator bool() const { return static_cast<bool>(plan_); }
 	const evil_plan &plan() const { return plan_; }
@@ -87,6 +93,8 @@ public:
 
 private:
 	evil_plan plan_;
+	bool patient_;
+	std::atomic<bool> trusted_{ true };
 };
 
 svgpu_fault garbage(const liar &l, std::uint64_t message, const svgpu_fault &truth);
