@@ -57,7 +57,7 @@ static int formats_show(char *buffer, const struct kernel_param *param)
 	return n;
 }
 
-/* Nothing can be set. A tool that loads the module with the parameters that it had may say the same. */
+/* Nothing can be set. A tool that loads the module with the parameters it had says the same. */
 static int formats_set(const char *text, const struct kernel_param *param)
 {
 	char *known = kstrdup(svm_format_names(), GFP_KERNEL);
