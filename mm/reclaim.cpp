@@ -66,7 +66,7 @@ void departure::add(node &n, va_span all, bool leaving)
 {
 	is_leaving |= leaving ? 1u << count : 0;
 	on_their_way[count++] = &n;
-	owed = owed.empty() ? all : owed.joined(all);
+	owed.join(all);
 	taken++;
 	vm.pt.pending.fetch_add_relaxed(1); // from here on its memory is on its way
 }

@@ -74,14 +74,10 @@ private:
 inline va_span retire_parts(svm_vm &vm, const binding &b, table &tb, va_span part) SVM_REQUIRES(tb.lock)
 {
 	va_span owed{};
-
 	parts_of its(vm, b, part);
 
-	for (va_span s = its.next(); !s.empty(); s = its.next()) {
-		va_span flush = vm.pt.retire(tb, s);
-
-		owed = owed.empty() ? flush : flush.empty() ? owed : owed.joined(flush);
-	}
+	for (va_span s = its.next(); !s.empty(); s = its.next())
+		owed.join(vm.pt.retire(tb, s));
 	return owed;
 }
 

@@ -245,7 +245,7 @@ struct svm_bind_op {
  * @ops: the changes; no two spans meet
  * @count: of them
  *
- * All of it happens at one stroke, or nothing does. A span replaces what was bound in
+ * The operations are done all together, or none is. A span replaces what was bound in
  * it, be it a part of something larger. An access of the device goes by the old binding
  * or by the new one; a fault that comes meanwhile waits. On return the device reaches
  * nothing by what was replaced, and a notifier that serves no span any more is gone. Of

@@ -43,6 +43,12 @@ struct basic_span {
 	{
 		return { start < o.start ? start : o.start, end > o.end ? end : o.end };
 	}
+	// Grows to hold o as well. An empty one adds nothing, wherever it lies.
+	constexpr void join(basic_span o)
+	{
+		if (!o.empty())
+			*this = empty() ? o : joined(o);
+	}
 	constexpr bool page_aligned() const { return aligned(start, PORT_PAGE_LG2) && aligned(end, PORT_PAGE_LG2); }
 	// The aligned pieces of 2^lg2 bytes that it touches, as one span.
 	constexpr basic_span widened(u32 lg2) const { return { align_down(start, lg2), align_up(end, lg2) }; }

@@ -105,9 +105,7 @@ bool retire_object(table &tb, va_span part, void *arg)
 	table_guard lock(tb.lock);
 	if (tb.state.load_relaxed() == table_state::dead) // written under the lock
 		return true;
-	va_span flush = retire_parts(d->vm, d->of, tb, part);
-	if (!flush.empty())
-		d->owed = d->owed.empty() ? flush : d->owed.joined(flush);
+	d->owed.join(retire_parts(d->vm, d->of, tb, part));
 	return true;
 }
 
@@ -223,7 +221,7 @@ void link(object_binding &b)
 	svm_object &o = b.object;
 	table_guard lock(o.lock);
 
-	b.hull = b.hull.empty() ? b.coming : b.hull.joined(b.coming);
+	b.hull.join(b.coming);
 	b.coming = {};
 	if (b.linked)
 		return;

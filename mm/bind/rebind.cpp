@@ -141,12 +141,9 @@ status change::add(const svm_bind_op &op)
 	}
 	if (to)
 		note(*to, span.pages());
-	if (to && to->is_object()) {
-		va_span &coming = as_object(*to).coming;
-
-		coming = coming.empty() ? span : coming.joined(span);
-	}
-	all = all.empty() ? span : all.joined(span);
+	if (to && to->is_object())
+		as_object(*to).coming.join(span);
+	all.join(span);
 	return map.replace(span, to);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Changing what device addresses lead to. All operations of a call happen at one stroke, or none does.
+// Changing what device addresses lead to. The operations of a call are done all together, or none is.
 //
 //	rebind, under the bind lock			fault in a table T that is not of one interval alone
 //	build the new map; it may fail			find T, or publish it

@@ -33,8 +33,8 @@ public:
 	void owe(table &tb, va_span flush, va_span part)
 	{
 		only = owed.empty() || only == &tb ? &tb : nullptr;
-		owed = owed.empty() ? flush : owed.joined(flush);
-		walked = walked.empty() ? part : walked.joined(part);
+		owed.join(flush);
+		walked.join(part);
 	}
 
 	// The device has forgotten all of it and the pages are given back. Before it, no table lock is held. In the same reader

@@ -354,7 +354,7 @@ private:
 		constexpr unsigned entry_lg2 = F::levels[G::table_level].entry_lg2;
 		const S src = whole;
 		u64 written = 0;
-		u64 like = S::no_kind, leaf = 0; // of the last page: its kind, and a leaf of that kind to page 0
+		u64 like = no_kind, leaf = 0; // of the last page: its kind, and a leaf of that kind to page 0
 
 		for (u64 i = first; i < end;) {
 			u32 n = fill_groups(entries, static_cast<unsigned>(i), end, src);

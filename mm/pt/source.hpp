@@ -27,13 +27,14 @@ struct page {
 	leaf_attrs attrs;
 };
 
+constexpr u64 no_kind = ~0ull; // what kind_at() of a source never says
+
 template <typename S>
 concept source = requires(S s, unsigned i, unsigned n) {
 	{ S::null } -> std::convertible_to<bool>; // all of it is null leaves, and it has no pages
 	{ S::owned } -> std::convertible_to<bool>; // its pages are mapped for DMA, and the core undoes that after the leaves
 	{ s.page_at(i) } -> std::same_as<page>;  // of entry i; not asked where a run's pages share leaves
-	{ S::no_kind } -> std::convertible_to<u64>;
-	{ s.kind_at(i) } -> std::same_as<u64>;	 // likewise; pages of one kind are all there or not, and allow the same; not no_kind
+	{ s.kind_at(i) } -> std::same_as<u64>;	 // likewise; pages of one kind are all there or not, and allow the same
 	{ s.frame_at(i) } -> std::same_as<u64>;	 // likewise; page_at(i).address in pages
 	{ s.run_at(i, n) } -> std::same_as<run>; // the longest run that begins at entry i, of n pages at most
 	{ s.take(i, n) };			 // leaves hold the n pages from entry i on
@@ -54,8 +55,6 @@ public:
 
 		return { is_mapped(w), PORT_PAGE_DMA(w), { write, write, SVM_SYSTEM } };
 	}
-
-	static constexpr u64 no_kind = ~0ull;
 
 	u64 kind_at(u64 i) const { return word[i - first] >> 62; } // VALID and WRITE
 	u64 frame_at(u64 i) const { return PORT_PAGE_DMA(word[i - first]) >> PORT_PAGE_LG2; }
@@ -112,8 +111,6 @@ private:
 struct null_pages {
 	static constexpr bool null = true, owned = false;
 
-	static constexpr u64 no_kind = ~0ull;
-
 	page page_at(u64) const { return { true, 0, run_at(0, 1).attrs }; }
 	u64 kind_at(u64) const { return 0; }
 	u64 frame_at(u64) const { return 0; }
@@ -153,8 +150,6 @@ public:
 		a.aperture = e.aperture;
 		return { true, e.address + ((first + i - e.first) << PORT_PAGE_LG2), a };
 	}
-
-	static constexpr u64 no_kind = ~0ull;
 
 	u64 kind_at(u64 i) const { return find(first + i).aperture; }
 	u64 frame_at(u64 i) const { return page_at(i).address >> PORT_PAGE_LG2; }

@@ -105,7 +105,7 @@ SIM = {
 	"displacing retires, and forgets nothing": [
 		(OBJECT, "		d.vm.pt.visit(next.hull, svm::finish_object, &d);", "")],
 	"an object does not know of a part that is bound later": [
-		(OBJECT, "b.hull = @{b.hull.empty() ? b.coming : b.hull.joined(b.coming)}@;", "b.hull.empty() ? b.coming : b.hull")],
+		(OBJECT, "	b.hull.join(b.coming);", "	if (b.hull.empty())\n		b.hull = b.coming;")],
 	"the map leads to an object that does not know of it": [
 		(REBIND, "		@{link(as_object(*b));}@ // (17)", "if (as_object(*b).linked) link(as_object(*b));")],
 	"what is lent is given back": [

@@ -99,6 +99,11 @@ void restart_gpu()
 	ask_host({"restart"});
 }
 
+void set_flush_timeout(unsigned milliseconds)
+{
+	EXPECT_TRUE(write_file("/sys/module/svgpu/parameters/flush_timeout_ms", std::to_string(milliseconds)));
+}
+
 void expect_working()
 {
 	// the node appears a moment after the driver

@@ -51,6 +51,8 @@ private:
 void ask_host(std::vector<std::string> request);
 void kill_gpu();
 void restart_gpu();
+// How long the driver waits for the device. The default is there again when the module is loaded again.
+void set_flush_timeout(unsigned milliseconds);
 
 // A job from end to end: the device works.
 void expect_working();

@@ -26,19 +26,12 @@ private:
 };
 
 constexpr std::chrono::seconds bounded{20};
-const std::string timeout_file = "/sys/module/svgpu/parameters/flush_timeout_ms";
-
-// How long the driver waits for the device, other than by default. The module, when it is loaded again, has the default.
-void wait_for_device(const char *milliseconds)
-{
-	EXPECT_TRUE(write_file(timeout_file, milliseconds));
-}
 
 // The device is dead: the driver need not wait as long for it as for one that others keep from its CPU.
 void kill_gpu_for_good()
 {
 	kill_gpu();
-	wait_for_device("1500");
+	set_flush_timeout(1500);
 }
 
 } // namespace
@@ -137,7 +130,7 @@ SVM_TEST_WITHIN(Row24Kill, QueuesOfAFileEndTogether, 150)
 {
 	constexpr unsigned queues = 100; // less than half of the ring's entries
 	revival afterwards;
-	wait_for_device("8000");
+	set_flush_timeout(8000);
 	signal_pipe ready, killed;
 	child worker([&] {
 		gpu gpu;

@@ -27,7 +27,6 @@ constexpr std::chrono::seconds bounded{30}, limit{240};
 constexpr unsigned patient_ms = 15000, hasty_ms = 300, default_ms = 5000;
 
 const fs::path driver = "/sys/bus/pci/drivers/svgpu";
-const std::string timeout_file = "/sys/module/svgpu/parameters/flush_timeout_ms";
 
 // The device that the driver has; empty if none.
 std::string bound_device()
@@ -49,9 +48,9 @@ void reset(const std::vector<std::string> &request, unsigned timeout_ms)
 	}
 	ask_host(request);
 	// binding waits for a device that says nothing but the truth so far
-	EXPECT_TRUE(write_file(timeout_file, std::to_string(patient_ms)));
+	set_flush_timeout(patient_ms);
 	EXPECT_TRUE(write_file(driver / "bind", device)) << device;
-	EXPECT_TRUE(write_file(timeout_file, std::to_string(timeout_ms)));
+	set_flush_timeout(timeout_ms);
 	int fd = -1;
 	EXPECT_TRUE(eventually([&] { return svmirror_open(nullptr, &fd) == 0; })) << "no render node";
 	svmirror_close(fd);

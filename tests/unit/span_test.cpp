@@ -50,6 +50,11 @@ TEST(span_test, against_sets)
 					ASSERT_EQ(a.empty(), ma.empty());
 					ASSERT_EQ(a.size(), ma.size());
 					ASSERT_EQ(members(a.common(b)), both);
+
+					va_span grown = a;
+
+					grown.join(b);
+					ASSERT_EQ(grown, b.empty() ? a : a.empty() ? b : a.joined(b));
 					for (u64 i = 0; i < n; i++)
 						ASSERT_EQ(a.holds(i), ma.count(i) > 0);
 					if (a.empty() || b.empty())

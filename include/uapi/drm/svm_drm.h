@@ -133,7 +133,7 @@ struct drm_svm_bind_op {
  * @ops: address of struct drm_svm_bind_op[]
  * @reserved: 0
  *
- * All operations happen at one stroke, or none does. Two that meet are -EINVAL. An operation
+ * The operations are done all together, or none is. Two that meet are -EINVAL. An operation
  * replaces what was bound in its span, be it a part of something larger; a hole over a hole is no
  * error. While jobs run, each of the device's accesses goes by what was bound before or
  * by what is bound then. On return none goes by the former. -ENOMEM and -EINTR: nothing was done.
