@@ -29,7 +29,7 @@ static int take_op(const struct svm_drm_vm *vm, const struct drm_svm_bind_op *op
 	BUILD_BUG_ON((int)DRM_SVM_BIND_NOTHING != (int)SVM_BIND_NOTHING ||
 		     (int)DRM_SVM_BIND_MIRROR != (int)SVM_BIND_MIRROR ||
 		     (int)DRM_SVM_BIND_NULL != (int)SVM_BIND_NULL);
-	if (op->flags || op->reserved || (all && op->offset))
+	if (op->flags || op->handle || op->pad || (all && op->offset))
 		return -EINVAL;
 	ret = all ? 0 : svm_drm_check_span(op->start, op->length, &end);
 	if (ret)

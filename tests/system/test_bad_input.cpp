@@ -262,7 +262,7 @@ SVM_TEST(BadInput, BindsOfUnknownKindsAndFlags)
 	expect_refused(-EINVAL, [](auto &, auto &ops) { ops[1].kind = 3; });
 	expect_refused(-EINVAL, [](auto &, auto &ops) { ops[1].kind = ~0u; });
 	expect_refused(-EINVAL, [](auto &, auto &ops) { ops[1].flags = 1; });
-	expect_refused(-EINVAL, [](auto &, auto &ops) { ops[1].reserved = 1; });
+	expect_refused(-EINVAL, [](auto &, auto &ops) { ops[1].pad = 1; });
 	expect_refused(-EINVAL, [](auto &, auto &ops) { ops[1].offset = page; });
 	expect_refused(-EINVAL, [](auto &, auto &ops) {
 		ops[1].kind = DRM_SVM_BIND_NOTHING;

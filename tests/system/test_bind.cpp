@@ -134,7 +134,7 @@ drm_svm_bind_op op(const std::byte *start, std::size_t pages, std::uint32_t kind
 
 bool operator==(const drm_svm_bind_op &a, const drm_svm_bind_op &b)
 {
-	return a.start == b.start && a.length == b.length && a.kind == b.kind && a.offset == b.offset && !a.flags && !a.reserved;
+	return a.start == b.start && a.length == b.length && a.kind == b.kind && a.offset == b.offset && !a.flags && !a.handle && !a.pad;
 }
 
 bool same(const std::vector<drm_svm_bind_op> &a, const std::vector<drm_svm_bind_op> &b)
