@@ -315,7 +315,7 @@ status populate_object(svm_vm &vm, place &at, wish &asked)
 		asked.absent = &b.object;
 		return err::absent;
 	}
-	if (at.memory->vram && !vm.pt.format->vram)
+	if (at.memory->vram && !vm.pt.format->info.vram)
 		return err::io;
 	object_pages pages(at.memory->extents(), at.memory->count, b.to_cpu(all.start) >> PORT_PAGE_LG2, b.attrs());
 	bool in_one = false;

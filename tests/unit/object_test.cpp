@@ -394,7 +394,7 @@ TEST_F(object_test, vram)
 	EXPECT_EQ(device().look(BASE + TABLE).addr, 5 * TABLE);
 	EXPECT_EQ(device().look(BASE + TABLE).lg2, 21u);
 	svm_object_displace(o);
-	none.vram = false;
+	none.info.vram = false;
 	vm->pt.format = &none;
 	ASSERT_EQ(svm_object_place(o, extents, 3), 0);
 	EXPECT_EQ(fault(BASE), -EIO);
