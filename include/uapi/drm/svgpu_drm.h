@@ -173,7 +173,7 @@ struct drm_svgpu_bo_create {
  * @handle: its GEM handle; no such: -ENOENT
  * @where: out: where it is now, DRM_SVGPU_BO_*
  * @size: out: bytes
- * @mmap_offset: out: offset in the device's file for mmap(), which has to be MAP_SHARED; 0: it is
+ * @mmap_offset: out: offset in the device's file for mmap(2), which has to be MAP_SHARED; 0: it is
  *	imported, and its exporter's file is what can be mapped
  * @moves: out: how often it went from VRAM to system memory or back
  */
