@@ -249,8 +249,8 @@ static void svgpu_shutdown(struct pci_dev *pdev)
 /*
  * System sleep takes VRAM and what the device knows of contexts. A vm's tables cannot be made
  * again without its users noticing, so sleep is refused while there are vms, -EBUSY. Without,
- * buffers leave VRAM, and nothing is under way: the epoch ends, and another one begins when the system wakes, also of
- * a device that was wedged. Userspace is frozen: no ioctl runs.
+ * buffers leave VRAM, and nothing is under way: the epoch ends, and another one begins when the
+ * system wakes, also of a device that was wedged. Userspace is frozen: no ioctl runs.
  */
 static int svgpu_suspend(struct device *device)
 {

@@ -172,14 +172,15 @@ int svgpu_bo_vram_alloc(struct svm_drm_device *svm, u64 bytes, struct list_head 
 		if (!IS_ERR(block)) {
 			list_add_tail(&block->link, blocks);
 			bytes -= most;
-		} else if (PTR_ERR(block) != -ENOSPC || most == SZ_4K) {
+			continue;
+		}
+		if (PTR_ERR(block) != -ENOSPC || most == SZ_4K) {
 			svgpu_bo_vram_free(svm, blocks);
 			return PTR_ERR(block);
-		} else {
-			/* The next smaller power of two. */
-			most = most > SZ_2M ? round_up(most / 2, SZ_2M) :
-					      rounddown_pow_of_two(most - 1);
 		}
+		/* It did not fit: about half of it may. */
+		most = most > SZ_2M ? round_up(most / 2, SZ_2M) :
+				      rounddown_pow_of_two(most - 1);
 	}
 	return 0;
 }

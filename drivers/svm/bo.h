@@ -9,8 +9,8 @@
  *   resv lock   (dma_resv, sleeps) of a buffer: where it is. Of another buffer it is only tried
  *               for, so it does not matter which comes first
  *   bos lock    (sleeps) the device's lists of buffers
- * The resv lock comes after mmap_lock, and reclaim may come under it; the bos lock is never held over
- * an allocation.
+ * The resv lock comes after mmap_lock, and reclaim may come under it; the bos lock is never held
+ * over an allocation.
  */
 #ifndef SVM_DRM_BO_INTERNAL_H
 #define SVM_DRM_BO_INTERNAL_H

@@ -2,16 +2,17 @@
 /*
  * Where buffer objects are: they get memory, go from VRAM to system memory and back.
  *
- * nowhere ──settle──> system ──────────────> VRAM        wants VRAM, and there is room, or is made
- *                     system <────evict───── VRAM        another one needs the room
+ * nowhere ──> VRAM or system: when it is first used
+ * system  ──> VRAM: it wants to be there, and there is room or room can be made
+ * VRAM    ──> system: another one needs the room
  *
  * A buffer that moves has no place for svmirror (svm_object_displace()) and no CPU mapping, so all
  * accesses fault, and their faults wait for its resv lock. After an eviction it gets its new
  * place by a worker, or by the first fault. The worker also brings buffers home that want
  * to be in VRAM, where there is room by now; it sends no other away for it, so it comes to an end.
  *
- * Room is made by sending away what has been in VRAM for longest, but nothing that has been there for
- * less than a slice: where the buffers in use need more than there is, some are used in
+ * Room is made by sending away what has been in VRAM for longest, but nothing that has been there
+ * for less than a slice: where the buffers in use need more than there is, some are used in
  * system memory, instead of all being moved all the time.
  */
 #include <linux/dma-mapping.h>
@@ -144,7 +145,7 @@ static void copy(struct svm_drm_bo *bo, enum copy what)
 	list_for_each_entry(block, &bo->blocks, link) {
 		for (at = 0; at < block->bytes; at += PAGE_SIZE, i++) {
 			copy_one(what == COPY_ZERO ? NULL : bo->pages[i],
-				  bo->dev->vram.cpu + block->start + at, what);
+				 bo->dev->vram.cpu + block->start + at, what);
 			cond_resched();
 		}
 	}
@@ -293,21 +294,28 @@ static void list_extents(struct svm_drm_bo *bo, struct svm_extent *to)
 	int i;
 
 	if (bo->where == SVM_DRM_BO_VRAM) {
-		list_for_each_entry(block, &bo->blocks, link)
-			*to++ = (struct svm_extent){ block->start, block->bytes, SVM_VRAM };
+		list_for_each_entry(block, &bo->blocks, link) {
+			to->address = block->start;
+			to->bytes = block->bytes;
+			to++->aperture = SVM_VRAM;
+		}
 		return;
 	}
-	for_each_sgtable_dma_sg(bo->table, sg, i)
-		*to++ = (struct svm_extent){ sg_dma_address(sg), sg_dma_len(sg), SVM_SYSTEM };
+	for_each_sgtable_dma_sg(bo->table, sg, i) {
+		to->address = sg_dma_address(sg);
+		to->bytes = sg_dma_len(sg);
+		to++->aperture = SVM_SYSTEM;
+	}
 }
 
 /* Tells svmirror where the memory is. */
 static int place(struct svm_drm_bo *bo)
 {
 	u32 count = extent_count(bo);
-	struct svm_extent *extents = kvmalloc_array(count, sizeof(*extents), GFP_KERNEL);
+	struct svm_extent *extents;
 	int ret;
 
+	extents = kvmalloc_array(count, sizeof(*extents), GFP_KERNEL);
 	if (!extents)
 		return -ENOMEM;
 	list_extents(bo, extents);
@@ -435,6 +443,7 @@ int svm_drm_bos_evict_all(struct svm_drm_device *dev)
 {
 	bool empty;
 
+	/* Seen by who looks from now on; who has looked already is in the list, or is a worker. */
 	WRITE_ONCE(dev->bos.closed, true);
 	cancel_work_sync(&dev->bos.work);
 	do {

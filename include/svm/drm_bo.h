@@ -135,8 +135,8 @@ int svm_drm_bo_mmap(struct file *filp, struct vm_area_struct *vma);
  * @dma_buf: exported by this device or by another one
  *
  * Context: process; sleeps.
- * Return: a buffer; -EINVAL: its size is not a multiple of the page size; -ENOMEM; what the exporter
- * said.
+ * Return: a buffer; -EINVAL: its size is not a multiple of the page size; -ENOMEM; what the
+ * exporter said.
  */
 struct drm_gem_object *svm_drm_bo_import(struct svm_drm_device *dev, struct dma_buf *dma_buf);
 
