@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "bind.h"
 #include "bo.h"
 
 /* The end of all addresses that an operation of this kind can have: the device's, or the user's. */
@@ -48,25 +49,20 @@ static int take_op(const struct svm_drm_vm *vm, const struct drm_svm_bind_op *op
 	return 0;
 }
 
-/* The object of a handle, with a reference; it has memory unless it is bound on demand. */
+/* The object of a handle, with a reference. */
 static int take_object(struct drm_file *drm_file, u32 handle, struct svm_bind_op *out)
 {
 	struct svm_drm_bo *bo = svm_drm_bo_get(drm_file, handle);
-	int ret = 0;
 
 	if (!bo)
 		return -ENOENT;
-	if (!(out->flags & SVM_BIND_ON_DEMAND))
-		ret = svm_drm_bo_bring(bo);
-	if (!ret) {
-		svm_object_get(bo->object);
-		out->object = bo->object;
-	}
+	svm_object_get(bo->object);
+	out->object = bo->object;
 	drm_gem_object_put(&bo->gem);
-	return ret;
+	return 0;
 }
 
-static void free_ops(struct svm_bind_op *ops, u32 count)
+void svm_drm_bind_ops_free(struct svm_bind_op *ops, u32 count)
 {
 	u32 i;
 
@@ -76,7 +72,7 @@ static void free_ops(struct svm_bind_op *ops, u32 count)
 	kvfree(ops);
 }
 
-/* An array of the core's operations, for free_ops(); or an error. */
+/* An array of the core's operations, for svm_drm_bind_ops_free(); or an error. */
 static struct svm_bind_op *take_ops(const struct svm_drm_vm *vm, struct drm_file *drm_file,
 				    const struct drm_svm_bind *args)
 {
@@ -99,7 +95,7 @@ static struct svm_bind_op *take_ops(const struct svm_drm_vm *vm, struct drm_file
 	}
 	if (!ret)
 		return ops;
-	free_ops(ops, args->count);
+	svm_drm_bind_ops_free(ops, args->count);
 	return ERR_PTR(ret);
 }
 
@@ -115,18 +111,44 @@ static int may_bind(const struct svm_drm_vm *vm, const struct svm_bind_op *ops,
 	return 0;
 }
 
+/* Objects that are not bound on demand get memory first. */
+static int bring_objects(const struct svm_bind_op *ops, u32 count)
+{
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < count && !ret; i++)
+		if (ops[i].object && !(ops[i].flags & SVM_BIND_ON_DEMAND))
+			ret = svm_drm_bo_bring(svm_object_arg(ops[i].object));
+	return ret;
+}
+
+/* In the vm's process, or in a session of it. */
+int svm_drm_bind_do(struct svm_drm_vm *vm, struct svm_bind_op *ops, u32 count)
+{
+	return may_bind(vm, ops, count) ?: bring_objects(ops, count) ?:
+	       svm_bind_many(vm->svm, ops, count);
+}
+
+/* Takes the caller's use of the vm. */
 static int bind(struct svm_drm_vm *vm, struct drm_file *drm_file,
 		const struct drm_svm_bind *args)
 {
-	struct svm_bind_op *ops = take_ops(vm, drm_file, args);
+	bool later = args->flags & DRM_SVM_BIND_ASYNC;
+	struct svm_bind_op *ops;
 	int ret;
 
-	if (IS_ERR(ops))
+	ops = take_ops(vm, drm_file, args);
+	if (IS_ERR(ops)) {
+		svm_drm_vm_leave(vm);
 		return PTR_ERR(ops);
-	ret = may_bind(vm, ops, args->count);
-	if (!ret)
-		ret = svm_bind_many(vm->svm, ops, args->count);
-	free_ops(ops, args->count);
+	}
+	ret = later ? svm_drm_bind_later(vm, drm_file, args, ops) :
+		      svm_drm_bind_do(vm, ops, args->count);
+	if (!later || ret) {
+		svm_drm_bind_ops_free(ops, args->count);
+		svm_drm_vm_leave(vm);
+	}
 	return ret;
 }
 
@@ -136,19 +158,19 @@ int svm_drm_ioctl_bind(struct drm_device *drm, void *data,
 {
 	struct drm_svm_bind *args = data;
 	struct svm_drm_vm *vm;
-	int ret;
 
-	if (args->flags || args->reserved[0] || args->reserved[1] ||
+	if (args->flags & ~DRM_SVM_BIND_ASYNC || args->in_count > DRM_SVM_BIND_IN_MAX ||
 	    !svm_drm_stride_is_sound(args->stride, DRM_SVM_BIND_OP_SIZE_1))
+		return -EINVAL;
+	if (!(args->flags & DRM_SVM_BIND_ASYNC) &&
+	    (args->in_syncobjs || args->in_count || args->out_syncobj))
 		return -EINVAL;
 	if (args->count > DRM_SVM_BIND_MAX)
 		return -E2BIG;
 	vm = svm_drm_vm_get(svm_drm_file_of(drm_file), args->vm_id);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
-	ret = bind(vm, drm_file, args);
-	svm_drm_vm_leave(vm);
-	return ret;
+	return bind(vm, drm_file, args);
 }
 EXPORT_SYMBOL_GPL(svm_drm_ioctl_bind);
 

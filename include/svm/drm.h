@@ -268,6 +268,37 @@ struct svm_drm_faults {
 };
 
 /**
+ * struct svm_drm_waiter - a queue (of jobs, of binds) whose next one may have to wait
+ * @dev: the device
+ * @wake: what the queue waits for may be there: queue the work item that looks. Context: any;
+ *	never sleeps; a fence's lock or the park lock is held.
+ *
+ * No fence is published for a job that may still fault, so jobs wait for syncobjs too, until these
+ * get a fence.
+ */
+struct svm_drm_waiter {
+	struct svm_drm_device *dev;
+	void (*wake)(struct svm_drm_waiter *waiter);
+
+	/* private: */
+	struct dma_fence *awaited; /* a reference, while @awaited_cb is on it */
+	struct dma_fence_cb awaited_cb;
+	struct drm_syncobj *parked_on; /* both under the park lock */
+	struct hlist_node parked;
+};
+
+/** struct svm_drm_binds - the asynchronous binds of a vm that wait */
+struct svm_drm_binds {
+	/* private: */
+	spinlock_t lock;	/* bind lock: all below, but what is the worker's */
+	struct list_head waiting;
+	u32 count;		/* with those that are on their way in */
+	bool closed;		/* the vm is being stopped */
+	struct work_struct work;
+	struct svm_drm_waiter waiter; /* the worker's: of the first one */
+};
+
+/**
  * struct svm_drm_vm - a device address space
  * @dev: the device
  * @process: whose it is
@@ -292,6 +323,7 @@ struct svm_drm_vm {
 	struct work_struct end_work;
 	struct completion gone;
 	struct svm_drm_faults faults;
+	struct svm_drm_binds binds;
 	struct svm_drm_faultlog log;
 };
 
@@ -497,24 +529,70 @@ struct svm_drm_dep {
 };
 
 /**
- * struct svm_drm_waiter - a queue whose next job may have to wait
- * @dev: the device
- * @wake: what the queue waits for may be there: queue the work item that looks. Context: any;
- *	never sleeps; a fence's lock or the park lock is held.
- *
- * No fence is published for a job that may still fault, so jobs wait for syncobjs too, until these
- * get a fence.
+ * struct svm_drm_out - the syncobj that tells the end of a job or a bind
+ * @syncobj: a reference; NULL: nobody wants to be told
+ * @fence: for it
  */
-struct svm_drm_waiter {
-	struct svm_drm_device *dev;
-	void (*wake)(struct svm_drm_waiter *waiter);
-
-	/* private: */
-	struct dma_fence *awaited; /* a reference, while @awaited_cb is on it */
-	struct dma_fence_cb awaited_cb;
-	struct drm_syncobj *parked_on; /* both under the park lock */
-	struct hlist_node parked;
+struct svm_drm_out {
+	struct drm_syncobj *syncobj;
+	struct dma_fence *fence;
 };
+
+/**
+ * svm_drm_deps_take() - take in what something waits for
+ * @file: whose syncobjs
+ * @handles: address of u32 handles
+ * @count: of them
+ * @deps: all zero, as many; svm_drm_deps_drop() is to follow, also after a failure
+ *
+ * Context: process; may fault.
+ * Return: 0; -EFAULT; -ENOENT: no such syncobj.
+ */
+int svm_drm_deps_take(struct drm_file *file, u64 handles, u32 count, struct svm_drm_dep *deps);
+
+/**
+ * svm_drm_deps_drop() - drop what svm_drm_deps_take() took
+ * @deps: what it filled
+ * @count: of them
+ *
+ * Context: process.
+ */
+void svm_drm_deps_drop(struct svm_drm_dep *deps, u32 count);
+
+/**
+ * svm_drm_out_take() - take in the syncobj that tells the end
+ * @file: whose
+ * @handle: the syncobj's; 0: none
+ * @out: all zero; svm_drm_out_drop() is to follow, also after a failure
+ *
+ * Context: process; sleeps.
+ * Return: 0; -ENOENT: no such syncobj; -ENOMEM.
+ */
+int svm_drm_out_take(struct drm_file *file, u32 handle, struct svm_drm_out *out);
+
+/**
+ * svm_drm_out_reset() - what it is to tell the end of was taken in: it loses its fence
+ * @out: the syncobj
+ * Context: process.
+ */
+void svm_drm_out_reset(struct svm_drm_out *out);
+
+/**
+ * svm_drm_out_signal() - tell the end
+ * @dev: the device, whose parked queues may wait for it
+ * @out: the syncobj; told once
+ * @status: 0 or a negative errno
+ *
+ * Context: process; never sleeps.
+ */
+void svm_drm_out_signal(struct svm_drm_device *dev, struct svm_drm_out *out, int status);
+
+/**
+ * svm_drm_out_drop() - drop what svm_drm_out_take() took
+ * @out: the syncobj
+ * Context: process.
+ */
+void svm_drm_out_drop(struct svm_drm_out *out);
 
 /**
  * svm_drm_await() - is a dependency of a queue's next job fulfilled?

@@ -96,6 +96,14 @@ void svm_object_get(struct svm_object *object);
 void svm_object_put(struct svm_object *object);
 
 /**
+ * svm_object_arg() - the driver's own, of an object
+ * @object: the object
+ * Context: any.
+ * Return: as given to svm_object_create().
+ */
+void *svm_object_arg(const struct svm_object *object);
+
+/**
  * svm_object_place() - the memory is here now
  * @object: has no place
  * @extents: cover the object in order; they are copied

@@ -287,6 +287,8 @@ extern "C" int svm_object_create(u64 size, const svm_object_ops *ops, void *arg,
 	return 0;
 }
 
+extern "C" void *svm_object_arg(const svm_object *o) { return o->arg; }
+
 extern "C" void svm_object_get(svm_object *o)
 {
 	svm::table_guard lock(o->lock);

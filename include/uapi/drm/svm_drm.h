@@ -135,21 +135,32 @@ struct drm_svm_bind_op {
 
 #define DRM_SVM_BIND_MAX	4096
 
+#define DRM_SVM_BIND_ASYNC	(1 << 0)
+#define DRM_SVM_BIND_IN_MAX	64
+
 /**
  * struct drm_svm_bind - change what device addresses lead to
  * @vm_id: the vm
- * @flags: none are defined: 0
+ * @flags: DRM_SVM_BIND_ASYNC: take the bind in and return. It is done when all of @in_syncobjs have
+ *	signalled and the asynchronous binds of this vm that came before it have been done; one that is
+ *	synchronous does not wait for it. 256 of a vm wait: -EBUSY
  * @count: operations, at most DRM_SVM_BIND_MAX, else -E2BIG
  * @stride: bytes from one operation to the next, which should be the size of the caller's struct:
  *	what a kernel does not know of it must be 0, else -E2BIG. From DRM_SVM_BIND_OP_SIZE_1 to
  *	4096, a multiple of 8, else -EINVAL
  * @ops: address of struct drm_svm_bind_op[]
- * @reserved: 0
+ * @in_syncobjs: of an asynchronous bind: address of u32 handles, as of
+ *	&drm_svgpu_submit.in_syncobjs; no such: -ENOENT
+ * @in_count: of them, at most DRM_SVM_BIND_IN_MAX, else -EINVAL; of a synchronous bind 0
+ * @out_syncobj: of an asynchronous bind: handle of a syncobj that loses its fence now, and gets a
+ *	signalled one when the bind was done or failed, with its error: what a synchronous one
+ *	returns, the error of an in-syncobj's fence, or -ECANCELED if the vm ended first. 0: none
  *
  * The operations are done all together, or none is. Two that meet are -EINVAL. An operation
  * replaces what was bound in its span, be it a part of something larger; a hole over a hole is no
  * error. While jobs run, each of the device's accesses goes by what was bound before or
- * by what is bound then. On return none goes by the former. -ENOMEM and -EINTR: nothing was done.
+ * by what is bound then. On return (asynchronous: when it has been done) none goes by the former.
+ * -ENOMEM and -EINTR: nothing was done.
  */
 struct drm_svm_bind {
 	__u32 vm_id;
@@ -157,7 +168,9 @@ struct drm_svm_bind {
 	__u32 count;
 	__u32 stride;
 	__u64 ops;
-	__u64 reserved[2];
+	__u64 in_syncobjs;
+	__u32 in_count;
+	__u32 out_syncobj;
 };
 
 #define DRM_SVM_PREFETCH_WRITE	(1 << 0)
