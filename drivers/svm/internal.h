@@ -5,7 +5,8 @@
  * device ── contexts: number in the device → vm ── svm_vm (svmirror's), faults, fault log
  * file ──── vms: handle → vm
  *
- * Locks, outermost first. All but the log lock are spinlocks:
+ * Locks, outermost first. All but the log lock are spinlocks; those of buffer objects, in bo.h,
+ * come before all of them:
  *   xa_lock     of the table of handles or contexts: from looking up to the reference that
  *               keeps what was found
  *   park lock   queues that wait for a syncobj without a fence; wake() is called under it
@@ -35,7 +36,8 @@ int svm_drm_put_records(u64 user, const void *records, u32 size, u32 count,
 			u32 stride);
 
 /* bind.c */
-int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_svm_query *args);
+int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_file *drm_file,
+			   struct drm_svm_query *args);
 
 /* share.c */
 void svm_drm_shares_init(struct svm_drm_device *dev);

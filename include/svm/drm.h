@@ -44,6 +44,7 @@ struct drm_device;
 struct drm_file;
 struct drm_syncobj;
 struct seq_file;
+struct svm_drm_device;
 struct svm_drm_process;
 struct svm_drm_vm;
 
@@ -116,6 +117,44 @@ struct svm_drm_ops {
 
 	/** @put: drop what svm_drm_fault_submit() was given to keep @rec. Follows @reply. */
 	void (*put)(struct svm_drm_fault_rec *rec);
+
+	/**
+	 * @vram_alloc: add to the empty list @blocks parts of VRAM that are @bytes together
+	 * (&struct svm_drm_vram_block). What they hold is anything but another process's. Where
+	 * &svm_drm_device.vram is all zero it is not called, nor is @vram_free.
+	 * Return: 0; -ENOSPC: there is not so much now; -ENOMEM.
+	 */
+	int (*vram_alloc)(struct svm_drm_device *dev, u64 bytes, struct list_head *blocks);
+
+	/**
+	 * @vram_free: give the blocks back. The device reaches them no more, or was removed. The
+	 * driver sees to it that nobody else ever reads what they hold.
+	 */
+	void (*vram_free)(struct svm_drm_device *dev, struct list_head *blocks);
+};
+
+/**
+ * struct svm_drm_vram - the device's own memory, for buffer objects
+ * @cpu: where the kernel has mapped it, write-combining
+ * @bus: its physical address
+ * @bytes: its size; 0: there is none
+ */
+struct svm_drm_vram {
+	void __iomem *cpu;
+	phys_addr_t bus;
+	u64 bytes;
+};
+
+/** struct svm_drm_bos - the device's buffer objects, see <svm/drm_bo.h> */
+struct svm_drm_bos {
+	/* private: */
+	struct mutex lock;	/* bos lock: the lists */
+	struct list_head all;	/* but those that are @lost */
+	struct list_head lost;	/* their memory has gone with the device */
+	struct list_head in;	/* VRAM: the one that is there for longest first */
+	struct list_head out;	/* of VRAM, and wants to be in it */
+	struct work_struct work;
+	bool closed;		/* VRAM is; read without a lock: who just missed it is waited for */
 };
 
 /* Kinds of ids of which a device has a fixed number: the library's own, then the driver's. */
@@ -151,6 +190,7 @@ struct svm_drm_parked {
  * @backend_ops: what svmirror calls for a vm of this device
  * @format: of its page tables
  * @dma_device: what does its DMA
+ * @vram: its own memory, or all zero
  * @ids: of each kind how many the device has: &svm_drm_vm.context is below
  *	@ids[SVM_DRM_CONTEXT_ID]. A user may hold as many as it leaves free, a process as many as it
  *	leaves to its user: see svm_drm_share_take().
@@ -165,6 +205,7 @@ struct svm_drm_device {
 	const struct svm_backend_ops *backend_ops;
 	const struct svm_format *format;
 	struct device *dma_device;
+	struct svm_drm_vram vram;
 	u32 ids[SVM_DRM_IDS];
 	int error;
 
@@ -174,6 +215,7 @@ struct svm_drm_device {
 	struct xarray contexts;	/* id → vm */
 	struct svm_drm_shares shares;
 	struct svm_drm_parked parked;
+	struct svm_drm_bos bos;
 	wait_queue_head_t gone;	/* the last vm */
 	atomic64_t file_number;	/* of the last one that was opened */
 	/* For the driver's debugfs; the first two are zero when nothing is open. */

@@ -247,6 +247,14 @@ void end_object_binding(object_binding &b)
 	svm_object_put(&o);
 }
 
+status bring(svm_object &o)
+{
+	status done = o.ops.bring ? status::from(o.ops.bring(o.arg)) : status(err::again);
+
+	svm_object_put(&o);
+	return done;
+}
+
 void fill_objects(svm_vm &vm, va_span span)
 {
 	session process(vm.domain());
@@ -266,11 +274,13 @@ void fill_objects(svm_vm &vm, va_span span)
 
 } // namespace svm
 
-extern "C" int svm_object_create(u64 size, void (*release)(void *arg), void *arg, svm_object **out)
+extern "C" int svm_object_create(u64 size, const svm_object_ops *ops, void *arg, svm_object **out)
 {
+	static constexpr svm_object_ops none{};
+
 	if (!size || size % PORT_PAGE_SIZE)
 		return static_cast<int>(svm::err::inval);
-	svm::owner<svm_object> made = svm::make<svm_object>(size, release, arg);
+	svm::owner<svm_object> made = svm::make<svm_object>(size, ops ? *ops : none, arg);
 	if (!made)
 		return static_cast<int>(svm::err::nomem);
 	*out = made.release();
@@ -286,7 +296,7 @@ extern "C" void svm_object_get(svm_object *o)
 
 extern "C" void svm_object_put(svm_object *o)
 {
-	void (*release)(void *) = o->release;
+	void (*release)(void *) = o->ops.release;
 	void *arg = o->arg;
 	{
 		svm::table_guard lock(o->lock);

@@ -41,8 +41,6 @@ SIM = {
 		(MIRROR, "	full_barrier(); // B2 of mirror.hpp, with B1 in svm_port_invalidate(); and of rebind.hpp, with B3 in empty_tables()", "")],
 	"emptied leaves are not published": [
 		(LEAVES, "		settle(t, tb);\n		@{walk<F>::publish(t);}@\n	}\n\n	// Nothing is mapped", "")],
-	"the empty words of a new table are not published": [
-		(WALK, "		if (F::empty(lv))\n			publish(t);", "")],
 	"no sequence for an empty table": [
 		(MIRROR, "tb.seq.store_relaxed(i->seq);", "if (tb.live || tb.retired) tb.seq.store_relaxed(i->seq);")],
 	"no retry: the sequence is not looked at again": [
@@ -76,9 +74,6 @@ SIM = {
 		(LEAVES, "			F::store(top, huge_level, F::retire(F::load(top)));", "")],
 	"a hint speaks for leaves that are gone": [
 		(LEAVES, "			H::drop_hints(tb, first, last);", "")],
-	"the old way to a table is not flushed when a huge leaf takes its place": [
-		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries, owned);",
-			"			finish_small(t, tb, 0, G::entries, owned);")],
 	"a page that the device wrote is not marked dirty": [
 		(LEAVES, "port_dma_release(t.domain, word, n, lg2, @{true}@);", "false")],
 	"every page may be written": [
@@ -98,8 +93,6 @@ SIM = {
 			"			(void)changing.load_relaxed();\n		return r ? r->old : bindings.now();")],
 	"the map stands before it is said what is being replaced": [
 		(REBIND, SET_CHANGING + PUBLISH, "next.publish();" + SET_CHANGING + EMPTY)],
-	"a fault writes where an object was": [
-		(MIRROR, "!memory || @{as_object(*of).object.placed.load_relaxed() == memory}@;", "true")],
 	"displacing does not flush": [
 		(OBJECT, "		d.vm.pt.flush(d.owed, true);", "")],
 	"displacing retires, and forgets nothing": [
@@ -121,10 +114,15 @@ UNIT = {
 		(MIRROR, "attempt >= page_after", "false")],
 	"a zap flushes its own pages, not the groups that they are in": [
 		(LEAVES, "? whole(tb) : @{widened(part(tb, first, last))}@;", "part(tb, first, last)")],
+	"the old way to a table is not flushed when a huge leaf takes its place": [
+		(LEAVES, "			t.flush(whole(tb), false);\n			finish_small(t, tb, 0, G::entries, owned);",
+			"			finish_small(t, tb, 0, G::entries, owned);")],
 	"a granted right is flushed for its own page, not for the group that it is in": [
 		(LEAVES, "widened(part(tb, first, first + count))", "part(tb, first, first + count)")],
 	"new leaves are not published": [
 		(LEAVES, "		settle(t, tb);\n		@{walk<F>::publish(t);}@\n	}\n\n	// Takes [first", "")],
+	"the empty words of a new table are not published": [
+		(WALK, "		if (F::empty(lv))\n			publish(t);", "")],
 	"a huge leaf is not published": [
 		(LEAVES, "				settle(t, tb);\n				@{walk<F>::publish(t);}@\n				return;", "")],
 	"retired leaves are not published": [
@@ -197,6 +195,8 @@ UNIT = {
 		(REBIND, SET_CHANGING, ";")],
 	"displacing forgets what others have retired": [
 		(OBJECT, "@{s = its.next()}@)\n		d->vm.pt.finish", "s = va_span()"), (OBJECT, "		d->vm.pt.finish(tb, s);", "d->vm.pt.finish(tb, part);")],
+	"a fault writes where an object was": [
+		(MIRROR, "!memory || @{as_object(*of).object.placed.load_relaxed() == memory}@;", "true")],
 	"an object is not filled after a move": [
 		(OBJECT, "		(void)svm::fill_from(next.b->vm, next.b, at, next.hull.end);", ";")],
 	"an object is not filled when it is bound": [
@@ -335,8 +335,8 @@ SOON = {
 	"no barrier between a new table and its interval's sequence (B2)": "tables_are_new",
 	"a table does not take over the sequence of an interval that it meets": "tables_are_new",
 	"no barrier between the new map and the walk (B3)": "rebinds_beside_faults_and_churn",
-	"a callback asks for the map last": "rebinds_beside_faults_and_churn",
-	"the map stands before it is said what is being replaced": "rebinds_beside_faults_and_churn",
+	"a callback asks for the map last": "rebinds_without_memory",
+	"the map stands before it is said what is being replaced": "rebinds_without_memory",
 }
 
 MUTANTS = [{"name": name, "program": program, "edits": edits, "scenario": SOON.get(name, "")}

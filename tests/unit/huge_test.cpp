@@ -112,6 +112,22 @@ TEST_F(huge_test, small_leaves_become_huge_again)
 	EXPECT_EQ(count().huge_leaves, 2u);
 }
 
+/* The table that a huge leaf takes the place of is empty: a device that still walks by the pointer to it finds nothing there. */
+TEST_F(huge_test, the_device_forgets_the_table_below_a_huge_leaf)
+{
+	map(BASE, 2 * MiB, PROT_RW, true);
+	touch(BASE, 2 * MiB);
+	proc->dontneed(BASE, BASE + PAGE); /* not one block any more */
+	ASSERT_EQ(fault(BASE + PAGE), 0);
+	ASSERT_LT(look(BASE + PAGE).lg2, 21u);
+	touch(BASE, PAGE);
+	proc->collapse(BASE);
+	ASSERT_EQ(device().read(BASE + PAGE).what, gpu::status::fault); /* the device keeps a pointer to the table that it found empty */
+	ASSERT_EQ(fault(BASE + PAGE), 0);
+	ASSERT_EQ(look(BASE + PAGE).lg2, 21u);
+	EXPECT_EQ(device().read(BASE + PAGE).value, 2u);
+}
+
 /* The window covers a part of the block only: no leaf may reach beyond it. */
 TEST_F(huge_test, no_leaf_beyond_the_window)
 {

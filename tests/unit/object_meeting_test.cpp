@@ -102,6 +102,28 @@ TEST_F(object_meeting_test, a_callback_amid_a_bind)
 	EXPECT_EQ(mem->dma_live(), 0u);
 }
 
+/* The object goes while a fault, which has read where it is, fetches memory for the table: no leaf leads there any more. */
+TEST_F(object_meeting_test, displaced_in_the_midst_of_a_fault)
+{
+	unsigned displaced = 0;
+
+	memory.displace();
+	ASSERT_EQ(bind({object(BASE, BASE + TABLE, memory.object(), 0, SVM_BIND_ON_DEMAND)}), 0);
+	ASSERT_EQ(fault(BASE), -EAGAIN); /* makes the table, but no memory for it */
+	ASSERT_EQ(memory.place(), 0);
+	hook.alloc = [&] {
+		if (!displaced++)
+			memory.displace();
+	};
+	EXPECT_EQ(fault(BASE), -EAGAIN);
+	hook.alloc = nullptr;
+	EXPECT_EQ(displaced, 1u);
+	EXPECT_FALSE(reads(BASE));
+	ASSERT_EQ(memory.place(), 0);
+	EXPECT_EQ(fault(BASE), 0);
+	EXPECT_EQ(device().read(BASE).value, 1000u);
+}
+
 /* While displacing flushes, a bind takes a part of the table: what is written there stays. */
 TEST_F(object_meeting_test, bound_over_amid_displacing)
 {

@@ -5,7 +5,7 @@
  */
 #include "mm/vm.hpp"
 #include "tests/host/buffered_backend.hpp"
-#include "tests/unit/machine.hpp"
+#include "tests/unit/tree.hpp"
 
 namespace svm_test
 {
@@ -124,6 +124,51 @@ TEST_F(publish_test, unlinked_table_before_its_flush)
 	while (shrinkable())
 		shrink(~0ull);
 	EXPECT_EQ(count().tables, 0u);
+}
+
+/*
+ * A format's empty word need not be zero. The device reads it everywhere in a fresh directory or table before another CPU can lead
+ * the device there: that CPU publishes its own stores only.
+ */
+template <typename F>
+class fresh_words_test : public tree_machine<F>
+{
+protected:
+	using M = tree_machine<F>;
+
+	void SetUp() override
+	{
+		buffer = std::make_unique<buffered_backend>(*M::gpus);
+		M::SetUp_on(buffered_backend::ops, buffer.get());
+	}
+
+	/* Whether the device reads the empty word of the level in all entries. */
+	void expect_empty_words(const svm_table_mem &mem, unsigned lv)
+	{
+		const u64 *written = static_cast<const u64 *>(mem.cpu);
+		u64 bytes = 1ull << (F::levels[lv].index_bits + F::levels[lv].entry_lg2);
+
+		for (u64 at = 0; at < bytes; at += 1ull << F::levels[lv].entry_lg2)
+			ASSERT_EQ(F::load(static_cast<const char *>(mem.cpu) + at), F::empty(lv)) << at;
+		for (u64 i = 0; i < bytes / 8; i++)
+			ASSERT_EQ(M::gpus->read(mem.addr + i * 8, false), written[i]) << i;
+	}
+
+	std::unique_ptr<buffered_backend> buffer;
+};
+TYPED_TEST_SUITE(fresh_words_test, all_formats, format_names);
+
+TYPED_TEST(fresh_words_test, of_a_directory)
+{
+	this->expect_empty_words(this->pt.root->mem, 0);
+}
+
+TYPED_TEST(fresh_words_test, of_a_table)
+{
+	svm::table &t = this->table_at(0);
+
+	this->equip(t);
+	this->expect_empty_words(t.mem, TestFixture::geometry::table_level);
 }
 
 } // namespace svm_test

@@ -27,9 +27,15 @@ protected:
 
 	void SetUp() override
 	{
+		SetUp_on(backend::ops, gpus.get());
+	}
+
+	/* With table memory of another backend before the device. */
+	void SetUp_on(const svm_backend_ops &of, void *backend)
+	{
 		pt.format = &ops;
-		pt.ops = &backend::ops;
-		pt.backend = gpus.get();
+		pt.ops = &of;
+		pt.backend = backend;
 		pt.domain = port_domain_create(&pt, proc.get(), &dev);
 		pt.root = walk::make_root(pt).value();
 		ASSERT_NE(pt.root, nullptr);
@@ -64,7 +70,7 @@ protected:
 	{
 		svm_table_mem mem{};
 
-		ASSERT_EQ(backend::ops.table_alloc(gpus.get(), ops.table_bytes, &mem), 0);
+		ASSERT_EQ(pt.ops->table_alloc(pt.backend, ops.table_bytes, &mem), 0);
 
 		svm::table_guard lock(t.lock);
 

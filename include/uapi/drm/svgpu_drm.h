@@ -143,13 +143,13 @@ struct drm_svgpu_info {
 	__u64 data;
 };
 
-#define DRM_SVGPU_BO_NOWHERE	0 /* its content, if any, may be in swap */
+#define DRM_SVGPU_BO_NOWHERE	0 /* it has no memory yet, or an import is not needed now */
 #define DRM_SVGPU_BO_SYSTEM	1
 #define DRM_SVGPU_BO_VRAM	2
 
 /**
  * struct drm_svgpu_bo_create - make a buffer
- * @size: bytes, a multiple of 4096, not 0; more than @where has at all: -E2BIG
+ * @size: bytes, a multiple of 4096, not 0, else -EINVAL; more than @where has at all: -E2BIG
  * @where: where it is to be, DRM_SVGPU_BO_SYSTEM or DRM_SVGPU_BO_VRAM. One that is to be in
  *	VRAM is in system memory while VRAM has no room for it, or it is exported and in use
  *	by another device
