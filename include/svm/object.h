@@ -61,7 +61,10 @@ struct svm_object_ops {
 	 */
 	int (*bring)(void *arg);
 
-	/** @release: the last reference is gone: no leaf leads to the memory any more. */
+	/**
+	 * @release: the last reference is gone: no leaf leads to the memory any more. The object
+	 * goes when this returns; until then the driver may still displace and place it.
+	 */
 	void (*release)(void *arg);
 };
 

@@ -298,18 +298,17 @@ extern "C" void svm_object_get(svm_object *o)
 
 extern "C" void svm_object_put(svm_object *o)
 {
-	void (*release)(void *) = o->ops.release;
-	void *arg = o->arg;
 	{
 		svm::table_guard lock(o->lock);
 
 		if (--o->refs)
 			return;
 	}
+	// Before the object goes: a move of the driver's may be under way, which displaces it, and release() waits for its end
+	if (o->ops.release)
+		o->ops.release(o->arg);
 	svm::drop(*o, o->placed.load_relaxed()); // nobody is left who could change it
 	svm::destroy(o);
-	if (release)
-		release(arg);
 }
 
 extern "C" int svm_object_place(svm_object *o, const svm_extent *extents, u32 count)
