@@ -317,9 +317,9 @@ status populate_object(svm_vm &vm, place &at, wish &asked)
 	}
 	if (at.memory->vram && !vm.pt.format->info.vram)
 		return err::io;
-	// Of the span, which lies in the object: the table may begin before it, and then first_page is below 0.
-	u64 first_page = (b.to_cpu(at.span.start) >> PORT_PAGE_LG2) - ((at.span.start - all.start) >> PORT_PAGE_LG2);
-	object_pages pages(at.memory->extents(), at.memory->count, first_page, b.attrs());
+	// Where the object begins inside the table, this page lies before it, and its number is negative.
+	s64 first = static_cast<s64>(b.to_cpu(all.start)) >> PORT_PAGE_LG2;
+	object_pages pages(at.memory->extents(), at.memory->count, static_cast<u64>(first), b.attrs());
 	bool in_one = false;
 	if (vm.pt.format->huge && at.span == all) {
 		run r = pages.run_at(0, vm.pt.entries());

@@ -379,6 +379,24 @@ TEST_F(object_test, given_back_while_bound)
 	EXPECT_EQ(mem->frames_used(), 0u);
 }
 
+/* The object begins, or would, in the midst of a table, and lies in pieces. */
+TEST_F(object_test, begins_inside_a_table)
+{
+	svm_object *o = nullptr;
+	const svm_extent extents[] = {
+		{9 * TABLE, PAGE, SVM_VRAM}, {3 * TABLE, 2 * PAGE, SVM_VRAM}, {7 * TABLE, PAGE, SVM_VRAM}, {TABLE, PAGE, SVM_VRAM}};
+	const u64 pages[] = {9 * TABLE, 3 * TABLE, 3 * TABLE + PAGE, 7 * TABLE, TABLE};
+
+	ASSERT_EQ(svm_object_create(5 * PAGE, nullptr, nullptr, &o), 0);
+	ASSERT_EQ(svm_object_place(o, extents, 4), 0);
+	ASSERT_EQ(bind({object(BASE + 7 * PAGE, BASE + 12 * PAGE, o), object(BASE + 300 * PAGE, BASE + 302 * PAGE, o, 2 * PAGE)}), 0);
+	for (u64 i = 0; i < 5; i++)
+		EXPECT_EQ(device().look(BASE + (7 + i) * PAGE).addr, pages[i]) << i;
+	for (u64 i = 0; i < 2; i++)
+		EXPECT_EQ(device().look(BASE + (300 + i) * PAGE).addr, pages[2 + i]) << i;
+	svm_object_put(o);
+}
+
 TEST_F(object_test, vram)
 {
 	svm_object *o = nullptr;
