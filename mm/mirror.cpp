@@ -5,6 +5,7 @@
 #include "mm/bind/object.hpp"
 #include "mm/pt/gather.hpp"
 #include "mm/room.hpp"
+#include "svm/object.h"
 
 namespace svm {
 
@@ -307,11 +308,18 @@ status populate_object(svm_vm &vm, place &at, wish &asked)
 	if (asked.access != SVM_READ && b.read_only())
 		return asked.must ? status(err::perm) : status();
 	at.memory = now.get();
-	if (!at.memory)
-		return asked.must ? status(err::again) : status();
-	if (at.memory->vram && !vm.pt.format->vram)
+	if (!at.memory && asked.only) // a driver's own call, which may be the one that moves the object
+		return {};
+	if (!at.memory) {
+		svm_object_get(&b.object); // the binding has one: this is a reader section
+		asked.absent = &b.object;
+		return err::absent;
+	}
+	if (at.memory->vram && !vm.pt.format->info.vram)
 		return err::io;
-	object_pages pages(at.memory->extents(), at.memory->count, b.to_cpu(all.start) >> PORT_PAGE_LG2, b.attrs());
+	// Where the object begins inside the table, this page lies before it, and its number is negative.
+	s64 first = static_cast<s64>(b.to_cpu(all.start)) >> PORT_PAGE_LG2;
+	object_pages pages(at.memory->extents(), at.memory->count, static_cast<u64>(first), b.attrs());
 	bool in_one = false;
 	if (vm.pt.format->huge && at.span == all) {
 		run r = pages.run_at(0, vm.pt.entries());
@@ -423,7 +431,7 @@ namespace svm {
 
 namespace {
 
-constexpr unsigned max_waits = 64; // for a manager in userspace, for storage, or for a bind: each may undo what the last one brought
+constexpr unsigned max_waits = 64; // for a manager in userspace, for storage, for a bind or for an object: each may undo what the last one brought
 
 // Does the table allow the access already? Then the thread that wrote the leaf ordered it before its own reply to the
 // device, and this thread has seen it before its own.
@@ -435,14 +443,15 @@ bool allowed(svm_vm &vm, u64 va, svm_access access)
 	return tb && vm.pt.allows(*tb, va, access);
 }
 
-// One try, in a reader section of its own. err::wait: for cpu.
-status serve(svm_vm &vm, u64 va, svm_access access, u64 &cpu)
+// One try, in a reader section of its own. err::wait: for cpu. err::absent: of that object.
+status serve(svm_vm &vm, u64 va, svm_access access, u64 &cpu, svm_object *&absent)
 {
 	reader section(vm.domain());
 	wish asked{ .va = va, .want = va_span::around(va, vm.granule_lg2), .access = access };
 	status done = fault_in(vm, asked);
 
 	cpu = asked.cpu;
+	absent = asked.absent;
 	if (!done.is(err::wait))
 		return done;
 	const binding *now = vm.bindings.at(va);
@@ -456,11 +465,14 @@ status fault(svm_vm &vm, u64 va, svm_access access)
 	session process(vm.domain());
 	status done = process.held();
 	u64 cpu = 0;
+	svm_object *absent = nullptr;
 
 	for (unsigned turn = 0; done.ok() && turn < max_waits; turn++) {
-		done = with_room(vm, [&] { return serve(vm, va, access, cpu); });
+		done = with_room(vm, [&] { return serve(vm, va, access, cpu, absent); });
 		if (done.is(err::changing))
 			done = wait_for_bind(vm);
+		else if (done.is(err::absent))
+			done = bring(*absent);
 		else if (done.is(err::wait))
 			done = status::from(port_wait(vm.domain(), cpu, access != SVM_READ, true));
 		else

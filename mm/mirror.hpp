@@ -67,12 +67,13 @@ struct wish {
 	bool must = true;   // a fault: va must be had. A prefetch: nothing must, and nothing outside of `want` is taken
 	u64 cpu = 0;	    // out: va's, where something is bound there
 	u64 reached = 0;    // out, of a prefetch: it has seen to `want` below this
+	svm_object *absent = nullptr; // out, with err::absent: the object that has no place, and a reference to it
 	u64 wait = nowhere; // out, likewise: the first page of that which port_wait() may bring
 };
 
 // Has the wish come true, as far as it can without waiting. Inside a reader section. err::fault, perm, nomem, intr;
 // err::again when the CPU's side kept moving; err::wait: port_wait() for va first; err::room: make_room() first; err::changing:
-// wait_for_bind() first.
+// wait_for_bind() first; err::absent: bring() first.
 status fault_in(svm_vm &vm, wish &w);
 
 // A bind that is under way has ended. Sleeps; not in a reader section. err::intr.

@@ -6,8 +6,10 @@
 // follows each wait. The thread that asked can be killed: it stops the others at their next table. So does a device that
 // goes, which each thread asks for before each table and each wait, and which ends the waits. Reader sections are short, so that an unbind gets
 // its turn, and none lasts while storage is waited for.
+#include "mm/bind/object.hpp"
 #include "mm/mirror.hpp"
 #include "mm/room.hpp"
+#include "svm/object.h"
 
 namespace svm {
 
@@ -81,6 +83,7 @@ va_span take(prefetching &p)
 struct waiting {
 	u64 va = wish::nowhere;
 	u64 cpu = 0;
+	svm_object *absent = nullptr; // it is of this object, which has no place: a reference
 };
 
 // Fills what is left of the part of one table. What cannot be had is left out. err::wait: for `page`, where `left` begins.
@@ -99,11 +102,14 @@ status fill(prefetching &p, va_span &left, waiting &page)
 			left.start = m.empty() ? bound.span.end : m.start;
 		} else if (done.is(err::again)) {
 			left.start += PORT_PAGE_SIZE;
+		} else if (done.is(err::absent)) {
+			page = { left.start, 0, asked.absent };
+			return err::wait;
 		} else if (!done.ok()) {
 			return done;
 		} else if (asked.wait != wish::nowhere) {
 			left.start = asked.wait;
-			page = { asked.wait, asked.cpu + (asked.wait - asked.va) };
+			page = { asked.wait, asked.cpu + (asked.wait - asked.va), nullptr };
 			return err::wait;
 		} else {
 			left.start = asked.reached;
@@ -150,10 +156,13 @@ status fill_and_wait(prefetching &p, va_span left)
 		if (!done.is(err::wait))
 			return done;
 		if (page.va == waited) { // it was there, and has gone again
+			if (page.absent)
+				svm_object_put(page.absent);
 			left.start += PORT_PAGE_SIZE;
 			continue;
 		}
-		done = status::from(port_wait(p.vm.domain(), page.cpu, p.access != SVM_READ, false));
+		done = page.absent ? bring(*page.absent) :
+				     status::from(port_wait(p.vm.domain(), page.cpu, p.access != SVM_READ, false));
 		if (done.is(err::intr)) {
 			int why = stopped(p);
 			return why ? status::from(why) : done;

@@ -12,9 +12,6 @@
  * tell its end.
  */
 #include <linux/delay.h>
-#include <linux/dma-fence.h>
-
-#include <drm/drm_syncobj.h>
 
 #include "task.h"
 
@@ -28,13 +25,7 @@ static void deliver(struct svgpu_task *task, int status)
 		svgpu_queue_keep(task->queue, task->kept);
 		task->kept = NULL;
 	}
-	if (task->out) {
-		/* No other task has the fence before it is published, so these are plain stores. */
-		task->fence->error = status;
-		task->fence->timestamp = ktime_get();
-		drm_syncobj_replace_fence(task->out, task->fence);
-		svm_drm_wake_parked(&task->queue->dev->svm, task->out);
-	}
+	svm_drm_out_signal(&task->queue->dev->svm, &task->out, status);
 }
 
 /**

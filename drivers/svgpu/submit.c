@@ -2,20 +2,8 @@
 /*
  * Taking in a job: everything that can fail happens here, so that a task that
  * is on a queue can always end.
- *
- * An in-syncobj that has a fence is waited for by that fence; one that has none
- * yet is kept, and looked at again (drivers/svm/park.c). The out-syncobj loses its fence here
- * and gets a signalled one at the end.
- *
- * drm_sched is not used: it publishes a job's fence when the job is armed, long
- * before it has run, and a job of ours may wait for memory in a page fault while
- * reclaim, for that memory, waits for fences.
  */
-#include <linux/dma-fence.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
-
-#include <drm/drm_syncobj.h>
 
 #include "task.h"
 
@@ -24,54 +12,11 @@
 /* Frees a task that is nowhere, with all that it holds. */
 void svgpu_task_free(struct svgpu_task *task)
 {
-	u32 i;
-
-	for (i = 0; i < task->in_count; i++) {
-		if (task->in[i].syncobj)
-			drm_syncobj_put(task->in[i].syncobj);
-		dma_fence_put(task->in[i].fence);
-	}
-	if (task->out)
-		drm_syncobj_put(task->out);
-	dma_fence_put(task->fence);
+	svm_drm_deps_drop(task->in, task->in_count);
+	svm_drm_out_drop(&task->out);
 	kfree(task->kept);
 	svgpu_queue_put(task->queue);
 	kfree(task);
-}
-
-static int find_in(struct svgpu_task *task, struct drm_file *drm_file,
-		   const struct drm_svgpu_submit *args)
-{
-	u32 handles[IN_MAX];
-	u32 i;
-
-	if (copy_from_user(handles, u64_to_user_ptr(args->in_syncobjs),
-			   args->in_count * sizeof(*handles)))
-		return -EFAULT;
-	for (i = 0; i < args->in_count; i++) {
-		struct svm_drm_dep *dep = &task->in[i];
-
-		dep->syncobj = drm_syncobj_find(drm_file, handles[i]);
-		if (!dep->syncobj)
-			return -ENOENT;
-		dep->fence = drm_syncobj_fence_get(dep->syncobj);
-	}
-	return 0;
-}
-
-static int find_out(struct svgpu_task *task, struct drm_file *drm_file,
-		    u32 handle)
-{
-	task->out = drm_syncobj_find(drm_file, handle);
-	if (!task->out)
-		return -ENOENT;
-	/*
-	 * A fence of the core's: it may outlive this module, in a sync_file
-	 * say, which one with operations of ours could not. It is signalled
-	 * already, and no other task sees it before svgpu_task_end().
-	 */
-	task->fence = dma_fence_allocate_private_stub(ktime_get());
-	return task->fence ? 0 : -ENOMEM;
 }
 
 static int make_kept(struct svgpu_task *task, u64 token)
@@ -90,9 +35,9 @@ static int task_fill(struct svgpu_task *task, struct drm_file *drm_file,
 {
 	int ret;
 
-	ret = find_in(task, drm_file, args);
-	if (!ret && args->out_syncobj)
-		ret = find_out(task, drm_file, args->out_syncobj);
+	ret = svm_drm_deps_take(drm_file, args->in_syncobjs, args->in_count, task->in);
+	if (!ret)
+		ret = svm_drm_out_take(drm_file, args->out_syncobj, &task->out);
 	if (!ret && args->result)
 		ret = make_kept(task, args->result);
 	return ret;
@@ -146,8 +91,7 @@ static void enter(struct svgpu_queue *queue, struct svgpu_task *task)
 {
 	int error;
 
-	if (task->out)
-		drm_syncobj_replace_fence(task->out, NULL);
+	svm_drm_out_reset(&task->out);
 	spin_lock(&queue->lock);
 	error = queue->error;
 	if (error) {

@@ -41,6 +41,7 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <svm/drm.h>
+#include <svm/drm_bo.h>
 
 #include "ring.h"
 
@@ -242,9 +243,16 @@ int svgpu_format_probe(struct svgpu_device *dev);
 extern bool svgpu_tables_in_vram;
 extern const struct svm_backend_ops svgpu_vram_ops;
 extern const struct svm_backend_ops svgpu_system_ops;
+
+/* vram.c */
 void svgpu_vram_init(struct svgpu_device *dev);
 void svgpu_vram_forget(struct svgpu_device *dev);
 void svgpu_vram_fini(struct svgpu_device *dev);
+struct svm_drm_vram_block *svgpu_vram_alloc(struct svgpu_device *dev, u64 bytes);
+void svgpu_vram_free(struct svgpu_device *dev, struct svm_drm_vram_block *base);
+int svgpu_bo_vram_alloc(struct svm_drm_device *svm, u64 bytes,
+			struct list_head *blocks);
+void svgpu_bo_vram_free(struct svm_drm_device *svm, struct list_head *blocks);
 
 /* context.c */
 int svgpu_context_start(struct svm_drm_vm *base);
@@ -298,5 +306,9 @@ int svgpu_ioctl_submit(struct drm_device *drm, void *data,
 		       struct drm_file *drm_file);
 int svgpu_ioctl_info(struct drm_device *drm, void *data,
 		     struct drm_file *drm_file);
+int svgpu_ioctl_bo_create(struct drm_device *drm, void *data,
+			  struct drm_file *drm_file);
+int svgpu_ioctl_bo_info(struct drm_device *drm, void *data,
+			struct drm_file *drm_file);
 
 #endif

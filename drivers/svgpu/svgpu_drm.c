@@ -8,6 +8,7 @@
 
 #include <drm/drm_drv.h>
 #include <drm/drm_ioctl.h>
+#include <drm/drm_prime.h>
 
 #include "svgpu.h"
 #include "svm_config.h"
@@ -48,6 +49,7 @@ static const struct file_operations svgpu_fops = {
 #ifdef CONFIG_COMPAT
 	.compat_ioctl = svm_drm_compat_ioctl,
 #endif
+	.mmap = svm_drm_bo_mmap,
 	.show_fdinfo = svm_drm_show_fdinfo,
 	.poll = drm_poll,
 	.read = drm_read,
@@ -72,10 +74,24 @@ static const struct drm_ioctl_desc svgpu_ioctls[] = {
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVGPU_SUBMIT, svgpu_ioctl_submit, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVGPU_INFO, svgpu_ioctl_info, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(SVGPU_BO_CREATE, svgpu_ioctl_bo_create,
+			  DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(SVGPU_BO_INFO, svgpu_ioctl_bo_info,
+			  DRM_RENDER_ALLOW),
 };
 
+static struct drm_gem_object *svgpu_gem_prime_import(struct drm_device *drm,
+						     struct dma_buf *dma_buf)
+{
+	return svm_drm_bo_import(&to_svgpu(drm)->svm, dma_buf);
+}
+
 const struct drm_driver svgpu_drm_driver = {
-	.driver_features = DRIVER_RENDER | DRIVER_SYNCOBJ,
+	.driver_features = DRIVER_RENDER | DRIVER_SYNCOBJ | DRIVER_GEM,
+	/* Newer kernels take these two for granted. */
+	.prime_handle_to_fd = drm_gem_prime_handle_to_fd,
+	.prime_fd_to_handle = drm_gem_prime_fd_to_handle,
+	.gem_prime_import = svgpu_gem_prime_import,
 	.open = svgpu_open,
 	.postclose = svgpu_postclose,
 	.debugfs_init = svgpu_debugfs_init,

@@ -130,6 +130,8 @@ static const struct svm_drm_ops svgpu_svm_ops = {
 	.stopped = svgpu_context_stopped,
 	.reply = svgpu_fault_reply,
 	.put = svgpu_fault_put,
+	.vram_alloc = svgpu_bo_vram_alloc,
+	.vram_free = svgpu_bo_vram_free,
 };
 
 /* Software state; svgpu_teardown() undoes it, also after a failure. */
@@ -247,18 +249,22 @@ static void svgpu_shutdown(struct pci_dev *pdev)
 /*
  * System sleep takes VRAM and what the device knows of contexts. A vm's tables cannot be made
  * again without its users noticing, so sleep is refused while there are vms, -EBUSY. Without,
- * nothing is under way: the epoch ends, and another one begins when the system wakes, also of
- * a device that was wedged. Userspace is frozen: no ioctl runs.
+ * buffers leave VRAM, and nothing is under way: the epoch ends, and another one begins when the
+ * system wakes, also of a device that was wedged. Userspace is frozen: no ioctl runs.
  */
 static int svgpu_suspend(struct device *device)
 {
 	struct svgpu_device *dev = dev_get_drvdata(device);
+	int ret;
 
 	if (atomic_read(&dev->svm.vm_total)) {
 		dev_err(device, "%d address spaces are in use: no sleep\n",
 			atomic_read(&dev->svm.vm_total));
 		return -EBUSY;
 	}
+	ret = svm_drm_bos_evict_all(&dev->svm);
+	if (ret)
+		return ret;
 	svgpu_device_stop(dev);
 	return 0;
 }
@@ -268,8 +274,13 @@ static int svgpu_resume(struct device *device)
 {
 	struct svgpu_device *dev = dev_get_drvdata(device);
 
+	int ret;
+
 	pci_set_master(dev->pdev);
-	return svgpu_device_restart(dev);
+	ret = svgpu_device_restart(dev);
+	if (!ret)
+		svm_drm_bos_return(&dev->svm);
+	return ret;
 }
 
 static DEFINE_SIMPLE_DEV_PM_OPS(svgpu_pm, svgpu_suspend, svgpu_resume);

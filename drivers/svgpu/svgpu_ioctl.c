@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The virtual GPU's own ioctls (svgpu_drm.h) but for submit, which is in
- * submit.c: queues, and questions about the device and about jobs that ended.
+ * submit.c: queues, buffer objects, and questions about the device and about jobs that ended.
  */
 #include "svgpu.h"
 
@@ -139,4 +139,39 @@ int svgpu_ioctl_info(struct drm_device *drm, void *data,
 	default:
 		return -EINVAL;
 	}
+}
+
+/* DRM_SVGPU_BO_CREATE */
+int svgpu_ioctl_bo_create(struct drm_device *drm, void *data,
+			  struct drm_file *drm_file)
+{
+	struct svgpu_device *dev = to_svgpu(drm);
+	struct drm_svgpu_bo_create *args = data;
+
+	BUILD_BUG_ON((int)DRM_SVGPU_BO_NOWHERE != (int)SVM_DRM_BO_NOWHERE ||
+		     (int)DRM_SVGPU_BO_SYSTEM != (int)SVM_DRM_BO_SYSTEM ||
+		     (int)DRM_SVGPU_BO_VRAM != (int)SVM_DRM_BO_VRAM);
+	if (args->flags || args->pad)
+		return -EINVAL;
+	if (svgpu_error(dev))
+		return svgpu_error(dev);
+	return svm_drm_bo_create(&dev->svm, drm_file, args->size, args->where,
+				 &args->handle);
+}
+
+/* DRM_SVGPU_BO_INFO */
+int svgpu_ioctl_bo_info(struct drm_device *drm, void *data,
+			struct drm_file *drm_file)
+{
+	struct drm_svgpu_bo_info *args = data;
+	struct svm_drm_bo_info info;
+	int ret = svm_drm_bo_describe(drm_file, args->handle, &info);
+
+	if (ret)
+		return ret;
+	args->where = info.where;
+	args->size = info.size;
+	args->mmap_offset = info.mmap_offset;
+	args->moves = info.moves;
+	return 0;
 }

@@ -2,112 +2,29 @@
 /*
  * What svmirror needs of us: memory for page tables, and the TLB.
  *
- * Tables lie in VRAM or in system memory (module parameter `tables`); the entry
- * above a table says which. VRAM that is given back is poisoned by the device
- * before anybody gets it again, so that a walker that kept a pointer to it reads
- * nonsense, not somebody else's pages. Poisoning is not waited for when memory
- * is given back: the allocator takes back what is done whenever it is asked for
- * more, and waits only where there is nothing else.
+ * Tables lie in VRAM (vram.c) or in system memory (module parameter `tables`); the entry
+ * above a table says which.
  */
 #include <linux/dma-mapping.h>
-#include <linux/slab.h>
 
 #include <drm/drm_drv.h>
 
 #include "svgpu.h"
 
-struct vram_block {
-	struct drm_mm_node node;
-	struct list_head link;	/* in vram->poisoning */
-	u64 poisoned;		/* sync operation that fills it */
-};
-
-void svgpu_vram_init(struct svgpu_device *dev)
-{
-	mutex_init(&dev->vram.lock);
-	INIT_LIST_HEAD(&dev->vram.poisoning);
-	/* Address 0 is left out: in an mlx5 table it is the key that leads nowhere. */
-	drm_mm_init(&dev->vram.mm, SZ_4K, dev->vram_bytes - SZ_4K);
-}
-
-/* Takes back poisoned blocks, all (at the end, or wedged) or those that are done. */
-static void vram_reap(struct svgpu_device *dev, bool all)
-{
-	struct vram_block *block, *next;
-
-	lockdep_assert_held(&dev->vram.lock);
-	list_for_each_entry_safe(block, next, &dev->vram.poisoning, link) {
-		if (!all && !svgpu_error(dev) &&
-		    !svgpu_sync_done(dev, block->poisoned))
-			return;
-		list_del(&block->link);
-		drm_mm_remove_node(&block->node);
-		kfree(block);
-	}
-}
-
-/* No table is left, and the device has no epoch: what it was to poison it has lost. */
-void svgpu_vram_forget(struct svgpu_device *dev)
-{
-	mutex_lock(&dev->vram.lock);
-	vram_reap(dev, true);
-	mutex_unlock(&dev->vram.lock);
-}
-
-/* No table is left. */
-void svgpu_vram_fini(struct svgpu_device *dev)
-{
-	svgpu_vram_forget(dev);
-	drm_mm_takedown(&dev->vram.mm);
-	mutex_destroy(&dev->vram.lock);
-}
-
-/*
- * Return: 0, or -ENOSPC and in *@wait the operation after which it is worth trying
- * again, or 0.
- */
-static int vram_try(struct svgpu_device *dev, struct vram_block *block,
-		    u32 bytes, u64 *wait)
-{
-	struct svgpu_vram *vram = &dev->vram;
-	struct vram_block *oldest;
-	int ret;
-
-	mutex_lock(&vram->lock);
-	vram_reap(dev, false);
-	/* What links ask for: NVIDIA's hold an address in units of 4 KiB. */
-	ret = drm_mm_insert_node_generic(&vram->mm, &block->node, bytes, SZ_4K,
-					 0, DRM_MM_INSERT_BEST);
-	oldest = list_first_entry_or_null(&vram->poisoning, struct vram_block,
-					  link);
-	*wait = ret && oldest ? oldest->poisoned : 0;
-	mutex_unlock(&vram->lock);
-	return ret;
-}
-
 /* Return: 0; -ENOSPC: VRAM is full, which tables of other vms can change; -ENOMEM */
 static int vram_alloc(struct svgpu_device *dev, u32 bytes,
 		      struct svm_table_mem *mem)
 {
-	struct vram_block *block = kzalloc(sizeof(*block), GFP_KERNEL_ACCOUNT);
+	struct svm_drm_vram_block *block;
 	void __iomem *cpu;
-	u64 wait;
-	int ret;
 
-	if (!block)
-		return -ENOMEM;
-	/* Ends: each round takes back at least the block that it waited for. */
-	for (;;) {
-		ret = vram_try(dev, block, bytes, &wait);
-		if (!ret || !wait)
-			break;
-		svgpu_sync_wait(dev, wait, true);
-	}
-	if (ret) {
-		kfree(block);
-		return ret;
-	}
-	cpu = dev->bar + SVGPU_VRAM_OFFSET + block->node.start;
+	/* Tables are few beside buffers: a buffer makes room for one. Ends when there is none. */
+	do
+		block = svgpu_vram_alloc(dev, round_up(bytes, SZ_4K));
+	while (block == ERR_PTR(-ENOSPC) && svm_drm_bo_evict(&dev->svm));
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+	cpu = dev->bar + SVGPU_VRAM_OFFSET + block->start;
 	memset_io(cpu, 0, bytes);
 	/*
 	 * Zero before anything leads here: pairs with the device's walk, and with other CPUs'
@@ -116,25 +33,10 @@ static int vram_alloc(struct svgpu_device *dev, u32 bytes,
 	wmb();
 	/* Plain loads and stores work on a write-combining mapping of memory. */
 	mem->cpu = (void __force *)cpu;
-	mem->addr = block->node.start;
+	mem->addr = block->start;
 	mem->priv = block;
 	mem->aperture = SVM_VRAM;
 	return 0;
-}
-
-static void vram_free(struct svgpu_device *dev, struct vram_block *block)
-{
-	struct svgpu_sync op = {
-		.op = SVGPU_SYNC_POISON,
-		.start = block->node.start,
-		.end = block->node.start + block->node.size,
-	};
-
-	/* Under the lock, so that the list is in the order of the ring. */
-	mutex_lock(&dev->vram.lock);
-	block->poisoned = svgpu_sync_begin(dev, &op, NULL);
-	list_add_tail(&block->link, &dev->vram.poisoning);
-	mutex_unlock(&dev->vram.lock);
 }
 
 /*
@@ -178,7 +80,7 @@ static void table_free(void *backend, const struct svm_table_mem *mem)
 	struct svgpu_device *dev = svgpu_of(backend);
 
 	if (mem->aperture == SVM_VRAM)
-		vram_free(dev, mem->priv);
+		svgpu_vram_free(dev, mem->priv);
 	else
 		dma_free_pages(&dev->pdev->dev, PAGE_ALIGN(mem->bytes),
 			       mem->priv, mem->addr, DMA_BIDIRECTIONAL);

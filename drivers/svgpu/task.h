@@ -20,8 +20,7 @@ struct svgpu_task {
 	u64 cookie;		/* how the device calls it while it runs */
 	u32 kernel;
 	u64 args[DRM_SVGPU_ARGS];
-	struct drm_syncobj *out; /* may be NULL */
-	struct dma_fence *fence; /* for @out, made beforehand: the end cannot fail */
+	struct svm_drm_out out;
 	struct svgpu_kept *kept; /* NULL: the submitter does not want the result */
 	int fault_error;	/* of the first fault that failed */
 	struct drm_svgpu_job_result result;

@@ -6,7 +6,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "internal.h"
+#include "bind.h"
+#include "bo.h"
 
 /* The end of all addresses that an operation of this kind can have: the device's, or the user's. */
 static u64 end_of_all(const struct svm_drm_vm *vm, u32 kind)
@@ -28,8 +29,14 @@ static int take_op(const struct svm_drm_vm *vm, const struct drm_svm_bind_op *op
 
 	BUILD_BUG_ON((int)DRM_SVM_BIND_NOTHING != (int)SVM_BIND_NOTHING ||
 		     (int)DRM_SVM_BIND_MIRROR != (int)SVM_BIND_MIRROR ||
-		     (int)DRM_SVM_BIND_NULL != (int)SVM_BIND_NULL);
-	if (op->flags || op->reserved || (all && op->offset))
+		     (int)DRM_SVM_BIND_NULL != (int)SVM_BIND_NULL ||
+		     (int)DRM_SVM_BIND_OBJECT != (int)SVM_BIND_OBJECT ||
+		     DRM_SVM_BIND_READ_ONLY != (int)SVM_BIND_READ_ONLY ||
+		     DRM_SVM_BIND_ON_DEMAND != (int)SVM_BIND_ON_DEMAND ||
+		     DRM_SVM_BIND_NONCOHERENT != (int)SVM_BIND_NONCOHERENT ||
+		     DRM_SVM_BIND_UNCACHED != (int)SVM_BIND_UNCACHED);
+	if (op->pad || (all && op->offset) ||
+	    (op->kind != DRM_SVM_BIND_OBJECT && op->handle))
 		return -EINVAL;
 	ret = all ? 0 : svm_drm_check_span(op->start, op->length, &end);
 	if (ret)
@@ -38,11 +45,35 @@ static int take_op(const struct svm_drm_vm *vm, const struct drm_svm_bind_op *op
 	out->end = all ? end_of_all(vm, op->kind) : end;
 	out->offset = op->offset;
 	out->kind = op->kind;
+	out->flags = op->flags;
 	return 0;
 }
 
-/* An array of the core's operations, to be freed by the caller; or an error. */
-static struct svm_bind_op *take_ops(const struct svm_drm_vm *vm,
+/* The object of a handle, with a reference. */
+static int take_object(struct drm_file *drm_file, u32 handle, struct svm_bind_op *out)
+{
+	struct svm_drm_bo *bo = svm_drm_bo_get(drm_file, handle);
+
+	if (!bo)
+		return -ENOENT;
+	svm_object_get(bo->object);
+	out->object = bo->object;
+	drm_gem_object_put(&bo->gem);
+	return 0;
+}
+
+void svm_drm_bind_ops_free(struct svm_bind_op *ops, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		if (ops[i].object)
+			svm_object_put(ops[i].object);
+	kvfree(ops);
+}
+
+/* An array of the core's operations, for svm_drm_bind_ops_free(); or an error. */
+static struct svm_bind_op *take_ops(const struct svm_drm_vm *vm, struct drm_file *drm_file,
 				    const struct drm_svm_bind *args)
 {
 	const char __user *from = u64_to_user_ptr(args->ops);
@@ -59,10 +90,12 @@ static struct svm_bind_op *take_ops(const struct svm_drm_vm *vm,
 		ret = copy_struct_from_user(&op, sizeof(op), from, args->stride);
 		if (!ret)
 			ret = take_op(vm, &op, &ops[i]);
+		if (!ret && op.kind == DRM_SVM_BIND_OBJECT)
+			ret = take_object(drm_file, op.handle, &ops[i]);
 	}
 	if (!ret)
 		return ops;
-	kvfree(ops);
+	svm_drm_bind_ops_free(ops, args->count);
 	return ERR_PTR(ret);
 }
 
@@ -78,17 +111,44 @@ static int may_bind(const struct svm_drm_vm *vm, const struct svm_bind_op *ops,
 	return 0;
 }
 
-static int bind(struct svm_drm_vm *vm, const struct drm_svm_bind *args)
+/* Objects that are not bound on demand get memory first. */
+static int bring_objects(const struct svm_bind_op *ops, u32 count)
 {
-	struct svm_bind_op *ops = take_ops(vm, args);
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < count && !ret; i++)
+		if (ops[i].object && !(ops[i].flags & SVM_BIND_ON_DEMAND))
+			ret = svm_drm_bo_bring(svm_object_arg(ops[i].object));
+	return ret;
+}
+
+/* In the vm's process, or in a session of it. */
+int svm_drm_bind_do(struct svm_drm_vm *vm, struct svm_bind_op *ops, u32 count)
+{
+	return may_bind(vm, ops, count) ?: bring_objects(ops, count) ?:
+	       svm_bind_many(vm->svm, ops, count);
+}
+
+/* Takes the caller's use of the vm. */
+static int bind(struct svm_drm_vm *vm, struct drm_file *drm_file,
+		const struct drm_svm_bind *args)
+{
+	bool later = args->flags & DRM_SVM_BIND_ASYNC;
+	struct svm_bind_op *ops;
 	int ret;
 
-	if (IS_ERR(ops))
+	ops = take_ops(vm, drm_file, args);
+	if (IS_ERR(ops)) {
+		svm_drm_vm_leave(vm);
 		return PTR_ERR(ops);
-	ret = may_bind(vm, ops, args->count);
-	if (!ret)
-		ret = svm_bind_many(vm->svm, ops, args->count);
-	kvfree(ops);
+	}
+	ret = later ? svm_drm_bind_later(vm, drm_file, args, ops) :
+		      svm_drm_bind_do(vm, ops, args->count);
+	if (!later || ret) {
+		svm_drm_bind_ops_free(ops, args->count);
+		svm_drm_vm_leave(vm);
+	}
 	return ret;
 }
 
@@ -98,29 +158,32 @@ int svm_drm_ioctl_bind(struct drm_device *drm, void *data,
 {
 	struct drm_svm_bind *args = data;
 	struct svm_drm_vm *vm;
-	int ret;
 
-	if (args->flags || args->reserved[0] || args->reserved[1] ||
+	if (args->flags & ~DRM_SVM_BIND_ASYNC || args->in_count > DRM_SVM_BIND_IN_MAX ||
 	    !svm_drm_stride_is_sound(args->stride, DRM_SVM_BIND_OP_SIZE_1))
+		return -EINVAL;
+	if (!(args->flags & DRM_SVM_BIND_ASYNC) &&
+	    (args->in_syncobjs || args->in_count || args->out_syncobj))
 		return -EINVAL;
 	if (args->count > DRM_SVM_BIND_MAX)
 		return -E2BIG;
 	vm = svm_drm_vm_get(svm_drm_file_of(drm_file), args->vm_id);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
-	ret = bind(vm, args);
-	svm_drm_vm_leave(vm);
-	return ret;
+	return bind(vm, drm_file, args);
 }
 EXPORT_SYMBOL_GPL(svm_drm_ioctl_bind);
 
-static void describe(const struct svm_bind_op *in, struct drm_svm_bind_op *out)
+static void describe(const struct svm_bind_op *in, struct drm_file *drm_file,
+		     struct drm_svm_bind_op *out)
 {
 	*out = (struct drm_svm_bind_op){
 		.start = in->start,
 		.length = in->end - in->start,
 		.offset = in->offset,
 		.kind = in->kind,
+		.flags = in->flags,
+		.handle = in->object ? svm_drm_bo_handle(drm_file, in->object) : 0,
 	};
 }
 
@@ -128,7 +191,8 @@ static void describe(const struct svm_bind_op *in, struct drm_svm_bind_op *out)
  * DRM_SVM_QUERY_BINDINGS, a few at a time. They are copied when nothing is held: touching the
  * caller's memory may take its time.
  */
-int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_svm_query *args)
+int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_file *drm_file,
+			   struct drm_svm_query *args)
 {
 	u32 stride = args->stride ?: DRM_SVM_BIND_OP_SIZE_1;
 	struct drm_svm_bind_op record;
@@ -145,7 +209,7 @@ int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_svm_query *args)
 		n = svm_bindings(vm->svm, from, some, ARRAY_SIZE(some));
 		for (i = 0; i < n && done < max; i++, done++) {
 			from = some[i].end;
-			describe(&some[i], &record);
+			describe(&some[i], drm_file, &record);
 			if (args->size)
 				ret = svm_drm_put_records(args->data + done * stride,
 							  &record, sizeof(record), 1,

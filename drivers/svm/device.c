@@ -8,7 +8,7 @@
  */
 #include <linux/module.h>
 
-#include "internal.h"
+#include "bo.h"
 
 int svm_drm_device_init(struct svm_drm_device *dev)
 {
@@ -17,6 +17,7 @@ int svm_drm_device_init(struct svm_drm_device *dev)
 	init_waitqueue_head(&dev->gone);
 	svm_drm_shares_init(dev);
 	svm_drm_parked_init(dev);
+	svm_drm_bos_init(dev);
 	dev->wq = alloc_workqueue("svm_drm", WQ_UNBOUND, 0);
 	return dev->wq ? 0 : -ENOMEM;
 }
@@ -25,6 +26,7 @@ EXPORT_SYMBOL_GPL(svm_drm_device_init);
 void svm_drm_device_stop(struct svm_drm_device *dev)
 {
 	svm_drm_vms_stop_all(dev);
+	svm_drm_bos_stop(dev);
 }
 EXPORT_SYMBOL_GPL(svm_drm_device_stop);
 
@@ -33,6 +35,7 @@ void svm_drm_device_fini(struct svm_drm_device *dev)
 	if (!dev->wq)
 		return;
 	svm_drm_parked_stop(dev);
+	cancel_work_sync(&dev->bos.work);
 	destroy_workqueue(dev->wq);
 	dev->wq = NULL;
 	xa_destroy(&dev->contexts);

@@ -5,10 +5,12 @@
  * device ── contexts: number in the device → vm ── svm_vm (svmirror's), faults, fault log
  * file ──── vms: handle → vm
  *
- * Locks, outermost first. All but the log lock are spinlocks:
+ * Locks, outermost first. All but the log lock are spinlocks; those of buffer objects, in bo.h,
+ * come before all of them:
  *   xa_lock     of the table of handles or contexts: from looking up to the reference that
  *               keeps what was found
  *   park lock   queues that wait for a syncobj without a fence; wake() is called under it
+ *   bind lock   a vm's asynchronous binds
  *   fault lock  a vm's faults and their groups; sessions are cancelled under it
  *   share lock  what processes and users hold of the device's ids
  *   log lock    (sleeps) a vm's fault log
@@ -35,7 +37,13 @@ int svm_drm_put_records(u64 user, const void *records, u32 size, u32 count,
 			u32 stride);
 
 /* bind.c */
-int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_svm_query *args);
+int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_file *drm_file,
+			   struct drm_svm_query *args);
+
+/* bind_queue.c; bind.h has what it shares with bind.c */
+void svm_drm_binds_init(struct svm_drm_vm *vm);
+void svm_drm_binds_cancel(struct svm_drm_vm *vm);
+void svm_drm_binds_fini(struct svm_drm_vm *vm);
 
 /* share.c */
 void svm_drm_shares_init(struct svm_drm_device *dev);

@@ -9,6 +9,8 @@
 #include <linux/export.h>
 #include <linux/slab.h>
 
+#include <drm/drm_drv.h>
+
 #include "internal.h"
 
 /* DRM_SVM_VM_CREATE */
@@ -107,7 +109,9 @@ static int query_device(struct svm_drm_device *dev, struct drm_svm_query *args)
 		svm_format_describe(dev->format);
 	struct drm_svm_device_info info = {
 		.capabilities = DRM_SVM_CAPABILITY_MIRROR |
-			(format->null ? DRM_SVM_CAPABILITY_NULL : 0),
+			(format->null ? DRM_SVM_CAPABILITY_NULL : 0) |
+			(drm_core_check_feature(dev->drm, DRIVER_GEM) ?
+				 DRM_SVM_CAPABILITY_OBJECT : 0),
 		.va_bits = format->va_bits,
 		.table_lg2 = format->table_lg2,
 		.leaf_sizes = format->leaf_sizes,
@@ -178,7 +182,7 @@ int svm_drm_ioctl_query(struct drm_device *drm, void *data,
 	else if (args->query == DRM_SVM_QUERY_FAULT_LOG)
 		ret = query_fault_log(vm, args);
 	else
-		ret = svm_drm_query_bindings(vm, args);
+		ret = svm_drm_query_bindings(vm, drm_file, args);
 	svm_drm_vm_leave(vm);
 	return ret;
 }

@@ -51,6 +51,7 @@ static void vm_end(struct work_struct *work)
 	struct svm_drm_vm *vm = container_of(work, struct svm_drm_vm, end_work);
 	struct svm_drm_device *dev = vm->dev;
 
+	svm_drm_binds_fini(vm);
 	svm_drm_faults_fini(vm);
 	svm_vm_destroy(vm->svm);
 	xa_erase(&dev->contexts, vm->context);
@@ -114,6 +115,7 @@ static struct svm_drm_vm *vm_alloc(struct svm_drm_device *dev)
 	refcount_set(&vm->users, 1);
 	INIT_WORK(&vm->end_work, vm_end);
 	init_completion(&vm->gone);
+	svm_drm_binds_init(vm);
 	svm_drm_faultlog_init(&vm->log);
 	return vm;
 }
@@ -189,6 +191,7 @@ static void stop_finish(struct list_head *ending)
 		list_del(&vm->ending);
 		vm->dev->ops->stopped(vm);
 		svm_drm_faults_cancel(vm);
+		svm_drm_binds_cancel(vm);
 		svm_drm_vm_leave(vm);
 	}
 }

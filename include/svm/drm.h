@@ -44,6 +44,7 @@ struct drm_device;
 struct drm_file;
 struct drm_syncobj;
 struct seq_file;
+struct svm_drm_device;
 struct svm_drm_process;
 struct svm_drm_vm;
 
@@ -116,6 +117,44 @@ struct svm_drm_ops {
 
 	/** @put: drop what svm_drm_fault_submit() was given to keep @rec. Follows @reply. */
 	void (*put)(struct svm_drm_fault_rec *rec);
+
+	/**
+	 * @vram_alloc: add to the empty list @blocks parts of VRAM that are @bytes together
+	 * (&struct svm_drm_vram_block). What they hold is anything but another process's. Where
+	 * &svm_drm_device.vram is all zero it is not called, nor is @vram_free.
+	 * Return: 0; -ENOSPC: there is not so much now; -ENOMEM.
+	 */
+	int (*vram_alloc)(struct svm_drm_device *dev, u64 bytes, struct list_head *blocks);
+
+	/**
+	 * @vram_free: give the blocks back. The device reaches them no more, or was removed. The
+	 * driver sees to it that nobody else ever reads what they hold.
+	 */
+	void (*vram_free)(struct svm_drm_device *dev, struct list_head *blocks);
+};
+
+/**
+ * struct svm_drm_vram - the device's own memory, for buffer objects
+ * @cpu: where the kernel has mapped it, write-combining
+ * @bus: its physical address
+ * @bytes: its size; 0: there is none
+ */
+struct svm_drm_vram {
+	void __iomem *cpu;
+	phys_addr_t bus;
+	u64 bytes;
+};
+
+/** struct svm_drm_bos - the device's buffer objects, see <svm/drm_bo.h> */
+struct svm_drm_bos {
+	/* private: */
+	struct mutex lock;	/* bos lock: the lists */
+	struct list_head all;	/* but those that are @lost */
+	struct list_head lost;	/* their memory has gone with the device */
+	struct list_head in;	/* VRAM: the one that is there for longest first */
+	struct list_head out;	/* of VRAM, and wants to be in it */
+	struct work_struct work;
+	bool closed;		/* VRAM is; read without a lock: who just missed it is waited for */
 };
 
 /* Kinds of ids of which a device has a fixed number: the library's own, then the driver's. */
@@ -151,6 +190,7 @@ struct svm_drm_parked {
  * @backend_ops: what svmirror calls for a vm of this device
  * @format: of its page tables
  * @dma_device: what does its DMA
+ * @vram: its own memory, or all zero
  * @ids: of each kind how many the device has: &svm_drm_vm.context is below
  *	@ids[SVM_DRM_CONTEXT_ID]. A user may hold as many as it leaves free, a process as many as it
  *	leaves to its user: see svm_drm_share_take().
@@ -165,6 +205,7 @@ struct svm_drm_device {
 	const struct svm_backend_ops *backend_ops;
 	const struct svm_format *format;
 	struct device *dma_device;
+	struct svm_drm_vram vram;
 	u32 ids[SVM_DRM_IDS];
 	int error;
 
@@ -174,6 +215,7 @@ struct svm_drm_device {
 	struct xarray contexts;	/* id → vm */
 	struct svm_drm_shares shares;
 	struct svm_drm_parked parked;
+	struct svm_drm_bos bos;
 	wait_queue_head_t gone;	/* the last vm */
 	atomic64_t file_number;	/* of the last one that was opened */
 	/* For the driver's debugfs; the first two are zero when nothing is open. */
@@ -226,6 +268,37 @@ struct svm_drm_faults {
 };
 
 /**
+ * struct svm_drm_waiter - a queue (of jobs, of binds) whose next one may have to wait
+ * @dev: the device
+ * @wake: what the queue waits for may be there: queue the work item that looks. Context: any;
+ *	never sleeps; a fence's lock or the park lock is held.
+ *
+ * No fence is published for a job that may still fault, so jobs wait for syncobjs too, until these
+ * get a fence.
+ */
+struct svm_drm_waiter {
+	struct svm_drm_device *dev;
+	void (*wake)(struct svm_drm_waiter *waiter);
+
+	/* private: */
+	struct dma_fence *awaited; /* a reference, while @awaited_cb is on it */
+	struct dma_fence_cb awaited_cb;
+	struct drm_syncobj *parked_on; /* both under the park lock */
+	struct hlist_node parked;
+};
+
+/** struct svm_drm_binds - the asynchronous binds of a vm that wait */
+struct svm_drm_binds {
+	/* private: */
+	spinlock_t lock;	/* bind lock: all below, but what is the worker's */
+	struct list_head waiting;
+	u32 count;		/* with those that are on their way in */
+	bool closed;		/* the vm is being stopped */
+	struct work_struct work;
+	struct svm_drm_waiter waiter; /* the worker's: of the first one */
+};
+
+/**
  * struct svm_drm_vm - a device address space
  * @dev: the device
  * @process: whose it is
@@ -250,6 +323,7 @@ struct svm_drm_vm {
 	struct work_struct end_work;
 	struct completion gone;
 	struct svm_drm_faults faults;
+	struct svm_drm_binds binds;
 	struct svm_drm_faultlog log;
 };
 
@@ -455,24 +529,70 @@ struct svm_drm_dep {
 };
 
 /**
- * struct svm_drm_waiter - a queue whose next job may have to wait
- * @dev: the device
- * @wake: what the queue waits for may be there: queue the work item that looks. Context: any;
- *	never sleeps; a fence's lock or the park lock is held.
- *
- * No fence is published for a job that may still fault, so jobs wait for syncobjs too, until these
- * get a fence.
+ * struct svm_drm_out - the syncobj that tells the end of a job or a bind
+ * @syncobj: a reference; NULL: nobody wants to be told
+ * @fence: for it
  */
-struct svm_drm_waiter {
-	struct svm_drm_device *dev;
-	void (*wake)(struct svm_drm_waiter *waiter);
-
-	/* private: */
-	struct dma_fence *awaited; /* a reference, while @awaited_cb is on it */
-	struct dma_fence_cb awaited_cb;
-	struct drm_syncobj *parked_on; /* both under the park lock */
-	struct hlist_node parked;
+struct svm_drm_out {
+	struct drm_syncobj *syncobj;
+	struct dma_fence *fence;
 };
+
+/**
+ * svm_drm_deps_take() - take in what something waits for
+ * @file: whose syncobjs
+ * @handles: address of u32 handles
+ * @count: of them
+ * @deps: all zero, as many; svm_drm_deps_drop() is to follow, also after a failure
+ *
+ * Context: process; may fault.
+ * Return: 0; -EFAULT; -ENOENT: no such syncobj.
+ */
+int svm_drm_deps_take(struct drm_file *file, u64 handles, u32 count, struct svm_drm_dep *deps);
+
+/**
+ * svm_drm_deps_drop() - drop what svm_drm_deps_take() took
+ * @deps: what it filled
+ * @count: of them
+ *
+ * Context: process.
+ */
+void svm_drm_deps_drop(struct svm_drm_dep *deps, u32 count);
+
+/**
+ * svm_drm_out_take() - take in the syncobj that tells the end
+ * @file: whose
+ * @handle: the syncobj's; 0: none
+ * @out: all zero; svm_drm_out_drop() is to follow, also after a failure
+ *
+ * Context: process; sleeps.
+ * Return: 0; -ENOENT: no such syncobj; -ENOMEM.
+ */
+int svm_drm_out_take(struct drm_file *file, u32 handle, struct svm_drm_out *out);
+
+/**
+ * svm_drm_out_reset() - what it is to tell the end of was taken in: it loses its fence
+ * @out: the syncobj
+ * Context: process.
+ */
+void svm_drm_out_reset(struct svm_drm_out *out);
+
+/**
+ * svm_drm_out_signal() - tell the end
+ * @dev: the device, whose parked queues may wait for it
+ * @out: the syncobj; told once
+ * @status: 0 or a negative errno
+ *
+ * Context: process; never sleeps.
+ */
+void svm_drm_out_signal(struct svm_drm_device *dev, struct svm_drm_out *out, int status);
+
+/**
+ * svm_drm_out_drop() - drop what svm_drm_out_take() took
+ * @out: the syncobj
+ * Context: process.
+ */
+void svm_drm_out_drop(struct svm_drm_out *out);
 
 /**
  * svm_drm_await() - is a dependency of a queue's next job fulfilled?

@@ -10,12 +10,12 @@
  * The memory may move. While it is somewhere, the object has a place. Before the memory
  * goes (a move, an eviction, the exporter's move_notify), the driver calls
  * svm_object_displace(), and then no device reaches it by any vm; when it is somewhere
- * again, svm_object_place(). Faults meanwhile end with -EAGAIN, so they never wait for a
- * move that may wait for the job which faults.
+ * again, svm_object_place(). A fault that meets an object without a place asks the driver to
+ * bring it (&svm_object_ops.bring), or ends with -EAGAIN where the driver has no such function.
  *
  * ::
  *
- *	err = svm_object_create(bo->size, my_bo_free, bo, &bo->object);
+ *	err = svm_object_create(bo->size, &my_bo_ops, bo, &bo->object);
  *	err = svm_object_place(bo->object, extents, n);	// under the buffer's dma_resv lock
  *	op = (struct svm_bind_op){ .start = va, .end = va + bo->size,
  *				   .kind = SVM_BIND_OBJECT, .object = bo->object };
@@ -25,7 +25,7 @@
  *	my_move(bo);
  *	err = svm_object_place(bo->object, extents, n);
  *	...
- *	svm_object_put(bo->object);	// my_bo_free() comes with the last binding
+ *	svm_object_put(bo->object);	// my_bo_ops.release() comes with the last binding
  */
 #ifndef SVM_OBJECT_H
 #define SVM_OBJECT_H
@@ -49,18 +49,37 @@ struct svm_extent {
 	u32 aperture;
 };
 
+/** struct svm_object_ops - what the driver does for an object; each may be NULL */
+struct svm_object_ops {
+	/**
+	 * @bring: the device needs the object, which has no place: see to it that it gets one,
+	 * by svm_object_place(). It is called by svm_fault() and svm_prefetch(), in a session of
+	 * the vm's process, with a reference to the object and under no lock. It may sleep, but
+	 * must not wait for a job that may itself wait for this fault.
+	 * Return: 0: the fault looks again; else what svm_fault() returns. -EAGAIN: the device is
+	 * to try again later; -EINTR: killed.
+	 */
+	int (*bring)(void *arg);
+
+	/**
+	 * @release: the last reference is gone: no leaf leads to the memory any more. The object
+	 * goes when this returns; until then the driver may still displace and place it.
+	 */
+	void (*release)(void *arg);
+};
+
 /**
  * svm_object_create() - make an object, which has no place yet
  * @size: bytes, a multiple of 4096
- * @release: called when the last reference is gone: no leaf leads to the memory any more;
- *	may be NULL
- * @arg: its argument
+ * @ops: the driver's functions; they stay as long as the object. NULL: none
+ * @arg: their argument
  * @out: the object, with a reference for the caller
  *
  * Context: process; sleeps.
  * Return: 0; -EINVAL (@size); -ENOMEM.
  */
-int svm_object_create(u64 size, void (*release)(void *arg), void *arg, struct svm_object **out);
+int svm_object_create(u64 size, const struct svm_object_ops *ops, void *arg,
+		      struct svm_object **out);
 
 /**
  * svm_object_get() - another reference
@@ -74,10 +93,18 @@ void svm_object_get(struct svm_object *object);
  * @object: it may still be bound and have a place: each binding has a reference of its own
  *
  * The last one may be given back by svm_bind_many() or svm_vm_destroy() too, and
- * @release is called there.
+ * &svm_object_ops.release is called there.
  * Context: process; may sleep.
  */
 void svm_object_put(struct svm_object *object);
+
+/**
+ * svm_object_arg() - the driver's own, of an object
+ * @object: the object
+ * Context: any.
+ * Return: as given to svm_object_create().
+ */
+void *svm_object_arg(const struct svm_object *object);
 
 /**
  * svm_object_place() - the memory is here now

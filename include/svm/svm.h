@@ -88,6 +88,7 @@ struct svm_counters {
  * @table_lg2: log2 of the span of one last-level table, in bytes of device VA
  * @leaf_sizes: bit n: leaves of 2^n bytes are used
  * @null: its entries can say that reads give zero and writes vanish: SVM_BIND_NULL
+ * @vram: its leaves can lead to the device's own memory
  */
 struct svm_format_info {
 	const char *name;
@@ -95,6 +96,7 @@ struct svm_format_info {
 	u32 table_lg2;
 	u64 leaf_sizes;
 	bool null;
+	bool vram;
 };
 
 /**

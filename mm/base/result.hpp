@@ -18,6 +18,7 @@ enum class err : int {
 	room = -28,  // ENOSPC: the backend's memory for tables is used up, between table_alloc() and with_room() only
 	leaving = -116, // ESTALE: the table is being evicted, between fault_in() and with_room() only
 	changing = -125, // ECANCELED: the binding is being replaced, between fault_in() and wait_for_bind() only
+	absent = -61, // ENODATA: the object has no place, between fault_in() and bring() only
 	wait = -115, // EINPROGRESS, between port_fault() and port_wait() only
 };
 

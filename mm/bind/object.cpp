@@ -247,6 +247,14 @@ void end_object_binding(object_binding &b)
 	svm_object_put(&o);
 }
 
+status bring(svm_object &o)
+{
+	status done = o.ops.bring ? status::from(o.ops.bring(o.arg)) : status(err::again);
+
+	svm_object_put(&o);
+	return done;
+}
+
 void fill_objects(svm_vm &vm, va_span span)
 {
 	session process(vm.domain());
@@ -266,16 +274,20 @@ void fill_objects(svm_vm &vm, va_span span)
 
 } // namespace svm
 
-extern "C" int svm_object_create(u64 size, void (*release)(void *arg), void *arg, svm_object **out)
+extern "C" int svm_object_create(u64 size, const svm_object_ops *ops, void *arg, svm_object **out)
 {
+	static constexpr svm_object_ops none{};
+
 	if (!size || size % PORT_PAGE_SIZE)
 		return static_cast<int>(svm::err::inval);
-	svm::owner<svm_object> made = svm::make<svm_object>(size, release, arg);
+	svm::owner<svm_object> made = svm::make<svm_object>(size, ops ? *ops : none, arg);
 	if (!made)
 		return static_cast<int>(svm::err::nomem);
 	*out = made.release();
 	return 0;
 }
+
+extern "C" void *svm_object_arg(const svm_object *o) { return o->arg; }
 
 extern "C" void svm_object_get(svm_object *o)
 {
@@ -286,18 +298,17 @@ extern "C" void svm_object_get(svm_object *o)
 
 extern "C" void svm_object_put(svm_object *o)
 {
-	void (*release)(void *) = o->release;
-	void *arg = o->arg;
 	{
 		svm::table_guard lock(o->lock);
 
 		if (--o->refs)
 			return;
 	}
+	// Before the object goes: a move of the driver's may be under way, which displaces it, and release() waits for its end
+	if (o->ops.release)
+		o->ops.release(o->arg);
 	svm::drop(*o, o->placed.load_relaxed()); // nobody is left who could change it
 	svm::destroy(o);
-	if (release)
-		release(arg);
 }
 
 extern "C" int svm_object_place(svm_object *o, const svm_extent *extents, u32 count)

@@ -10,6 +10,7 @@
 #include "mm/bind/binding.hpp"
 #include "mm/pt/source.hpp"
 
+struct svm_object_ops;
 struct svm_vm;
 
 namespace svm {
@@ -29,10 +30,10 @@ struct placement {
 } // namespace svm
 
 struct svm_object {
-	svm_object(u64 bytes, void (*end)(void *), void *of) : size(bytes), release(end), arg(of) {}
+	svm_object(u64 bytes, const svm_object_ops &by, void *of) : size(bytes), ops(by), arg(of) {}
 
 	const u64 size;
-	void (*const release)(void *arg);
+	const svm_object_ops &ops; // the driver's
 	void *const arg;
 	svm::table_lock lock;
 	u64 refs SVM_GUARDED_BY(lock) = 1;
@@ -97,6 +98,10 @@ private:
 	svm_object &object;
 	placement *at;
 };
+
+// The driver gives the object a place, where it can; err::again: it does not bring objects. Gives a reference back. Sleeps; under no
+// lock, not in a reader section.
+status bring(svm_object &o);
 
 // Writes what objects have there and what is not bound on demand. What cannot be had at once is left to faults. Sleeps; not in
 // a reader section.

@@ -37,6 +37,7 @@ SVM_EXPORT(svm_bind_all);
 SVM_EXPORT(svm_unbind);
 SVM_EXPORT(svm_bindings);
 SVM_EXPORT(svm_object_create);
+SVM_EXPORT(svm_object_arg);
 SVM_EXPORT(svm_object_get);
 SVM_EXPORT(svm_object_put);
 SVM_EXPORT(svm_object_place);

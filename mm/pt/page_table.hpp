@@ -12,7 +12,6 @@ struct svm_format {
 	u32 table_bytes; // of its device memory
 	bool huge;	 // one leaf may map a whole table
 	bool huge_null;	 // and it may be null
-	bool vram;	 // a leaf may lead to the device's own memory
 	u32 depth;	 // levels
 
 	u32 (*bytes)(unsigned lv); // of a table of level lv
@@ -59,12 +58,11 @@ constexpr u64 leaf_sizes()
 template <format F>
 	requires(laws<F>())
 inline constexpr svm_format format_ops = {
-	.info = { F::name, F::va_bits, geometry<F>::table_lg2, leaf_sizes<F>(), F::levels[geometry<F>::table_level].null },
+	.info = { F::name, F::va_bits, geometry<F>::table_lg2, leaf_sizes<F>(), F::levels[geometry<F>::table_level].null, F::vram },
 	.entries = geometry<F>::entries,
 	.table_bytes = geometry<F>::bytes(geometry<F>::table_level),
 	.huge = F::levels[geometry<F>::table_level - 1].leaf,
 	.huge_null = F::levels[geometry<F>::table_level - 1].null,
-	.vram = F::vram,
 	.depth = F::depth,
 	.bytes = geometry<F>::bytes,
 	.write_sample = sample<F>::write,

@@ -137,7 +137,7 @@ class object_pages {
 public:
 	static constexpr bool null = false, owned = false;
 
-	object_pages(const extent *extents, u32 count, u64 first_page, leaf_attrs with)
+	object_pages(const extent *extents, u32 count, u64 first_page, leaf_attrs with) // first_page: modulo 2^64
 		: all(extents), n(count), first(first_page), attrs(with)
 	{
 	}

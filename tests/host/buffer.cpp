@@ -26,6 +26,8 @@ struct buffer::backing {
 	}
 };
 
+const svm_object_ops buffer::ops = {.bring = nullptr, .release = backing::release};
+
 buffer::buffer(memory &mem, u64 pages, unsigned number, bool blocks, u64 frames)
 	: mem_(mem)
 	, pages_(pages)
@@ -35,7 +37,7 @@ buffer::buffer(memory &mem, u64 pages, unsigned number, bool blocks, u64 frames)
 {
 	auto *b = new backing{mem, frames_};
 
-	if (svm_object_create(size(), backing::release, b, &object_)) {
+	if (svm_object_create(size(), &ops, b, &object_)) {
 		delete b;
 		throw std::bad_alloc();
 	}

@@ -80,6 +80,7 @@ public:
 
 private:
 	struct backing;
+	static const svm_object_ops ops;
 	using frames = std::vector<u32>;
 
 	bool take(frames &to);

@@ -31,13 +31,15 @@ static void release(void *arg)
 	l->released++;
 }
 
+static const struct svm_object_ops ops = { .release = release };
+
 static bool lend(struct lent *l)
 {
 	memset(l, 0, sizeof(*l));
 	l->page[0] = alloc_pages(GFP_KERNEL, ORDER);
 	l->page[1] = alloc_pages(GFP_KERNEL, ORDER);
 	return l->page[0] && l->page[1] &&
-	       !svm_object_create(BYTES, release, l, &l->object);
+	       !svm_object_create(BYTES, &ops, l, &l->object);
 }
 
 /* The driver's reference. */

@@ -5,8 +5,10 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <svmirror.h>
+#include <unistd.h>
 
 class c_test : public ::testing::Test
 {
@@ -117,7 +119,8 @@ static void expect_op(const drm_svm_bind &a, uint64_t start, uint64_t length, in
 	EXPECT_EQ(op.offset, offset);
 	EXPECT_EQ(op.kind, kind);
 	EXPECT_EQ(op.flags, 0u);
-	EXPECT_EQ(op.reserved, 0u);
+	EXPECT_EQ(op.handle, 0u);
+	EXPECT_EQ(op.pad, 0u);
 }
 
 TEST_F(c_test, bindings)
@@ -140,6 +143,25 @@ TEST_F(c_test, bindings)
 		return a.count == 2 && a.ops == reinterpret_cast<uintptr_t>(two) && a.stride == sizeof(two[0]) ? 0 : EINVAL;
 	});
 	EXPECT_EQ(svmirror_bind_many(fd, 7, two, 2), 0);
+}
+
+TEST_F(c_test, buffers_are_bound)
+{
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &a) {
+		const auto &op = *reinterpret_cast<const drm_svm_bind_op *>(a.ops);
+
+		EXPECT_EQ(a.vm_id, 7u);
+		EXPECT_EQ(a.count, 1u);
+		EXPECT_EQ(op.start, 0x200000u);
+		EXPECT_EQ(op.length, 0x3000u);
+		EXPECT_EQ(op.offset, 0x1000);
+		EXPECT_EQ(op.kind, unsigned(DRM_SVM_BIND_OBJECT));
+		EXPECT_EQ(op.flags, unsigned(DRM_SVM_BIND_READ_ONLY | DRM_SVM_BIND_UNCACHED));
+		EXPECT_EQ(op.pad, 0u);
+		return op.handle == 5 ? 0 : ENOENT;
+	});
+	EXPECT_EQ(svmirror_bind_buffer(fd, 7, 0x200000, 0x3000, 5, 0x1000, DRM_SVM_BIND_READ_ONLY | DRM_SVM_BIND_UNCACHED), 0);
+	EXPECT_EQ(svmirror_bind_buffer(fd, 7, 0x200000, 0x3000, 6, 0x1000, DRM_SVM_BIND_READ_ONLY | DRM_SVM_BIND_UNCACHED), -ENOENT);
 }
 
 TEST_F(c_test, list_of_bindings)
@@ -176,6 +198,107 @@ TEST_F(c_test, prefetch)
 	EXPECT_EQ(svmirror_prefetch(fd, 7, 0x1000, 0x3000, DRM_SVM_PREFETCH_WRITE, &pages), 0);
 	EXPECT_EQ(pages, 3u);
 	EXPECT_EQ(svmirror_prefetch(fd, 7, 0x1000, 0x3000, DRM_SVM_PREFETCH_WRITE, nullptr), 0);
+}
+
+/* ---- buffers ---- */
+
+TEST_F(c_test, buffer_create_and_close)
+{
+	uint32_t buffer = 0;
+
+	fake::on<drm_svgpu_bo_create>(DRM_IOCTL_SVGPU_BO_CREATE, [](auto &a) {
+		EXPECT_EQ(a.size, 0x5000u);
+		EXPECT_EQ(a.flags, 0u);
+		EXPECT_EQ(a.pad, 0u);
+		a.handle = 5;
+		return a.where == DRM_SVGPU_BO_VRAM ? 0 : E2BIG;
+	});
+	EXPECT_EQ(svmirror_buffer_create(fd, 0x5000, DRM_SVGPU_BO_SYSTEM, &buffer), -E2BIG);
+	EXPECT_EQ(buffer, 0u); /* untouched on an error */
+	EXPECT_EQ(svmirror_buffer_create(fd, 0x5000, DRM_SVGPU_BO_VRAM, &buffer), 0);
+	EXPECT_EQ(buffer, 5u);
+	fake::on<drm_gem_close>(DRM_IOCTL_GEM_CLOSE, [](auto &a) { return a.handle == 5 && !a.pad ? 0 : EINVAL; });
+	EXPECT_EQ(svmirror_buffer_close(fd, 5), 0);
+	EXPECT_EQ(svmirror_buffer_close(fd, 6), -EINVAL);
+}
+
+TEST_F(c_test, buffer_info)
+{
+	drm_svgpu_bo_info info = {};
+
+	fake::on<drm_svgpu_bo_info>(DRM_IOCTL_SVGPU_BO_INFO, [](auto &a) {
+		EXPECT_EQ(a.where, 0u);
+		EXPECT_EQ(a.size, 0u);
+		a.where = DRM_SVGPU_BO_VRAM;
+		a.size = 0x5000;
+		a.mmap_offset = 0x100000000;
+		a.moves = 3;
+		return a.handle == 5 ? 0 : ENOENT;
+	});
+	EXPECT_EQ(svmirror_buffer_info(fd, 6, &info), -ENOENT);
+	EXPECT_EQ(info.size, 0u);
+	EXPECT_EQ(svmirror_buffer_info(fd, 5, &info), 0);
+	EXPECT_EQ(info.handle, 5u);
+	EXPECT_EQ(info.where, unsigned(DRM_SVGPU_BO_VRAM));
+	EXPECT_EQ(info.size, 0x5000u);
+	EXPECT_EQ(info.mmap_offset, 0x100000000u);
+	EXPECT_EQ(info.moves, 3u);
+}
+
+/* All of the buffer is mapped, where the driver says that it is in the node's file. */
+TEST_F(c_test, buffer_map)
+{
+	void *at = nullptr;
+	size_t size = 0;
+	uint64_t offset = 0x10000;
+	char byte = 0;
+
+	ASSERT_EQ(ftruncate(fd, 0x20000), 0);
+	fake::on<drm_svgpu_bo_info>(DRM_IOCTL_SVGPU_BO_INFO, [&](auto &a) {
+		a.size = 0x3000;
+		a.mmap_offset = offset;
+		return a.handle == 5 ? 0 : ENOENT;
+	});
+	EXPECT_EQ(svmirror_buffer_map(fd, 6, &at, &size), -ENOENT);
+	offset = 0;
+	EXPECT_EQ(svmirror_buffer_map(fd, 5, &at, &size), -EOPNOTSUPP);
+	offset = 1; /* what mmap() refuses */
+	EXPECT_EQ(svmirror_buffer_map(fd, 5, &at, &size), -EINVAL);
+	EXPECT_EQ(at, nullptr);
+	EXPECT_EQ(size, 0u);
+	offset = 0x10000;
+	ASSERT_EQ(svmirror_buffer_map(fd, 5, &at, &size), 0);
+	ASSERT_EQ(size, 0x3000u);
+	static_cast<char *>(at)[0x2fff] = 42; /* shared: it reaches the file */
+	EXPECT_EQ(pread(fd, &byte, 1, 0x12fff), 1);
+	EXPECT_EQ(byte, 42);
+	EXPECT_EQ(svmirror_buffer_unmap(at, size), 0);
+	EXPECT_EQ(svmirror_buffer_unmap(static_cast<char *>(at) + 1, size), -EINVAL);
+}
+
+TEST_F(c_test, buffers_go_to_other_files)
+{
+	int dma_buf = -1;
+	uint32_t buffer = 0;
+
+	fake::on<drm_prime_handle>(DRM_IOCTL_PRIME_HANDLE_TO_FD, [](auto &a) {
+		EXPECT_EQ(a.flags, unsigned(DRM_CLOEXEC | DRM_RDWR));
+		a.fd = 77;
+		return a.handle == 5 ? 0 : ENOENT;
+	});
+	EXPECT_EQ(svmirror_buffer_export(fd, 6, &dma_buf), -ENOENT);
+	EXPECT_EQ(dma_buf, -1);
+	EXPECT_EQ(svmirror_buffer_export(fd, 5, &dma_buf), 0);
+	EXPECT_EQ(dma_buf, 77);
+	fake::on<drm_prime_handle>(DRM_IOCTL_PRIME_FD_TO_HANDLE, [](auto &a) {
+		EXPECT_EQ(a.flags, 0u);
+		a.handle = 9;
+		return a.fd == 77 ? 0 : EINVAL;
+	});
+	EXPECT_EQ(svmirror_buffer_import(fd, 78, &buffer), -EINVAL);
+	EXPECT_EQ(buffer, 0u);
+	EXPECT_EQ(svmirror_buffer_import(fd, 77, &buffer), 0);
+	EXPECT_EQ(buffer, 9u);
 }
 
 /* ---- questions ---- */

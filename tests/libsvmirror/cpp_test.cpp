@@ -3,9 +3,13 @@
 #include "fake_drm.hpp"
 
 #include <cerrno>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <map>
 #include <set>
 #include <svmirror.hpp>
+#include <sys/mman.h>
+#include <unistd.h>
 
 class cpp_test : public ::testing::Test
 {
@@ -18,6 +22,19 @@ protected:
 		fake::on<drm_svgpu_queue_create>(DRM_IOCTL_SVGPU_QUEUE_CREATE, [this](auto &a) { return make(queues, a.queue_id); });
 		fake::on<drm_svgpu_queue_destroy>(DRM_IOCTL_SVGPU_QUEUE_DESTROY,
 						  [this](auto &a) { return end(queues, a.queue_id); });
+		fake::on<drm_svgpu_bo_create>(DRM_IOCTL_SVGPU_BO_CREATE, [this](auto &a) {
+			sizes[next + 1] = {a.size, a.where};
+			return make(buffers, a.handle);
+		});
+		fake::on<drm_gem_close>(DRM_IOCTL_GEM_CLOSE, [this](auto &a) { return end(buffers, a.handle); });
+		fake::on<drm_svgpu_bo_info>(DRM_IOCTL_SVGPU_BO_INFO, [this](auto &a) {
+			if (!buffers.count(a.handle))
+				return ENOENT;
+			a.size = sizes[a.handle].first;
+			a.where = sizes[a.handle].second;
+			a.mmap_offset = 4096;
+			return 0;
+		});
 		fake::on<drm_syncobj_create>(DRM_IOCTL_SYNCOBJ_CREATE, [this](auto &a) { return make(syncobjs, a.handle); });
 		fake::on<drm_syncobj_destroy>(DRM_IOCTL_SYNCOBJ_DESTROY, [this](auto &a) { return end(syncobjs, a.handle); });
 		fake::on<drm_syncobj_wait>(DRM_IOCTL_SYNCOBJ_WAIT, [this](auto &) { return wait_error; });
@@ -36,6 +53,7 @@ protected:
 		EXPECT_TRUE(vms.empty());
 		EXPECT_TRUE(queues.empty());
 		EXPECT_TRUE(syncobjs.empty());
+		EXPECT_TRUE(buffers.empty());
 		EXPECT_EQ(fake::open_count(), 0u);
 	}
 
@@ -65,7 +83,8 @@ protected:
 	}
 
 	uint32_t next = 0;
-	std::set<uint32_t> vms, queues, syncobjs;
+	std::set<uint32_t> vms, queues, syncobjs, buffers;
+	std::map<uint32_t, std::pair<uint64_t, uint32_t>> sizes; /* of buffers: size and place */
 	drm_svgpu_submit last{};
 	int submit_error = 0, wait_error = 0, status = 0;
 };
@@ -121,6 +140,94 @@ TEST_F(cpp_test, errors_say_what_was_tried)
 	EXPECT_EQ(thrown([&] { svmirror::vm more(gpu); }, "create vm"), ENOSPC);
 	fake::on<drm_svgpu_queue_create>(DRM_IOCTL_SVGPU_QUEUE_CREATE, [](auto &) { return EIO; });
 	EXPECT_EQ(thrown([&] { svmirror::queue more(space); }, "create queue"), EIO);
+
+	svmirror::buffer one(gpu, 8192, svmirror::place::system);
+
+	EXPECT_EQ(thrown([&] { space.bind(0, one); }, "bind buffer"), ENOMEM);
+	EXPECT_EQ(thrown([&] { one.share(); }, "export buffer"), ENOTTY);
+	EXPECT_EQ(thrown([&] { svmirror::buffer(gpu, svmirror::dma_buf(-1)); }, "import buffer"), ENOTTY);
+	EXPECT_EQ(one.close(), 0);
+	EXPECT_EQ(thrown([&] { one.info(); }, "query buffer"), ENOENT);
+	EXPECT_EQ(thrown([&] { one.map(); }, "map buffer"), ENOENT);
+	fake::on<drm_svgpu_bo_create>(DRM_IOCTL_SVGPU_BO_CREATE, [](auto &) { return E2BIG; });
+	EXPECT_EQ(thrown([&] { svmirror::buffer more(gpu, 8192, svmirror::place::vram); }, "create buffer"), E2BIG);
+}
+
+TEST_F(cpp_test, buffers)
+{
+	svmirror::device gpu;
+	svmirror::buffer a(gpu, 8192, svmirror::place::vram), b(gpu, 4096, svmirror::place::system);
+
+	EXPECT_EQ(a.size(), 8192u);
+	EXPECT_EQ(a.where(), svmirror::place::vram);
+	EXPECT_EQ(b.where(), svmirror::place::system);
+	b = std::move(a);
+	EXPECT_EQ(b.size(), 8192u);
+	ASSERT_EQ(ftruncate(gpu.fd(), 16384), 0);
+
+	svmirror::buffer_view view = b.map(), moved(std::move(view));
+
+	EXPECT_EQ(b.close(), 0);
+	EXPECT_EQ(b.close(), 0); /* it is gone already */
+	EXPECT_TRUE(view.bytes().empty());
+	ASSERT_EQ(moved.bytes().size(), 8192u);
+	moved.bytes()[8191] = std::byte{1}; /* it outlives the handle */
+	view = std::move(moved);
+	EXPECT_EQ(view.bytes()[8191], std::byte{1});
+}
+
+TEST_F(cpp_test, a_view_ends_with_its_owner)
+{
+	svmirror::device gpu;
+	svmirror::buffer one(gpu, 4096, svmirror::place::system);
+	void *at;
+
+	ASSERT_EQ(ftruncate(gpu.fd(), 8192), 0);
+	at = one.map().bytes().data();
+	EXPECT_EQ(msync(at, 4096, MS_ASYNC), -1);
+	EXPECT_EQ(errno, ENOMEM);
+}
+
+TEST_F(cpp_test, buffers_are_bound_and_shared)
+{
+	svmirror::device gpu, other;
+	svmirror::vm space(gpu);
+	svmirror::buffer one(gpu, 8 * 4096, svmirror::place::system);
+	drm_svm_bind_op seen{};
+	int exported = dup(gpu.fd());
+
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [&](auto &a) {
+		seen = *reinterpret_cast<const drm_svm_bind_op *>(a.ops);
+		return 0;
+	});
+	space.bind(0x200000, one, DRM_SVM_BIND_ON_DEMAND);
+	EXPECT_EQ(seen.start, 0x200000u);
+	EXPECT_EQ(seen.length, 8u * 4096);
+	EXPECT_EQ(seen.offset, 0);
+	EXPECT_EQ(seen.kind, unsigned(DRM_SVM_BIND_OBJECT));
+	EXPECT_EQ(seen.flags, unsigned(DRM_SVM_BIND_ON_DEMAND));
+	EXPECT_EQ(seen.handle, one.id());
+	space.bind(0x200000, 4096, one, 3 * 4096);
+	EXPECT_EQ(seen.length, 4096u);
+	EXPECT_EQ(seen.offset, 3 * 4096);
+	EXPECT_EQ(seen.flags, 0u);
+	fake::on<drm_prime_handle>(DRM_IOCTL_PRIME_HANDLE_TO_FD, [&](auto &a) {
+		a.fd = exported;
+		return 0;
+	});
+	fake::on<drm_prime_handle>(DRM_IOCTL_PRIME_FD_TO_HANDLE, [&](auto &a) {
+		EXPECT_EQ(a.fd, exported);
+		return make(buffers, a.handle);
+	});
+	{
+		svmirror::dma_buf way = one.share(), moved(std::move(way));
+		svmirror::buffer same(other, moved);
+
+		EXPECT_NE(same.id(), one.id());
+		EXPECT_EQ(buffers.size(), 2u);
+	}
+	EXPECT_EQ(buffers.size(), 1u);
+	EXPECT_EQ(fcntl(exported, F_GETFD), -1) << "the descriptor stays open";
 }
 
 /* Objects are widened to the pages that hold them, for each call in the same way. */

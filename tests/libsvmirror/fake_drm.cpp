@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <set>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <drm.h>
@@ -111,7 +112,7 @@ static int open_path(const std::string &path)
 	if (it->second.open_error)
 		return failed(it->second.open_error);
 
-	int fd = dup(STDERR_FILENO);
+	int fd = memfd_create(path.c_str(), MFD_CLOEXEC);
 
 	drivers()[fd] = it->second.driver;
 	return fd;

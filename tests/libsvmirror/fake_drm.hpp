@@ -3,8 +3,8 @@
  * A render node that is not there. This program's own open(), ioctl(), close() and so on come before libc's, so that libsvmirror and
  * libdrm, which are linked as they are, talk to a driver made of functions: one handler for each ioctl, which a test replaces.
  *
- * The nodes are paths below /dev/dri that nodes() names, each with its driver; their descriptors are copies of
- * stderr's. Everything else goes on to libc.
+ * The nodes are paths below /dev/dri that nodes() names, each with its driver; their descriptors are files in memory without
+ * content, which a test can give a size and then map. Everything else goes on to libc.
  */
 #ifndef SVM_TESTS_LIBSVMIRROR_FAKE_DRM_HPP
 #define SVM_TESTS_LIBSVMIRROR_FAKE_DRM_HPP

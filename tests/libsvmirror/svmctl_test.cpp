@@ -149,7 +149,7 @@ TEST(svmctl_test, info)
 	EXPECT_EQ(report["va_bits"], 48);
 	EXPECT_EQ(report["table_bytes"], 2 << 20);
 	EXPECT_EQ(report["leaf_bytes"], (json::array_t{4096, 65536, 2 << 20}));
-	EXPECT_EQ(report["bindings"], json::array_t{"mirror"});
+	EXPECT_EQ(report["bindings"], (json::array_t{"mirror", "object"}));
 	EXPECT_EQ(report["engines"], 4);
 	EXPECT_EQ(report["vram_bytes"], 64 << 20);
 	EXPECT_EQ(report["tables_in"], "vram");

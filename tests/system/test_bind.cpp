@@ -63,7 +63,7 @@ SVM_TEST(Row26Windows, CapabilitiesNameTheKindsOfBindings)
 	svmirror::device device;
 	svmirror::device_info info = device.info();
 	bool knows = std::strcmp(info.format, "mlx5_odp") != 0; // the only format without null
-	EXPECT_EQ(info.capabilities, DRM_SVM_CAPABILITY_MIRROR | (knows ? DRM_SVM_CAPABILITY_NULL : 0)) << "and no other kind";
+	EXPECT_EQ(info.capabilities, DRM_SVM_CAPABILITY_MIRROR | DRM_SVM_CAPABILITY_OBJECT | (knows ? DRM_SVM_CAPABILITY_NULL : 0)) << "and no other kind";
 	svmirror::vm vm(device);
 	EXPECT_EQ(svmirror_bind_null(device.fd(), vm.id(), 1ull << 40, page), knows ? 0 : -EOPNOTSUPP);
 	EXPECT_EQ(vm.bindings().size(), knows ? 1u : 0u);
@@ -134,7 +134,7 @@ drm_svm_bind_op op(const std::byte *start, std::size_t pages, std::uint32_t kind
 
 bool operator==(const drm_svm_bind_op &a, const drm_svm_bind_op &b)
 {
-	return a.start == b.start && a.length == b.length && a.kind == b.kind && a.offset == b.offset && !a.flags && !a.reserved;
+	return a.start == b.start && a.length == b.length && a.kind == b.kind && a.offset == b.offset && !a.flags && !a.handle && !a.pad;
 }
 
 bool same(const std::vector<drm_svm_bind_op> &a, const std::vector<drm_svm_bind_op> &b)

@@ -2,15 +2,13 @@
 /* Queues whose next job waits for a sync object: they cost nothing meanwhile, start when it signals, and end at once. */
 #include <cstdio>
 #include <memory>
-#include <utility>
 
-#include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <xf86drm.h>
 
-#include "harness.hpp"
+#include "objects.hpp"
 
 using namespace harness;
 using std::chrono::steady_clock;
@@ -151,36 +149,19 @@ namespace {
 // A fence that signals when it is told to: vgem's, which is the kernel's driver for tests of such fences.
 class fence_source {
 public:
-	fence_source()
-	{
-		for (unsigned card = 0; card < 8 && fd_ < 0; card++) {
-			fd_ = open(("/dev/dri/card" + std::to_string(card)).c_str(), O_RDWR | O_CLOEXEC);
-			drmVersion *version = fd_ < 0 ? nullptr : drmGetVersion(fd_);
-			if (version && std::string(version->name) != "vgem")
-				close(std::exchange(fd_, -1));
-			drmFreeVersion(version);
-		}
-	}
-	fence_source(const fence_source &) = delete;
-	fence_source &operator=(const fence_source &) = delete;
-	~fence_source()
-	{
-		if (fd_ >= 0)
-			close(fd_);
-	}
-	bool there() const { return fd_ >= 0; }
+	bool there() const { return card_.there(); }
 	// A sync object of @gpu's that has the fence: from a buffer that it is attached to.
 	std::uint32_t syncobj(const gpu &gpu)
 	{
 		drm_mode_create_dumb buffer{};
 		buffer.height = buffer.width = 64;
 		buffer.bpp = 32;
-		EXPECT_EQ(drmIoctl(fd_, DRM_IOCTL_MODE_CREATE_DUMB, &buffer), 0);
+		EXPECT_EQ(drmIoctl(card_.fd(), DRM_IOCTL_MODE_CREATE_DUMB, &buffer), 0);
 		fence_attach attach{.handle = buffer.handle, .write = 1, .fence = 0, .pad = 0};
-		EXPECT_EQ(drmIoctl(fd_, DRM_IOWR(DRM_COMMAND_BASE + 1, fence_attach), &attach), 0);
+		EXPECT_EQ(drmIoctl(card_.fd(), DRM_IOWR(DRM_COMMAND_BASE + 1, fence_attach), &attach), 0);
 		fence_ = attach.fence;
 		int shared = -1;
-		EXPECT_EQ(drmPrimeHandleToFD(fd_, buffer.handle, O_CLOEXEC, &shared), 0);
+		EXPECT_EQ(drmPrimeHandleToFD(card_.fd(), buffer.handle, O_CLOEXEC, &shared), 0);
 		dma_buf_export_sync_file file{.flags = DMA_BUF_SYNC_READ, .fd = -1};
 		EXPECT_EQ(ioctl(shared, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &file), 0);
 		std::uint32_t handle = new_syncobj(gpu);
@@ -192,7 +173,7 @@ public:
 	void signal() const
 	{
 		fence_signal signal{.fence = fence_, .flags = 0};
-		EXPECT_EQ(drmIoctl(fd_, DRM_IOW(DRM_COMMAND_BASE + 2, fence_signal), &signal), 0);
+		EXPECT_EQ(drmIoctl(card_.fd(), DRM_IOW(DRM_COMMAND_BASE + 2, fence_signal), &signal), 0);
 	}
 
 private:
@@ -203,7 +184,7 @@ private:
 	struct fence_signal {
 		std::uint32_t fence, flags;
 	};
-	int fd_ = -1;
+	card card_{"vgem"};
 	std::uint32_t fence_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include "tests/unit/bind_ops.hpp"
 #include "tests/unit/machine.hpp"
 
+#include <functional>
 #include <optional>
 
 namespace svm_test
@@ -378,6 +379,24 @@ TEST_F(object_test, given_back_while_bound)
 	EXPECT_EQ(mem->frames_used(), 0u);
 }
 
+/* The object begins, or would, in the midst of a table, and lies in pieces. */
+TEST_F(object_test, begins_inside_a_table)
+{
+	svm_object *o = nullptr;
+	const svm_extent extents[] = {
+		{9 * TABLE, PAGE, SVM_VRAM}, {3 * TABLE, 2 * PAGE, SVM_VRAM}, {7 * TABLE, PAGE, SVM_VRAM}, {TABLE, PAGE, SVM_VRAM}};
+	const u64 pages[] = {9 * TABLE, 3 * TABLE, 3 * TABLE + PAGE, 7 * TABLE, TABLE};
+
+	ASSERT_EQ(svm_object_create(5 * PAGE, nullptr, nullptr, &o), 0);
+	ASSERT_EQ(svm_object_place(o, extents, 4), 0);
+	ASSERT_EQ(bind({object(BASE + 7 * PAGE, BASE + 12 * PAGE, o), object(BASE + 300 * PAGE, BASE + 302 * PAGE, o, 2 * PAGE)}), 0);
+	for (u64 i = 0; i < 5; i++)
+		EXPECT_EQ(device().look(BASE + (7 + i) * PAGE).addr, pages[i]) << i;
+	for (u64 i = 0; i < 2; i++)
+		EXPECT_EQ(device().look(BASE + (300 + i) * PAGE).addr, pages[2 + i]) << i;
+	svm_object_put(o);
+}
+
 TEST_F(object_test, vram)
 {
 	svm_object *o = nullptr;
@@ -393,12 +412,115 @@ TEST_F(object_test, vram)
 	EXPECT_EQ(device().look(BASE + TABLE).addr, 5 * TABLE);
 	EXPECT_EQ(device().look(BASE + TABLE).lg2, 21u);
 	svm_object_displace(o);
-	none.vram = false;
+	none.info.vram = false;
 	vm->pt.format = &none;
 	ASSERT_EQ(svm_object_place(o, extents, 3), 0);
 	EXPECT_EQ(fault(BASE), -EIO);
 	vm->pt.format = svm_format_find("xe2");
 	svm_object_put(o);
+}
+
+/* An object that the driver brings when the device needs it. */
+struct brought {
+	svm_object *object = nullptr;
+	std::function<int(brought &)> how;
+	unsigned asked = 0;
+	bool released = false;
+
+	explicit brought(u64 size, std::function<int(brought &)> by) : how(std::move(by))
+	{
+		static const svm_object_ops ops = {
+			.bring = [](void *arg) {
+				auto *self = static_cast<brought *>(arg);
+
+				self->asked++;
+				return self->how(*self);
+			},
+			.release = [](void *arg) { static_cast<brought *>(arg)->released = true; },
+		};
+
+		EXPECT_EQ(svm_object_create(size, &ops, this, &object), 0);
+	}
+	void give_back()
+	{
+		svm_object_put(object);
+		object = nullptr;
+	}
+};
+
+TEST_F(object_test, is_brought_by_a_fault)
+{
+	auto frames = placed(4, 1000);
+	brought b(4 * PAGE, [&](brought &self) {
+		svm_extent e{device().look(GiB).addr, 4 * PAGE, SVM_SYSTEM};
+
+		return svm_object_place(self.object, &e, 1);
+	});
+
+	/* Frames that are one behind the other. */
+	ASSERT_EQ(bind({object(GiB, GiB + PAGE, frames->object())}), 0);
+	ASSERT_EQ(bind({object(BASE, BASE + 4 * PAGE, b.object)}), 0);
+	EXPECT_EQ(b.asked, 0u) << "a bind asks for nothing";
+	EXPECT_EQ(now(BASE), FAULT);
+	EXPECT_EQ(fault(BASE + PAGE), 0);
+	EXPECT_EQ(b.asked, 1u);
+	EXPECT_EQ(now(BASE), 1000u);
+	svm_object_displace(b.object);
+	EXPECT_EQ(now(BASE), FAULT);
+	/* By a prefetch too. */
+	u64 pages = 0;
+	EXPECT_EQ(svm_prefetch(vm, BASE, BASE + 4 * PAGE, SVM_READ, &pages), 0);
+	EXPECT_EQ(b.asked, 2u);
+	EXPECT_EQ(pages, 4u);
+	EXPECT_EQ(now(BASE), 1000u);
+	ASSERT_EQ(svm_unbind(vm, BASE, BASE + 4 * PAGE), 0);
+	EXPECT_FALSE(b.released);
+	b.give_back();
+	EXPECT_TRUE(b.released);
+}
+
+TEST_F(object_test, cannot_be_brought)
+{
+	int why = -EIO;
+	brought b(4 * PAGE, [&](brought &) { return why; });
+	u64 pages = 7;
+
+	ASSERT_EQ(bind({object(BASE, BASE + 4 * PAGE, b.object)}), 0);
+	EXPECT_EQ(fault(BASE), -EIO);
+	/* What cannot be had is left out, as with memory of the process. */
+	EXPECT_EQ(svm_prefetch(vm, BASE, BASE + 4 * PAGE, SVM_READ, &pages), 0);
+	EXPECT_EQ(pages, 0u);
+	for (int fatal : {-ENOMEM, -EINTR}) {
+		why = fatal;
+		EXPECT_EQ(fault(BASE), fatal);
+		EXPECT_EQ(svm_prefetch(vm, BASE, BASE + 4 * PAGE, SVM_READ, &pages), fatal);
+	}
+	/* It says that it was brought, and was not: the fault ends. */
+	why = 0;
+	b.asked = 0;
+	EXPECT_EQ(fault(BASE), -EAGAIN);
+	EXPECT_GT(b.asked, 1u);
+	EXPECT_EQ(svm_prefetch(vm, BASE, BASE + 4 * PAGE, SVM_READ, &pages), 0);
+	EXPECT_EQ(pages, 0u);
+	EXPECT_EQ(svm_unbind(vm, BASE, BASE + 4 * PAGE), 0);
+	b.give_back();
+	EXPECT_TRUE(b.released) << "no reference was left over";
+}
+
+/* The last binding and the driver's reference go while the driver brings it. */
+TEST_F(object_test, goes_while_it_is_brought)
+{
+	brought b(4 * PAGE, [&](brought &self) {
+		EXPECT_EQ(svm_unbind(vm, BASE, BASE + 4 * PAGE), 0);
+		self.give_back();
+		EXPECT_FALSE(self.released) << "the fault has a reference";
+		return 0;
+	});
+
+	ASSERT_EQ(bind({object(BASE, BASE + 4 * PAGE, b.object)}), 0);
+	EXPECT_EQ(fault(BASE), -EFAULT);
+	EXPECT_EQ(b.asked, 1u);
+	EXPECT_TRUE(b.released);
 }
 
 /* Memory for tables runs out: tables of objects go, and faults bring them back. */

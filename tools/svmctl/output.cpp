@@ -59,6 +59,8 @@ json to_json(const svmirror::device_info &info, const svmirror::gpu_info &gpu)
 		bindings.push_back("mirror");
 	if (info.capabilities & DRM_SVM_CAPABILITY_NULL)
 		bindings.push_back("null");
+	if (info.capabilities & DRM_SVM_CAPABILITY_OBJECT)
+		bindings.push_back("object");
 	return {
 		{"format", format_name(info)},
 		{"va_bits", info.va_bits},

@@ -25,6 +25,8 @@ extern "C" {
 #define DRM_SVGPU_QUEUE_DESTROY	0x01
 #define DRM_SVGPU_SUBMIT	0x02
 #define DRM_SVGPU_INFO		0x03
+#define DRM_SVGPU_BO_CREATE	0x04
+#define DRM_SVGPU_BO_INFO	0x05
 
 #define DRM_IOCTL_SVGPU_QUEUE_CREATE \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_QUEUE_CREATE, struct drm_svgpu_queue_create)
@@ -34,6 +36,10 @@ extern "C" {
 	DRM_IOW(DRM_COMMAND_BASE + DRM_SVGPU_SUBMIT, struct drm_svgpu_submit)
 #define DRM_IOCTL_SVGPU_INFO \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_INFO, struct drm_svgpu_info)
+#define DRM_IOCTL_SVGPU_BO_CREATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_BO_CREATE, struct drm_svgpu_bo_create)
+#define DRM_IOCTL_SVGPU_BO_INFO \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVGPU_BO_INFO, struct drm_svgpu_bo_info)
 
 /**
  * struct drm_svgpu_queue_create - make a queue in a vm
@@ -135,6 +141,48 @@ struct drm_svgpu_info {
 	__u64 token;
 	__u64 size;
 	__u64 data;
+};
+
+#define DRM_SVGPU_BO_NOWHERE	0 /* it has no memory yet, or an import is not needed now */
+#define DRM_SVGPU_BO_SYSTEM	1
+#define DRM_SVGPU_BO_VRAM	2
+
+/**
+ * struct drm_svgpu_bo_create - make a buffer
+ * @size: bytes, a multiple of 4096, not 0, else -EINVAL; more than @where has at all: -E2BIG
+ * @where: where it is to be, DRM_SVGPU_BO_SYSTEM or DRM_SVGPU_BO_VRAM. One that is to be in
+ *	VRAM is in system memory while VRAM has no room for it, or it is exported and in use
+ *	by another device
+ * @flags: none are defined: 0
+ * @handle: out: its GEM handle, to be closed by DRM_IOCTL_GEM_CLOSE
+ * @pad: 0
+ *
+ * It reads zero. It gets memory when something leads to it: a binding that is not on demand
+ * (DRM_SVM_BIND), the device's or the CPU's access.
+ */
+struct drm_svgpu_bo_create {
+	__u64 size;
+	__u32 where;
+	__u32 flags;
+	__u32 handle;
+	__u32 pad;
+};
+
+/**
+ * struct drm_svgpu_bo_info - ask about a buffer
+ * @handle: its GEM handle; no such: -ENOENT
+ * @where: out: where it is now, DRM_SVGPU_BO_*
+ * @size: out: bytes
+ * @mmap_offset: out: offset in the device's file for mmap(2), which has to be MAP_SHARED; 0: it is
+ *	imported, and its exporter's file is what can be mapped
+ * @moves: out: how often it went from VRAM to system memory or back
+ */
+struct drm_svgpu_bo_info {
+	__u32 handle;
+	__u32 where;
+	__u64 size;
+	__u64 mmap_offset;
+	__u64 moves;
 };
 
 /**

@@ -5,9 +5,9 @@
  * The ioctls of svmirror, the same on the render node of every driver that uses
  * it. A *vm* is one device address space; it belongs to the process that made
  * it. Its addresses are bound, page by page where wanted, to that process's memory (at
- * the same addresses or at an offset) or to null. Nothing is mapped or pinned by
- * it: the device faults pages in as it touches them, and what the CPU unmaps
- * leaves the device before the CPU's call returns.
+ * the same addresses or at an offset), to objects of the driver's, or to null. Of the
+ * process's memory nothing is mapped or pinned by it: the device faults pages in as it
+ * touches them, and what the CPU unmaps leaves the device before the CPU's call returns.
  *
  * Rules for all of them: unknown flags and non-zero padding are -EINVAL; ids
  * that do not exist are -ENOENT; a vm used from another process than its maker
@@ -92,6 +92,14 @@ struct drm_svm_vm_destroy {
  * device's page tables cannot say so: -EOPNOTSUPP (&drm_svm_device_info.capabilities).
  */
 #define DRM_SVM_BIND_NULL	2
+#define DRM_SVM_BIND_OBJECT	3 /* a GEM object of the device: see &drm_svm_bind_op.handle */
+
+/* Flags of DRM_SVM_BIND_OBJECT. */
+#define DRM_SVM_BIND_READ_ONLY	(1 << 0) /* the device's write fails with -EPERM */
+/* The device faults for the object; else it is mapped on return, and again where it has moved. */
+#define DRM_SVM_BIND_ON_DEMAND	(1 << 1)
+#define DRM_SVM_BIND_NONCOHERENT (1 << 2) /* the device does not snoop the CPU's caches for it */
+#define DRM_SVM_BIND_UNCACHED	(1 << 3) /* the device does not cache it; not with NONCOHERENT */
 
 /* Bytes of the first version of struct drm_svm_bind_op. */
 #define DRM_SVM_BIND_OP_SIZE_1	40
@@ -103,13 +111,17 @@ struct drm_svm_vm_destroy {
  *	far as the user's address space reaches, and then offset is 0
  * @offset: of a mirror: device address minus CPU address, page-aligned, else -EINVAL (two's
  *	complement: it may be negative). By one that is a multiple of a table's span
- *	(&drm_svm_device_info.table_lg2) huge pages become large leaves. Of other kinds 0
- * @kind: DRM_SVM_BIND_NOTHING, _MIRROR or _NULL, else -EINVAL
- * @flags: none are defined: 0
- * @reserved: 0
+ *	(&drm_svm_device_info.table_lg2) huge pages become large leaves. Of an object: its byte
+ *	that @start leads to, page-aligned. Of other kinds 0
+ * @kind: DRM_SVM_BIND_NOTHING, _MIRROR, _NULL or _OBJECT, else -EINVAL
+ * @flags: of an object DRM_SVM_BIND_READ_ONLY and those behind it; else 0
+ * @handle: of an object: its GEM handle in this file, else -ENOENT; of other kinds 0. The object
+ *	stays as long as something leads to it, also when the handle is closed.
+ *	DRM_SVM_QUERY_BINDINGS says a handle that it has, or 0 where it has none any more
+ * @pad: 0
  *
- * The span must lie in the device's address space, and the CPU side of a mirror in the
- * user's: -EINVAL.
+ * The span must lie in the device's address space, the CPU side of a mirror in the
+ * user's, and that of an object in the object: -EINVAL.
  */
 struct drm_svm_bind_op {
 	__u64 start;
@@ -117,26 +129,38 @@ struct drm_svm_bind_op {
 	__s64 offset;
 	__u32 kind;
 	__u32 flags;
-	__u64 reserved;
+	__u32 handle;
+	__u32 pad;
 };
 
 #define DRM_SVM_BIND_MAX	4096
 
+#define DRM_SVM_BIND_ASYNC	(1 << 0)
+#define DRM_SVM_BIND_IN_MAX	64
+
 /**
  * struct drm_svm_bind - change what device addresses lead to
  * @vm_id: the vm
- * @flags: none are defined: 0
+ * @flags: DRM_SVM_BIND_ASYNC: take the bind in and return. It is done when all of @in_syncobjs have
+ *	signalled and the asynchronous binds of this vm that came before it have been done; one that is
+ *	synchronous does not wait for it. 256 of a vm wait: -EBUSY
  * @count: operations, at most DRM_SVM_BIND_MAX, else -E2BIG
  * @stride: bytes from one operation to the next, which should be the size of the caller's struct:
  *	what a kernel does not know of it must be 0, else -E2BIG. From DRM_SVM_BIND_OP_SIZE_1 to
  *	4096, a multiple of 8, else -EINVAL
  * @ops: address of struct drm_svm_bind_op[]
- * @reserved: 0
+ * @in_syncobjs: of an asynchronous bind: address of u32 handles, as of
+ *	&drm_svgpu_submit.in_syncobjs; no such: -ENOENT
+ * @in_count: of them, at most DRM_SVM_BIND_IN_MAX, else -EINVAL; of a synchronous bind 0
+ * @out_syncobj: of an asynchronous bind: handle of a syncobj that loses its fence now, and gets a
+ *	signalled one when the bind was done or failed, with its error: what a synchronous one
+ *	returns, the error of an in-syncobj's fence, or -ECANCELED if the vm ended first. 0: none
  *
  * The operations are done all together, or none is. Two that meet are -EINVAL. An operation
  * replaces what was bound in its span, be it a part of something larger; a hole over a hole is no
  * error. While jobs run, each of the device's accesses goes by what was bound before or
- * by what is bound then. On return none goes by the former. -ENOMEM and -EINTR: nothing was done.
+ * by what is bound then. On return (asynchronous: when it has been done) none goes by the former.
+ * -ENOMEM and -EINTR: nothing was done.
  */
 struct drm_svm_bind {
 	__u32 vm_id;
@@ -144,7 +168,9 @@ struct drm_svm_bind {
 	__u32 count;
 	__u32 stride;
 	__u64 ops;
-	__u64 reserved[2];
+	__u64 in_syncobjs;
+	__u32 in_count;
+	__u32 out_syncobj;
 };
 
 #define DRM_SVM_PREFETCH_WRITE	(1 << 0)
@@ -205,6 +231,7 @@ struct drm_svm_query {
 
 #define DRM_SVM_CAPABILITY_MIRROR	(1ull << 0) /* DRM_SVM_BIND_MIRROR */
 #define DRM_SVM_CAPABILITY_NULL		(1ull << 1) /* DRM_SVM_BIND_NULL */
+#define DRM_SVM_CAPABILITY_OBJECT	(1ull << 2) /* DRM_SVM_BIND_OBJECT */
 
 /**
  * struct drm_svm_device_info - what the device's address spaces are like

@@ -100,9 +100,9 @@ int svmirror_vm_destroy(int fd, uint32_t vm);
  * @fd: render node
  * @vm: id
  * @ops: what to bind, see struct drm_svm_bind_op
- * @count: operations; all of them happen at one stroke, or none does
+ * @count: operations; all of them happen atomically, or none does
  * Return: 0; -EINVAL: a span, offset, kind or flag, or two spans meet; -EOPNOTSUPP: the device has no null; -E2BIG; -EFAULT;
- * -ENOENT; -EPERM; -ENOMEM; -EINTR; -EIO: the device is wedged.
+ * -ENOENT: no such vm or buffer; -EPERM; -ENOMEM; -EINTR; -EIO: the device is wedged.
  */
 int svmirror_bind_many(int fd, uint32_t vm, const struct drm_svm_bind_op *ops, uint32_t count);
 
@@ -136,6 +136,20 @@ int svmirror_bind_all(int fd, uint32_t vm);
 int svmirror_bind_null(int fd, uint32_t vm, uint64_t start, uint64_t length);
 
 /**
+ * svmirror_bind_buffer() - device addresses that lead to a buffer
+ * @fd: render node
+ * @vm: id
+ * @start: first device address
+ * @length: bytes
+ * @buffer: handle; it may be closed afterwards, and the buffer stays as long as it is bound
+ * @offset: byte of the buffer that @start leads to
+ * @flags: of DRM_SVM_BIND_READ_ONLY, _ON_DEMAND, _NONCOHERENT and _UNCACHED
+ * Return: as svmirror_bind_many().
+ */
+int svmirror_bind_buffer(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t buffer, uint64_t offset,
+			 uint32_t flags);
+
+/**
  * svmirror_unbind() - leave a hole
  * @fd: render node
  * @vm: id
@@ -167,6 +181,75 @@ int svmirror_bindings(int fd, uint32_t vm, struct drm_svm_bind_op *ops, size_t c
  * Return: 0; -EINVAL: span, or a hole in it; -ENOENT; -EPERM; -ENOMEM; -EIO: the device is wedged.
  */
 int svmirror_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages);
+
+/**
+ * svmirror_buffer_create() - make a buffer of the device
+ * @fd: render node
+ * @size: bytes, a multiple of 4096
+ * @where: DRM_SVGPU_BO_SYSTEM or DRM_SVGPU_BO_VRAM
+ * @buffer: out: its handle, never 0
+ *
+ * The buffer reads zero, and has no memory before it is used (struct drm_svgpu_bo_create).
+ * Return: 0; -EINVAL: size or place; -E2BIG: more than there is at @where at all; -ENOMEM.
+ */
+int svmirror_buffer_create(int fd, uint64_t size, uint32_t where, uint32_t *buffer);
+
+/**
+ * svmirror_buffer_close() - give a buffer's handle back
+ * @fd: render node
+ * @buffer: handle; what is mapped, bound or exported of the buffer stays as it is
+ * Return: 0; -EINVAL: there is none of this handle.
+ */
+int svmirror_buffer_close(int fd, uint32_t buffer);
+
+/**
+ * svmirror_buffer_info() - how large a buffer is, and where it is now
+ * @fd: render node
+ * @buffer: handle
+ * @info: out; untouched on an error
+ * Return: 0; -ENOENT.
+ */
+int svmirror_buffer_info(int fd, uint32_t buffer, struct drm_svgpu_bo_info *info);
+
+/**
+ * svmirror_buffer_map() - let the CPU read and write a buffer, all of it
+ * @fd: render node
+ * @buffer: handle
+ * @at: out: where it is in this process
+ * @size: out: bytes
+ *
+ * The mapping stays valid while the buffer moves, and after its handle is closed.
+ * Return: 0; -ENOENT; -EOPNOTSUPP: the buffer is imported, so that only its exporter's file can be mapped; what mmap(2) gives.
+ */
+int svmirror_buffer_map(int fd, uint32_t buffer, void **at, size_t *size);
+
+/**
+ * svmirror_buffer_unmap() - end a mapping
+ * @at: as svmirror_buffer_map() gave it
+ * @size: the same
+ * Return: 0; what munmap(2) gives.
+ */
+int svmirror_buffer_unmap(void *at, size_t size);
+
+/**
+ * svmirror_buffer_export() - make a dma-buf of a buffer
+ * @fd: render node
+ * @buffer: handle
+ * @dma_buf: out: descriptor of the dma-buf, closed on exec, to be closed by the caller; the buffer lives as long as it is open
+ * Return: 0; -ENOENT; -EMFILE; -ENOMEM.
+ */
+int svmirror_buffer_export(int fd, uint32_t buffer, int *dma_buf);
+
+/**
+ * svmirror_buffer_import() - make a buffer of a dma-buf
+ * @fd: render node
+ * @dma_buf: descriptor; it can be closed afterwards
+ * @buffer: out: its handle
+ *
+ * A file has one handle of a buffer at most: for one that it has already, this is that handle, and one close ends it.
+ * Return: 0; -EINVAL: @dma_buf is no dma-buf; -EBADF; -ENOMEM; what the exporter refuses with.
+ */
+int svmirror_buffer_import(int fd, int dma_buf, uint32_t *buffer);
 
 /**
  * svmirror_device_info() - geometry of the device's address spaces

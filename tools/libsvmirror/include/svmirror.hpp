@@ -40,6 +40,7 @@ using fault_record = drm_svm_fault_record;
 using gpu_info = drm_svgpu_device;
 using job_result = drm_svgpu_job_result;
 using bfs_node = svmirror_bfs_node;
+using buffer_info = drm_svgpu_bo_info;
 
 // A negative errno becomes an exception that says what was tried.
 inline void check(int rc, const char *what)
@@ -136,6 +137,105 @@ private:
 	std::uint32_t id_ = 0;
 };
 
+enum class place : std::uint32_t {
+	nowhere = DRM_SVGPU_BO_NOWHERE,
+	system = DRM_SVGPU_BO_SYSTEM,
+	vram = DRM_SVGPU_BO_VRAM,
+};
+
+// A buffer as the CPU sees it. It outlives the buffer's handle.
+class buffer_view {
+public:
+	buffer_view(int fd, std::uint32_t buffer)
+	{
+		void *at;
+		std::size_t size;
+		check(svmirror_buffer_map(fd, buffer, &at, &size), "map buffer");
+		bytes_ = {static_cast<std::byte *>(at), size};
+	}
+	buffer_view(buffer_view &&other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+	buffer_view &operator=(buffer_view &&other) noexcept
+	{
+		std::swap(bytes_, other.bytes_);
+		return *this;
+	}
+	~buffer_view()
+	{
+		if (!bytes_.empty())
+			svmirror_buffer_unmap(bytes_.data(), bytes_.size());
+	}
+
+	std::span<std::byte> bytes() const { return bytes_; }
+
+private:
+	std::span<std::byte> bytes_;
+};
+
+// A buffer on its way to another file, device or process.
+class dma_buf {
+public:
+	// Takes the descriptor over.
+	explicit dma_buf(int fd) : fd_(fd) {}
+	dma_buf(dma_buf &&other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+	dma_buf &operator=(dma_buf &&other) noexcept
+	{
+		std::swap(fd_, other.fd_);
+		return *this;
+	}
+	~dma_buf()
+	{
+		if (fd_ >= 0)
+			svmirror_close(fd_);
+	}
+
+	int fd() const { return fd_; }
+
+private:
+	int fd_ = -1;
+};
+
+// A handle of a buffer. What is bound, mapped or exported of the buffer keeps it, also when this owner is gone.
+class buffer {
+public:
+	buffer(const device &dev, std::uint64_t size, place where)
+	{
+		std::uint32_t id = 0;
+		check(svmirror_buffer_create(dev.fd(), size, static_cast<std::uint32_t>(where), &id), "create buffer");
+		handle_ = {dev.fd(), id};
+	}
+	// Of a dma-buf. A device has one handle of a buffer at most, so the buffer must have no other owner with this device.
+	buffer(const device &dev, const dma_buf &from)
+	{
+		std::uint32_t id = 0;
+		check(svmirror_buffer_import(dev.fd(), from.fd(), &id), "import buffer");
+		handle_ = {dev.fd(), id};
+	}
+
+	int fd() const { return handle_.fd(); }
+	std::uint32_t id() const { return handle_.id(); }
+	int close() { return handle_.reset(); }
+
+	buffer_info info() const
+	{
+		buffer_info out;
+		check(svmirror_buffer_info(fd(), id(), &out), "query buffer");
+		return out;
+	}
+	std::uint64_t size() const { return info().size; }
+	// Where it is now, which another moment may change.
+	place where() const { return place{info().where}; }
+	buffer_view map() const { return {fd(), id()}; }
+	dma_buf share() const
+	{
+		int out;
+		check(svmirror_buffer_export(fd(), id(), &out), "export buffer");
+		return dma_buf(out);
+	}
+
+private:
+	handle<svmirror_buffer_close> handle_;
+};
+
 class vm {
 public:
 	explicit vm(const device &dev, svmirror_vm_options options = {})
@@ -154,7 +254,7 @@ public:
 	{
 		check(svmirror_bind(fd(), id(), start, length, offset), "bind");
 	}
-	// All of it at one stroke.
+	// All of it atomically.
 	void bind_many(std::span<const drm_svm_bind_op> ops)
 	{
 		check(svmirror_bind_many(fd(), id(), ops.data(), static_cast<std::uint32_t>(ops.size())), "bind");
@@ -162,6 +262,16 @@ public:
 	void bind_null(std::uint64_t start, std::uint64_t length)
 	{
 		check(svmirror_bind_null(fd(), id(), start, length), "bind null");
+	}
+	// A part of a buffer, from @offset on.
+	void bind(std::uint64_t start, std::uint64_t length, const buffer &what, std::uint64_t offset, std::uint32_t flags = 0)
+	{
+		check(svmirror_bind_buffer(fd(), id(), start, length, what.id(), offset, flags), "bind buffer");
+	}
+	// All of a buffer.
+	void bind(std::uint64_t start, const buffer &what, std::uint32_t flags = 0)
+	{
+		bind(start, what.size(), what, 0, flags);
 	}
 	// What is bound now.
 	std::vector<drm_svm_bind_op> bindings() const

@@ -63,6 +63,21 @@ int svmirror_bind_null(int fd, uint32_t vm, uint64_t start, uint64_t length)
 	return svmirror_bind_many(fd, vm, &op, 1);
 }
 
+int svmirror_bind_buffer(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t buffer, uint64_t offset,
+			 uint32_t flags)
+{
+	struct drm_svm_bind_op op = {
+		.start = start,
+		.length = length,
+		.offset = (int64_t)offset,
+		.kind = DRM_SVM_BIND_OBJECT,
+		.flags = flags,
+		.handle = buffer,
+	};
+
+	return svmirror_bind_many(fd, vm, &op, 1);
+}
+
 int svmirror_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length)
 {
 	struct drm_svm_bind_op op = { .start = start, .length = length, .kind = DRM_SVM_BIND_NOTHING };

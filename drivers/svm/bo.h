@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of buffer objects share. <svm/drm_bo.h> is what drivers see.
+ *
+ * A buffer is made with a reference of GEM's (its handles, mappings and dma-bufs) and is svmirror's
+ * object for as long as that or any binding is there: object_release() comes when both are gone.
+ *
+ * Locks, outermost first:
+ *   resv lock   (dma_resv, sleeps) of a buffer: where it is. Of another buffer it is only tried
+ *               for, so it does not matter which comes first
+ *   bos lock    (sleeps) the device's lists of buffers
+ * The resv lock comes after mmap_lock, and reclaim may come under it; the bos lock is never held
+ * over an allocation.
+ */
+#ifndef SVM_DRM_BO_INTERNAL_H
+#define SVM_DRM_BO_INTERNAL_H
+
+#include <drm/drm_gem.h>
+#include <linux/dma-resv.h>
+#include <svm/drm_bo.h>
+#include <svm/object.h>
+
+#include "internal.h"
+
+struct dma_buf_attachment;
+
+struct svm_drm_bo {
+	struct drm_gem_object gem;
+	struct svm_drm_device *dev;
+	struct svm_object *object;	/* a reference for GEM's */
+	enum svm_drm_bo_where wants;	/* SYSTEM or VRAM; of an import SYSTEM */
+	struct kref ref;	/* of the struct: svmirror's, and of who moves it */
+
+	/* Under the resv lock: */
+	enum svm_drm_bo_where where;
+	bool placed;		/* @object has a place */
+	bool lost;		/* the device was removed: no memory any more */
+	u32 pins;		/* other devices that have it: it stays in system memory */
+	u64 moves;
+	struct page **pages;	/* in system memory, not imported */
+	struct sg_table *table;	/* in system memory: as the device sees it */
+	struct list_head blocks; /* in VRAM: struct svm_drm_vram_block */
+
+	/* Under the bos lock: */
+	struct list_head link;	/* among all of the device */
+	struct list_head turn;	/* in VRAM, or out of it and wanting in; else empty */
+	unsigned long since;	/* jiffies: in VRAM since then */
+};
+
+static inline struct svm_drm_bo *to_bo(struct drm_gem_object *gem)
+{
+	return container_of(gem, struct svm_drm_bo, gem);
+}
+
+/* bo.c */
+struct svm_drm_bo *svm_drm_bo_new(struct svm_drm_device *dev, u64 size, struct dma_resv *resv);
+struct svm_drm_bo *svm_drm_bo_get(struct drm_file *file, u32 handle);
+u32 svm_drm_bo_handle(struct drm_file *file, const struct svm_object *object);
+void svm_drm_bo_unref(struct svm_drm_bo *bo);
+void svm_drm_bos_init(struct svm_drm_device *dev);
+void svm_drm_bos_stop(struct svm_drm_device *dev);
+
+/* bo_move.c; all but svm_drm_bo_bring() under the resv lock */
+int svm_drm_bo_bring(struct svm_drm_bo *bo);
+int svm_drm_bo_settle(struct svm_drm_bo *bo);
+int svm_drm_bo_pin(struct svm_drm_bo *bo);
+void svm_drm_bo_unpin(struct svm_drm_bo *bo);
+void svm_drm_bo_drop(struct svm_drm_bo *bo);
+void svm_drm_bos_work(struct work_struct *work);
+
+/* bo_map.c */
+extern const struct vm_operations_struct svm_drm_bo_vm_ops;
+void svm_drm_bo_unmap_cpu(struct svm_drm_bo *bo);
+
+/* dmabuf.c; the last two under the resv lock */
+struct dma_buf *svm_drm_bo_export(struct drm_gem_object *gem, int flags);
+struct sg_table *svm_drm_bo_table(struct drm_gem_object *gem);
+int svm_drm_import_map(struct svm_drm_bo *bo);
+void svm_drm_import_unmap(struct svm_drm_bo *bo);
+
+#endif
