@@ -145,6 +145,25 @@ TEST_F(c_test, bindings)
 	EXPECT_EQ(svmirror_bind_many(fd, 7, two, 2), 0);
 }
 
+TEST_F(c_test, binds_are_done_later)
+{
+	drm_svm_bind_op two[2] = {};
+	const uint32_t after[3] = {4, 5, 6};
+
+	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [&](auto &a) {
+		EXPECT_EQ(a.vm_id, 7u);
+		EXPECT_EQ(a.flags, unsigned(DRM_SVM_BIND_ASYNC));
+		EXPECT_EQ(a.count, 2u);
+		EXPECT_EQ(a.stride, sizeof(two[0]));
+		EXPECT_EQ(a.ops, reinterpret_cast<uintptr_t>(two));
+		EXPECT_EQ(a.in_syncobjs, reinterpret_cast<uintptr_t>(after));
+		EXPECT_EQ(a.in_count, 3u);
+		return a.out_syncobj == 8 ? 0 : EBUSY;
+	});
+	EXPECT_EQ(svmirror_bind_later(fd, 7, two, 2, after, 3, 8), 0);
+	EXPECT_EQ(svmirror_bind_later(fd, 7, two, 2, after, 3, 9), -EBUSY);
+}
+
 TEST_F(c_test, buffers_are_bound)
 {
 	fake::on<drm_svm_bind>(DRM_IOCTL_SVM_BIND, [](auto &a) {

@@ -132,6 +132,7 @@ TEST_F(cpp_test, errors_say_what_was_tried)
 	EXPECT_EQ(thrown([&] { space.unbind(0, 0); }, "unbind"), ENOMEM);
 	EXPECT_EQ(thrown([&] { space.bind_null(0, 4096); }, "bind null"), ENOMEM);
 	EXPECT_EQ(thrown([&] { space.bind_many({}); }, "bind"), ENOMEM);
+	EXPECT_EQ(thrown([&] { space.bind_later({}); }, "bind later"), ENOMEM);
 	EXPECT_EQ(thrown([&] { space.bindings(); }, "query bindings"), ENOTTY);
 	EXPECT_EQ(thrown([&] { space.counters(); }, "query counters"), ENOTTY);
 	EXPECT_EQ(thrown([&] { space.fault_log(); }, "query fault log"), ENOTTY);

@@ -329,14 +329,21 @@ FORMATS = {
 }
 UNIT |= FORMATS
 
-# Those that one of the simulation's scenarios shows soon.
+# Those that one of the simulation's scenarios shows much sooner than all of them in turn: by any seed within a few million steps.
 SOON = {
 	"no barrier between an interval's sequence and the walk (B1)": "tables_are_new",
 	"no barrier between a new table and its interval's sequence (B2)": "tables_are_new",
 	"a table does not take over the sequence of an interval that it meets": "tables_are_new",
-	"no barrier between the new map and the walk (B3)": "rebinds_beside_faults_and_churn",
+	"a page that the device wrote is not marked dirty": "at_an_offset",
+	"no barrier between the new map and the walk (B3)": "buffers_move",
 	"a callback asks for the map last": "rebinds_without_memory",
 	"the map stands before it is said what is being replaced": "rebinds_without_memory",
+	"displacing does not flush": "rebinds_without_memory",
+	"displacing retires, and forgets nothing": "rebinds_without_memory",
+	"an object does not know of a part that is bound later": "rebinds_without_memory",
+	"the map leads to an object that does not know of it": "rebinds_without_memory",
+	"what is lent is given back": "rebinds_without_memory",
+	"a killed prefetch goes on": "prefetch_is_killed",
 }
 
 MUTANTS = [{"name": name, "program": program, "edits": edits, "scenario": SOON.get(name, "")}

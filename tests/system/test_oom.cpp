@@ -7,14 +7,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
-#include <linux/sync_file.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <xf86drm.h>
 
 #include "machine.hpp"
 #include "manager.hpp"
@@ -31,13 +28,7 @@ constexpr std::chrono::seconds patience{100};
 // How the job behind a syncobj ended, without being its owner; 1: it has not.
 int ended_with(const svmirror::syncobj &done, int fd)
 {
-	int file = -1;
-	if (!done.wait(patience) || drmSyncobjExportSyncFile(fd, done.id(), &file))
-		return 1;
-	sync_file_info info{};
-	int failed = ioctl(file, SYNC_IOC_FILE_INFO, &info);
-	close(file);
-	return failed ? 2 : info.status;
+	return done.wait(patience) ? svmirror_status(fd, done.id()) : 1;
 }
 
 // What a test and its processes tell each other.

@@ -107,6 +107,23 @@ int svmirror_vm_destroy(int fd, uint32_t vm);
 int svmirror_bind_many(int fd, uint32_t vm, const struct drm_svm_bind_op *ops, uint32_t count);
 
 /**
+ * svmirror_bind_later() - likewise, when others have ended
+ * @fd: render node
+ * @vm: id
+ * @ops: as of svmirror_bind_many(); not needed any more when this returns
+ * @count: operations
+ * @in_syncobjs: handles that must have signalled before; may be NULL
+ * @in_count: how many, at most 64
+ * @out_syncobj: handle to signal when it was done or has failed, see svmirror_status(); 0: none
+ *
+ * The binds of a vm that are done later are done in the order of these calls.
+ * Return: 0; -ENOENT: no such vm, buffer or sync object; -EBUSY: 256 of the vm are waiting; else as svmirror_bind_many(), but
+ * for what shows only when it is done.
+ */
+int svmirror_bind_later(int fd, uint32_t vm, const struct drm_svm_bind_op *ops, uint32_t count, const uint32_t *in_syncobjs,
+			uint32_t in_count, uint32_t out_syncobj);
+
+/**
  * svmirror_bind() - mirror a piece of this process's memory
  * @fd: render node
  * @vm: id
@@ -359,6 +376,14 @@ int svmirror_submit(int fd, const struct svmirror_job *job);
  * Return: 0 (also when the job failed: see svmirror_job_result()); -ETIME; -ENOENT.
  */
 int svmirror_wait(int fd, uint32_t syncobj, int64_t timeout_ns);
+
+/**
+ * svmirror_status() - how what a sync object tells of has ended
+ * @fd: render node
+ * @syncobj: handle
+ * Return: 0: well; -EAGAIN: it has not ended; else the error that it ended with. -ENOENT: no such sync object.
+ */
+int svmirror_status(int fd, uint32_t syncobj);
 
 /**
  * svmirror_job_result() - take out what became of a job

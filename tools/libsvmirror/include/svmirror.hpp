@@ -236,6 +236,31 @@ private:
 	handle<svmirror_buffer_close> handle_;
 };
 
+class syncobj {
+public:
+	explicit syncobj(int fd)
+	{
+		std::uint32_t id = 0;
+		check(svmirror_syncobj_create(fd, &id), "create syncobj");
+		handle_ = {fd, id};
+	}
+
+	std::uint32_t id() const { return handle_.id(); }
+	// False if the time is up.
+	bool wait(std::chrono::nanoseconds timeout) const
+	{
+		int rc = svmirror_wait(handle_.fd(), handle_.id(), timeout.count());
+		if (rc != -ETIME)
+			check(rc, "wait for syncobj");
+		return rc == 0;
+	}
+	// How what it tells of has ended: 0; -EAGAIN: it has not; else its error.
+	int status() const { return svmirror_status(handle_.fd(), handle_.id()); }
+
+private:
+	handle<svmirror_syncobj_destroy> handle_;
+};
+
 class vm {
 public:
 	explicit vm(const device &dev, svmirror_vm_options options = {})
@@ -258,6 +283,15 @@ public:
 	void bind_many(std::span<const drm_svm_bind_op> ops)
 	{
 		check(svmirror_bind_many(fd(), id(), ops.data(), static_cast<std::uint32_t>(ops.size())), "bind");
+	}
+	// When those in @after have signalled; what is returned signals when it was done or has failed.
+	syncobj bind_later(std::span<const drm_svm_bind_op> ops, std::span<const std::uint32_t> after = {})
+	{
+		syncobj done(fd());
+		check(svmirror_bind_later(fd(), id(), ops.data(), static_cast<std::uint32_t>(ops.size()), after.data(),
+					  static_cast<std::uint32_t>(after.size()), done.id()),
+		      "bind later");
+		return done;
 	}
 	void bind_null(std::uint64_t start, std::uint64_t length)
 	{
@@ -336,29 +370,6 @@ public:
 
 private:
 	handle<svmirror_vm_destroy> handle_;
-};
-
-class syncobj {
-public:
-	explicit syncobj(int fd)
-	{
-		std::uint32_t id = 0;
-		check(svmirror_syncobj_create(fd, &id), "create syncobj");
-		handle_ = {fd, id};
-	}
-
-	std::uint32_t id() const { return handle_.id(); }
-	// False if the time is up.
-	bool wait(std::chrono::nanoseconds timeout) const
-	{
-		int rc = svmirror_wait(handle_.fd(), handle_.id(), timeout.count());
-		if (rc != -ETIME)
-			check(rc, "wait for syncobj");
-		return rc == 0;
-	}
-
-private:
-	handle<svmirror_syncobj_destroy> handle_;
 };
 
 // A job that was submitted. Dropping it does not end the job.

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include <linux/sync_file.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <xf86drm.h>
 
 #include "ioctl.h"
@@ -70,6 +73,22 @@ int svmirror_wait(int fd, uint32_t syncobj, int64_t timeout_ns)
 	/* the fence appears only when the job has ended: wait for that as well */
 	return drmSyncobjWait(fd, &syncobj, 1, deadline(timeout_ns),
 			      DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT, NULL);
+}
+
+int svmirror_status(int fd, uint32_t syncobj)
+{
+	struct sync_file_info info = { 0 };
+	int file, err;
+
+	/* it is -EINVAL where there is no fence yet */
+	err = drmSyncobjExportSyncFile(fd, syncobj, &file);
+	if (err)
+		return errno == EINVAL ? -EAGAIN : -errno;
+	err = ioctl(file, SYNC_IOC_FILE_INFO, &info) ? -errno : 0;
+	close(file);
+	if (err)
+		return err;
+	return info.status ? (info.status < 0 ? info.status : 0) : -EAGAIN;
 }
 
 int svmirror_job_result(int fd, uint32_t queue, uint64_t token, struct drm_svgpu_job_result *result)

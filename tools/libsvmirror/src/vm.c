@@ -39,6 +39,23 @@ int svmirror_bind_many(int fd, uint32_t vm, const struct drm_svm_bind_op *ops, u
 	return svmirror_ioctl(fd, DRM_IOCTL_SVM_BIND, &args);
 }
 
+int svmirror_bind_later(int fd, uint32_t vm, const struct drm_svm_bind_op *ops, uint32_t count, const uint32_t *in_syncobjs,
+			uint32_t in_count, uint32_t out_syncobj)
+{
+	struct drm_svm_bind args = {
+		.vm_id = vm,
+		.flags = DRM_SVM_BIND_ASYNC,
+		.count = count,
+		.stride = sizeof(*ops),
+		.ops = (uintptr_t)ops,
+		.in_syncobjs = (uintptr_t)in_syncobjs,
+		.in_count = in_count,
+		.out_syncobj = out_syncobj,
+	};
+
+	return svmirror_ioctl(fd, DRM_IOCTL_SVM_BIND, &args);
+}
+
 int svmirror_bind(int fd, uint32_t vm, uint64_t start, uint64_t length, int64_t offset)
 {
 	struct drm_svm_bind_op op = {

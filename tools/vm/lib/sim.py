@@ -39,4 +39,4 @@ def mutations():
 	"""Each mutant of tests/mutants is a test: it fails if the program that its table names did not notice. The controls, where
 	nothing is planted, are tests too."""
 	return _suite("mutations", "svm_mutants", "mutants", [str(TOP / "tests" / "mutants" / "run"),
-		str(BUILD / PRESET / "tests" / "mutants"), str(OUT), "--jobs", str(JOBS)])
+		str(BUILD / PRESET / "tests" / "mutants"), str(OUT), "--jobs", str(2 * JOBS)])
