@@ -13,7 +13,7 @@ BENCH = "bench"
 # Of SYSTEM, the tests whose behaviour touches leaves, and short ones: for each format of page tables.
 LEAF_TESTS = ":".join((
 	"Granularity.*", "Row01Munmap.*", "Row02MapFixed.*", "Row03Mremap.*", "Row04Mprotect.*", "Row05Fork.DeviceWrite*", "Row05Fork.ChildWrite*",
-	"Row08Hugetlb.*", "Row11Special.*", "Row26Windows.*", "Prefetch.MakesPresent", "Row23Hammer.CpuAndDevice*",
+	"Row08Hugetlb.*", "Row11Special.*", "Row26Windows.*", "Row26Objects.*", "Prefetch.MakesPresent", "Row23Hammer.CpuAndDevice*",
 )) + "-Row02MapFixed.ZerosAndNeverOldData:Granularity.DuplicateFaultsAreCounted"
 STOCK = "svm_stock_tests"       # FUSE, DAX, cpusets: only a prebuilt kernel has them
 TABLES = "svm_table_tests"      # want a device with little VRAM
