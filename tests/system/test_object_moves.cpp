@@ -87,7 +87,7 @@ SVM_TEST(Row26Eviction, UnderJobsAndTheCpu)
 	});
 	std::uint64_t last = used.buffer.info().moves;
 	unsigned moved = 0;
-	for (unsigned round = 0; round < 5; round++) {
+	for (unsigned round = 0; round < 3; round++) {
 		std::vector<std::unique_ptr<shared_object>> others;
 		for (unsigned i = 0; i < 3; i++) {
 			others.push_back(std::make_unique<shared_object>(gpu, size, place::vram));
