@@ -75,7 +75,7 @@ SVM_TEST(Row26Eviction, UnderJobsAndTheCpu)
 	std::size_t size = vram_part(gpu.device, 3);
 	shared_object used(gpu, size, place::vram);
 	adder jobs(gpu.vm, used.memory.bytes(0, 32));
-	hammer touches(gpu.vm, used.memory.bytes(64, used.memory.pages() - 64), true); // nobody else writes there
+	hammer touches(gpu.vm, used.memory.bytes(64, 512), true); // nobody else writes there
 	std::atomic<bool> stop{false};
 	std::vector<std::uint64_t> added(32);
 	std::thread cpu([&] {
@@ -87,7 +87,7 @@ SVM_TEST(Row26Eviction, UnderJobsAndTheCpu)
 	});
 	std::uint64_t last = used.buffer.info().moves;
 	unsigned moved = 0;
-	for (unsigned round = 0; round < 8; round++) {
+	for (unsigned round = 0; round < 5; round++) {
 		std::vector<std::unique_ptr<shared_object>> others;
 		for (unsigned i = 0; i < 3; i++) {
 			others.push_back(std::make_unique<shared_object>(gpu, size, place::vram));
