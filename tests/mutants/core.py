@@ -329,7 +329,7 @@ FORMATS = {
 }
 UNIT |= FORMATS
 
-# Those that one of the simulation's scenarios shows much sooner than all of them in turn: by any seed within a few million steps.
+# Those that one of the simulation's scenarios shows much sooner than all of them in turn.
 SOON = {
 	"no barrier between an interval's sequence and the walk (B1)": "tables_are_new",
 	"no barrier between a new table and its interval's sequence (B2)": "tables_are_new",

@@ -1,106 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* mm/bind/: what may be bound, offsets, holes, null, neighbours in one table, intervals. */
-#include "mm/vm.hpp"
-#include "tests/unit/bind_ops.hpp"
-#include "tests/unit/machine.hpp"
+/* mm/bind/: what binds do: offsets, holes, null, neighbours in one table, intervals. */
+#include "tests/unit/bind_machine.hpp"
 #include "tests/unit/seeded.hpp"
-
-static bool operator==(const svm_bind_op &a, const svm_bind_op &b)
-{
-	return a.start == b.start && a.end == b.end && a.offset == b.offset && a.kind == b.kind && a.flags == b.flags && a.object == b.object;
-}
 
 namespace svm_test
 {
 
-class bind_test : public machine
-{
-protected:
-	static constexpr u64 TABLE = 2 * MiB;
-
-	int bind(std::vector<svm_bind_op> ops)
-	{
-		return svm_bind_many(vm, ops.data(), u32(ops.size()));
-	}
-
-	/* All that is bound. */
-	std::vector<svm_bind_op> bindings()
-	{
-		std::vector<svm_bind_op> all(1000);
-
-		all.resize(svm_bindings(vm, 0, all.data(), u32(all.size())));
-		return all;
-	}
-
-	/* The device's access as a driver serves it: 0 and the value, or the fault's error. */
-	int read(u64 va, u64 &v)
-	{
-		return device_read(va, &v);
-	}
-};
-
-
-
-TEST_F(bind_test, bind_refuses)
-{
-	constexpr u64 table = 2 * MiB;
-	constexpr u64 device_end = 1ull << 48;
-
-	EXPECT_EQ(svm_bind(vm, BASE + 1, BASE + PAGE, 0), -EINVAL);
-	EXPECT_EQ(svm_bind(vm, BASE, BASE + PAGE - 1, 0), -EINVAL);
-	EXPECT_EQ(svm_bind(vm, BASE, BASE, 0), -EINVAL);
-	EXPECT_EQ(svm_bind(vm, BASE + PAGE, BASE, 0), -EINVAL);
-	EXPECT_EQ(svm_bind(vm, ~0ull << 12, 0, 0), -EINVAL);
-	EXPECT_EQ(svm_bind(vm, USER_END - PAGE, USER_END + PAGE, 0), -EINVAL); /* beyond the user's space */
-	EXPECT_EQ(svm_bind(vm, device_end - PAGE, device_end + table, s64(device_end - table)),
-		  -EINVAL); /* the device's */
-	EXPECT_EQ(svm_bind(vm, BASE, BASE + PAGE, 1), -EINVAL);
-	EXPECT_EQ(svm_bind(vm, BASE, BASE + PAGE, s64(PAGE / 2)), -EINVAL);
-	EXPECT_EQ(svm_bind(vm, 0, PAGE, s64(table)), -EINVAL); /* CPU address below 0 */
-	EXPECT_EQ(svm_bind(vm, 0, 2 * table, s64(table)), -EINVAL); /* wraps on the CPU's side */
-	EXPECT_EQ(svm_bind(vm, BASE, BASE + PAGE, -s64(table) * 4096 * 1024),
-		  -EINVAL); /* CPU address beyond the user's */
-	EXPECT_EQ(svm_unbind(vm, BASE, BASE + PAGE), 0); /* a hole already */
-	EXPECT_TRUE(bindings().empty());
-}
-
-/* One that is wrong, and nothing of the others is done. */
-TEST_F(bind_test, many_refuse)
-{
-	const svm_bind_op good = mirror(BASE, BASE + PAGE), bad[] = {
-		{BASE + MiB, BASE + MiB + PAGE, 0, 4, 0, nullptr},
-		{BASE + MiB, BASE + MiB + PAGE, 0, SVM_BIND_MIRROR, 1, nullptr},
-		{BASE + MiB, BASE + MiB + PAGE, PAGE, SVM_BIND_NULL, 0, nullptr},
-		{BASE + MiB, BASE + MiB + PAGE, PAGE, SVM_BIND_NOTHING, 0, nullptr},
-		{BASE + MiB, BASE + MiB, 0, SVM_BIND_NULL, 0, nullptr},
-		{BASE + MiB, BASE + MiB + 1, 0, SVM_BIND_NULL, 0, nullptr},
-		{(1ull << 48) - PAGE, (1ull << 48) + PAGE, 0, SVM_BIND_NULL, 0, nullptr},
-		{~0ull << 12, 0, 0, SVM_BIND_NOTHING, 0, nullptr},
-		good,
-		{BASE - PAGE, BASE + PAGE, 0, SVM_BIND_NULL, 0, nullptr},
-		{BASE - PAGE, BASE + 2 * PAGE, 0, SVM_BIND_NOTHING, 0, nullptr},
-	};
-
-	for (const svm_bind_op &op : bad) {
-		EXPECT_EQ(bind({good, op}), -EINVAL);
-		EXPECT_EQ(bind({op, good}), -EINVAL);
-		EXPECT_TRUE(bindings().empty());
-	}
-	EXPECT_EQ(bind({}), 0);
-	EXPECT_EQ(bind({good, null(BASE + PAGE, BASE + 2 * PAGE)}), 0);
-}
-
-/* A format without null entries says so. */
-TEST_F(bind_test, null_where_the_format_has_none)
-{
-	svm_format none = *vm->pt.format;
-
-	none.info.null = false;
-	vm->pt.format = &none;
-	EXPECT_EQ(bind({mirror(BASE, BASE + PAGE), null(GiB, GiB + PAGE)}), -EOPNOTSUPP);
-	EXPECT_TRUE(bindings().empty());
-	vm->pt.format = svm_format_find("xe2");
-}
+using bind_test = bind_machine;
 
 /* What is replaced keeps what lies outside; neighbours that lead on alike are one. */
 TEST_F(bind_test, lists_what_is_bound)
@@ -284,35 +190,6 @@ TEST_F(bind_test, null_dirties_nothing)
 	expect_empty();
 }
 
-/* An array is one change: a fault that looks in the midst of it sees none of it. */
-TEST_F(bind_test, allocations_fail)
-{
-	auto before = mirror(BASE, BASE + TABLE);
-	unsigned failed = 0;
-	u64 v;
-
-	map(BASE, TABLE);
-	touch(BASE, TABLE);
-	for (unsigned nth = 1;; nth++) {
-		ASSERT_EQ(bind({before}), 0);
-		ASSERT_EQ(read(BASE + 5 * PAGE, v), 0);
-		inject.arm(nth);
-		int err = bind({mirror(BASE + 9 * PAGE, BASE + 10 * PAGE, s64(PAGE)), hole(BASE + 20 * PAGE, BASE + 30 * PAGE),
-				null(BASE + 40 * PAGE, BASE + 41 * PAGE), mirror(GiB, GiB + PAGE, s64(GiB) - s64(BASE))});
-		inject.arm(0);
-		if (!err)
-			break;
-		EXPECT_EQ(err, -ENOMEM);
-		EXPECT_EQ(bindings(), std::vector{before});
-		EXPECT_EQ(device().read(BASE + 5 * PAGE).what, gpu::status::ok);
-		EXPECT_EQ(device().read(BASE + 20 * PAGE).what, gpu::status::ok);
-		failed++;
-	}
-	EXPECT_GT(failed, 5u);
-	EXPECT_EQ(bindings().size(), 7u);
-	EXPECT_EQ(device().read(BASE + 20 * PAGE).what, gpu::status::fault);
-}
-
 /* Random binds of all kinds at a few places, against a plain record of each page. */
 TEST_F(bind_test, random_against_a_record)
 {
@@ -366,93 +243,6 @@ TEST_F(bind_test, random_against_a_record)
 	}
 	ASSERT_EQ(svm_unbind(vm, 0, 1ull << 47), 0);
 	expect_empty();
-}
-
-/* A fault that comes while its binding is replaced waits for the new one, and is served by it. */
-TEST_F(bind_test, a_fault_waits_for_the_bind)
-{
-	std::atomic<bool> flushing{false}, go{false}, served{false};
-	u64 v = 1;
-
-	map(BASE, TABLE);
-	touch(BASE, TABLE);
-	ASSERT_EQ(svm_bind_all(vm), 0);
-	ASSERT_EQ(fault(BASE), 0);
-	ASSERT_EQ(svm_unbind(vm, BASE + 5 * PAGE, BASE + 6 * PAGE), 0); /* two bindings in the table from now on */
-	ASSERT_EQ(fault(BASE), 0);
-	gpus->on_flush = [&](u64, u64) {
-		flushing = true;
-		eventually([&] { return go.load(); });
-	};
-
-	std::thread binding([&] { EXPECT_EQ(bind({null(BASE, BASE + TABLE)}), 0); });
-
-	ASSERT_TRUE(eventually([&] { return flushing.load(); }));
-
-	std::thread faulting([&] {
-		EXPECT_EQ(read(BASE + 7 * PAGE, v), 0);
-		served = true;
-	});
-
-	std::this_thread::sleep_for(std::chrono::milliseconds(50));
-	EXPECT_FALSE(served);
-	go = true;
-	binding.join();
-	gpus->on_flush = nullptr;
-	faulting.join();
-	EXPECT_EQ(v, 0u);
-}
-
-/* What a fault brought for the old binding is not written when the new one stands. */
-TEST_F(bind_test, replaced_in_the_midst_of_a_fault)
-{
-	std::thread binding;
-	bool once = false;
-	u64 v = 1;
-
-	map(BASE, TABLE);
-	touch(BASE, TABLE);
-	ASSERT_EQ(svm_bind(vm, BASE, BASE + TABLE, 0), 0);
-	hook.fault_exit = [&](const auto &) {
-		if (std::exchange(once, true))
-			return;
-		binding = std::thread([&] { EXPECT_EQ(bind({null(BASE, BASE + MiB)}), 0); });
-		EXPECT_TRUE(eventually([&] { return bindings().size() == 2 && !vm->changing.load_acquire(); }));
-	};
-	EXPECT_EQ(read(BASE + 3 * PAGE, v), 0);
-	hook.fault_exit = nullptr;
-	binding.join();
-	EXPECT_EQ(v, 0u);
-	EXPECT_EQ(mem->dma_live(), 0u);
-}
-
-TEST_F(bind_test, killed_while_waiting_for_a_bind)
-{
-	std::atomic<bool> inside{false}, go{false};
-	int err[2] = {1, 1};
-
-	ASSERT_EQ(svm_bind(vm, 0, GiB, 0), 0);
-	hook.alloc = [&] {
-		inside = true;
-		eventually([&] { return go.load(); });
-	};
-
-	std::thread holder([&] { EXPECT_EQ(svm_bind(vm, 2 * GiB, 3 * GiB, 0), 0); });
-
-	ASSERT_TRUE(eventually([&] { return inside.load(); }));
-
-	std::thread binder([&] {
-		kill(current());
-		err[0] = svm_bind(vm, BASE, BASE + MiB, 0);
-		err[1] = svm_unbind(vm, 0, GiB);
-	});
-
-	binder.join();
-	go = true;
-	holder.join();
-	EXPECT_EQ(err[0], -EINTR);
-	EXPECT_EQ(err[1], -EINTR);
-	EXPECT_EQ(svm_unbind(vm, 0, GiB), 0); /* it had not begun */
 }
 
 class offset_test : public machine, public ::testing::WithParamInterface<s64>
@@ -558,38 +348,6 @@ TEST_F(bind_test, unbind_makes_the_device_forget_empty_tables)
 	ASSERT_EQ(svm_unbind(vm, BASE, BASE + 2 * MiB), 0);
 	expect_empty();
 	EXPECT_EQ(device().read(BASE).what, gpu::status::fault); /* a walk of the freed table would be a complaint */
-}
-
-/* A fault is in the fault path: unbind waits for it, and what it maps goes too. */
-TEST_F(bind_test, unbind_waits_for_faults)
-{
-	std::atomic<bool> inside{false}, go{false}, unbound{false};
-	int err = 1;
-
-	map(BASE, 2 * MiB);
-	ASSERT_EQ(svm_bind(vm, BASE, BASE + 2 * MiB, 0), 0);
-	hook.fault_exit = [&](const auto &) {
-		inside = true;
-		eventually([&] { return go.load(); });
-	};
-
-	std::thread faulting([&] { fault(BASE, SVM_WRITE); });
-
-	ASSERT_TRUE(eventually([&] { return inside.load(); }));
-
-	std::thread unbinding([&] {
-		err = svm_unbind(vm, BASE, BASE + 2 * MiB);
-		unbound = true;
-	});
-
-	std::this_thread::sleep_for(std::chrono::milliseconds(100));
-	EXPECT_FALSE(unbound);
-	EXPECT_EQ(fault(BASE + PAGE), -EFAULT); /* no new one gets in, and none waits */
-	go = true;
-	faulting.join();
-	unbinding.join();
-	EXPECT_EQ(err, 0);
-	expect_empty();
 }
 
 /* ---- intervals ---- */

@@ -82,12 +82,16 @@ class Check:
 			if preset == coverage.PRESET and self.wants("coverage"):
 				suite, self.coverage = coverage.suite()
 				self.record(suite)
-		if self.wants("sim"):
-			self.record(sim.simulation(self.soak))
+		self.at_once(("sim", sim.simulation), ("fuzz", fuzz.suite))
 		if self.wants("mutations"):
 			self.record(sim.mutations())
-		if self.wants("fuzz"):
-			self.record(fuzz.suite(self.soak))
+
+	def at_once(self, *suites):
+		"""Those that keep one CPU busy at a time for the most part, in which no test looks at a clock, and that build in different folders."""
+		wanted = [function for name, function in suites if self.wants(name)]
+		with concurrent.futures.ThreadPoolExecutor(len(suites)) as pool:
+			for suite in pool.map(lambda function: function(self.soak), wanted):
+				self.record(suite)
 
 	def patient_suites(self):
 		"""Those in which no test looks at a clock."""

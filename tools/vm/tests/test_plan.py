@@ -7,13 +7,14 @@ import os
 import pathlib
 import re
 import sys
+import threading
 import unittest
 from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from vm.lib import check, guest, lanes, plan, say
+from vm.lib import check, guest, lanes, plan, results, say
 from vm.lib.paths import TOP
 from vm.lib.say import Failed
 
@@ -82,6 +83,20 @@ class Plan(unittest.TestCase):
 		parts["prefetch"].assert_not_called()
 		self.assertEqual(seen[0], ("host", os.SCHED_OTHER))
 		self.assertEqual(sorted(seen[1:]), [("guest", os.SCHED_OTHER), ("patient", os.SCHED_IDLE)])
+
+	def test_suites_of_one_thread_run_at_once(self):
+		meeting = threading.Barrier(2, timeout=30)
+
+		def suite(name):
+			def function(soak):
+				self.assertTrue(soak)
+				meeting.wait()
+				return results.Suite(name, "host")
+			return function
+		with mock.patch.object(check, "machines", lambda: 1):
+			runner = check.Check([], ["sim", "fuzz"], soak=True)
+		runner.at_once(("sim", suite("sim")), ("mutations", lambda soak: self.fail("nobody asked for it")), ("fuzz", suite("fuzz")))
+		self.assertEqual([each.suite for each in runner.suites], ["sim", "fuzz"])
 
 	def test_what_an_idle_thread_starts_is_idle_in_its_session_too(self):
 		def start():
