@@ -14,12 +14,13 @@ html_copy_source = False
 highlight_language = "none"
 primary_domain = "c"
 smartquotes = False
+c_id_attributes = ["__iomem"]
 
 # A name in the text that leads nowhere is a mistake, unless the kernel or the C library has it.
 nitpicky = True
 nitpick_ignore_regex = [
-	(r"c:identifier", r"__[us]\d+|[us]\d+|u?int\d+_t|size_t|bool"),
-	(r"c:(identifier|struct)", r"mm_struct|device|drm_device|drm_syncobj|dma_fence|file|seq_file"),
+	(r"c:identifier", r"__[us]\d+|[us]\d+|u?int\d+_t|size_t|bool|phys_addr_t"),
+	(r"c:(identifier|struct)", r"mm_struct|device|drm_device|drm_driver|drm_file|drm_gem_object|drm_syncobj|dma_buf|dma_fence|file|list_head|seq_file|vm_area_struct"),
 	(r"c:identifier", r"[A-Z][A-Z0-9_]+"),    # macros in array bounds
 	(r"c:enum", r"svgpu_kernel"),              # in hw/svgpu_regs.h, quoted in virtual-gpu.rst
 ]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Binds that are done later (DRM_SVM_BIND_ASYNC): those of a vm one after the other, in the order in
- * which they came, each when its syncobjs have signalled.
+ * Binds that are done later (DRM_SVM_BIND_ASYNC): those of a vm one after the other, in the order
+ * in which they came, each when its syncobjs have signalled.
  *
  * Each waiting bind uses its vm, so the vm's end waits for it; what stops the vm closes the
  * queue, and its worker then ends what is left with -ECANCELED. The worker does not sleep for a

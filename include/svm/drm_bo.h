@@ -130,7 +130,7 @@ void svm_drm_bos_return(struct svm_drm_device *dev);
 int svm_drm_bo_mmap(struct file *filp, struct vm_area_struct *vma);
 
 /**
- * svm_drm_bo_import() - for the driver's &drm_driver.gem_prime_import
+ * svm_drm_bo_import() - for the driver's gem_prime_import of &struct drm_driver
  * @dev: the device
  * @dma_buf: exported by this device or by another one
  *

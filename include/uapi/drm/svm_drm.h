@@ -142,8 +142,8 @@ struct drm_svm_bind_op {
  * struct drm_svm_bind - change what device addresses lead to
  * @vm_id: the vm
  * @flags: DRM_SVM_BIND_ASYNC: take the bind in and return. It is done when all of @in_syncobjs have
- *	signalled and the asynchronous binds of this vm that came before it have been done; one that is
- *	synchronous does not wait for it. 256 of a vm wait: -EBUSY
+ *	signalled and the asynchronous binds of this vm that came before it have been done; one
+ *	that is synchronous does not wait for it. 256 of a vm wait: -EBUSY
  * @count: operations, at most DRM_SVM_BIND_MAX, else -E2BIG
  * @stride: bytes from one operation to the next, which should be the size of the caller's struct:
  *	what a kernel does not know of it must be 0, else -E2BIG. From DRM_SVM_BIND_OP_SIZE_1 to

@@ -33,7 +33,7 @@ class Plan(unittest.TestCase):
 					runner.boot_row(row, built, {})
 				self.assertEqual(row_suites, [row.suite])
 				self.assertEqual(bool(row.programs), row.suite in guest.SYSTEM_SUITES)
-				self.assertEqual(plan.TABLES in row.programs, row.suite == guest.LITTLE_VRAM)
+				self.assertEqual(plan.EVICTION in row.programs, row.suite == guest.LITTLE_VRAM)
 				self.assertEqual(bool(row.seconds), row.suite == "chaos")
 
 	def test_no_suite_runs_twice_on_one_kernel(self):
@@ -50,11 +50,12 @@ class Plan(unittest.TestCase):
 				self.assertLessEqual(row.seconds, soak[row.label].seconds)
 
 	def test_ci_runs_each_program_under_all_checks_and_on_the_kernel_of_users(self):
-		for config, programs in ((plan.DEBUG, (*plan.PROGRAMS, plan.TABLES)), (plan.PREBUILT, (*plan.PROGRAMS, plan.STOCK, plan.TABLES))):
+		for config, programs in ((plan.DEBUG, (*plan.PROGRAMS, plan.TABLES, plan.EVICTION)),
+				(plan.PREBUILT, (*plan.PROGRAMS, plan.STOCK, plan.TABLES, plan.EVICTION))):
 			ran = {program for lane in lanes.LANES for row in plan.rows(lane) if row.config == config for program in row.programs}
 			self.assertEqual(ran, set(programs))
 		built = re.findall(r"add_executable\((\w+)", (TOP / "tests" / "system" / "CMakeLists.txt").read_text())
-		self.assertEqual(set(built), {*plan.PROGRAMS, plan.STOCK, plan.TABLES})
+		self.assertEqual(set(built), {*plan.PROGRAMS, plan.STOCK, plan.TABLES, plan.EVICTION})
 
 	def test_each_kernel_that_is_built_is_used_with_both_places_somewhere(self):
 		suites = {row.suite for row in plan.TABLE if row.config == plan.DEBUG and not row.soak}
