@@ -15,10 +15,10 @@ namespace {
 // The driver leaves a buffer in VRAM for so long at least, before it sends it away for another one.
 constexpr auto slice = 60ms;
 
-// Of VRAM, in whole tables' spans.
+// Of VRAM, of which the device of these tests has little, so that it is full soon; in groups of pages that a format hints.
 std::size_t vram_part(const svmirror::device &device, std::size_t parts)
 {
-	return device.gpu().vram_bytes / parts / table_span * table_span;
+	return device.gpu().vram_bytes / parts / (16 * page) * (16 * page);
 }
 
 std::uint64_t moves(const std::vector<std::unique_ptr<shared_object>> &all)
@@ -75,7 +75,7 @@ SVM_TEST(Row26Eviction, UnderJobsAndTheCpu)
 	std::size_t size = vram_part(gpu.device, 3);
 	shared_object used(gpu, size, place::vram);
 	adder jobs(gpu.vm, used.memory.bytes(0, 32));
-	hammer touches(gpu.vm, used.memory.bytes(64, 512), true); // nobody else writes there
+	hammer touches(gpu.vm, used.memory.bytes(64, 128), true); // nobody else writes there
 	std::atomic<bool> stop{false};
 	std::vector<std::uint64_t> added(32);
 	std::thread cpu([&] {
@@ -87,7 +87,7 @@ SVM_TEST(Row26Eviction, UnderJobsAndTheCpu)
 	});
 	std::uint64_t last = used.buffer.info().moves;
 	unsigned moved = 0;
-	for (unsigned round = 0; round < 5; round++) {
+	for (unsigned round = 0; round < 3; round++) {
 		std::vector<std::unique_ptr<shared_object>> others;
 		for (unsigned i = 0; i < 3; i++) {
 			others.push_back(std::make_unique<shared_object>(gpu, size, place::vram));
@@ -110,32 +110,6 @@ SVM_TEST(Row26Eviction, UnderJobsAndTheCpu)
 		EXPECT_EQ(*reinterpret_cast<std::uint64_t *>(&used.at(32 + i) + 128), added[i]) << "page " << i;
 	EXPECT_TRUE(holds(used.memory.bytes(64, 64), std::byte{0}));
 	EXPECT_EQ(moved > 0, leaves_reach_vram(gpu.device)) << "it never moved, so that this shows nothing";
-}
-
-// A buffer that was moved out comes back when it is used and there is room.
-SVM_TEST(Row26Eviction, ComesBack)
-{
-	gpu gpu;
-	if (!leaves_reach_vram(gpu.device))
-		GTEST_SKIP() << "the device's page tables do not reach VRAM";
-	std::size_t size = vram_part(gpu.device, 3);
-	shared_object one(gpu, size, place::vram);
-	ASSERT_EQ(device_fill(gpu.queue, one.bytes(), std::byte{1}), 0);
-	ASSERT_EQ(one.buffer.where(), place::vram);
-	std::this_thread::sleep_for(slice);
-	{
-		std::vector<std::unique_ptr<shared_object>> others;
-		for (unsigned i = 0; i < 3; i++) {
-			others.push_back(std::make_unique<shared_object>(gpu, size, place::vram));
-			ASSERT_EQ(device_fill(gpu.queue, others[i]->bytes(), std::byte{2}), 0);
-		}
-		ASSERT_EQ(one.buffer.where(), place::system) << "it was there for longest";
-	}
-	EXPECT_TRUE(eventually([&] {
-		return device_holds(gpu.queue, one.bytes(), std::byte{1}) && one.buffer.where() == place::vram;
-	})) << "it is still in system memory";
-	EXPECT_GE(one.buffer.info().moves, 2u);
-	EXPECT_TRUE(holds(one.bytes(), std::byte{1}));
 }
 
 // VRAM is zeroed before it changes hands.

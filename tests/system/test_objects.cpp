@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Buffer objects in a vm: what both sides see of them, beside the process's memory, replaced, read-only, closed while in use. */
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <memory>
+#include <thread>
 #include <vector>
 
 #include "objects.hpp"
 
 using namespace harness;
+using namespace std::chrono_literals;
 
 SVM_TEST(Row26Objects, BothSidesSeeTheSameMemory)
 {
@@ -299,4 +303,30 @@ SVM_TEST(Row26Objects, StaysWhileSomethingLeadsToIt)
 	}
 	ASSERT_EQ(device_fill(gpu.queue, at.bytes(), std::byte{6}), 0);
 	EXPECT_TRUE(device_holds(gpu.queue, at.bytes(), std::byte{6}));
+}
+
+// A buffer that was moved out comes back when it is used and there is room.
+SVM_TEST(Row26Objects, ComesBack)
+{
+	gpu gpu;
+	if (!leaves_reach_vram(gpu.device))
+		GTEST_SKIP() << "the device's page tables do not reach VRAM";
+	std::size_t size = gpu.device.gpu().vram_bytes / 3 / table_span * table_span;
+	shared_object one(gpu, size, place::vram);
+	ASSERT_EQ(device_fill(gpu.queue, one.bytes(), std::byte{1}), 0);
+	ASSERT_EQ(one.buffer.where(), place::vram);
+	std::this_thread::sleep_for(60ms); // as long as the driver leaves it there at least
+	{
+		std::vector<std::unique_ptr<shared_object>> others;
+		for (unsigned i = 0; i < 3; i++) {
+			others.push_back(std::make_unique<shared_object>(gpu, size, place::vram));
+			ASSERT_EQ(device_fill(gpu.queue, others[i]->bytes(), std::byte{2}), 0);
+		}
+		ASSERT_EQ(one.buffer.where(), place::system) << "it was there for longest";
+	}
+	EXPECT_TRUE(eventually([&] {
+		return device_holds(gpu.queue, one.bytes(), std::byte{1}) && one.buffer.where() == place::vram;
+	})) << "it is still in system memory";
+	EXPECT_GE(one.buffer.info().moves, 2u);
+	EXPECT_TRUE(holds(one.bytes(), std::byte{1}));
 }

@@ -13,10 +13,10 @@ BENCH = "bench"
 # Of SYSTEM, the tests whose behaviour touches leaves, and short ones: for each format of page tables.
 LEAF_TESTS = ":".join((
 	"Granularity.*", "Row01Munmap.*", "Row02MapFixed.*", "Row03Mremap.*", "Row04Mprotect.*", "Row05Fork.DeviceWrite*", "Row05Fork.ChildWrite*",
-	"Row08Hugetlb.*", "Row11Special.*", "Row26Windows.*", "Prefetch.MakesPresent", "Row23Hammer.CpuAndDevice*",
+	"Row08Hugetlb.*", "Row11Special.*", "Row26Windows.*", "Row26Objects.*", "Prefetch.MakesPresent", "Row23Hammer.CpuAndDevice*",
 )) + "-Row02MapFixed.ZerosAndNeverOldData:Granularity.DuplicateFaultsAreCounted"
 STOCK = "svm_stock_tests"       # FUSE, DAX, cpusets: only a prebuilt kernel has them
-TABLES = "svm_table_tests"      # want a device with little VRAM
+TABLES, EVICTION = "svm_table_tests", "svm_eviction_tests"      # want a device with little VRAM
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +55,11 @@ TABLE = (
 		(STOCK, *PROGRAMS)),
 	Row("system-tables-system", ("stock",), PREBUILT, "the same with page tables in system memory", (SYSTEM,)),
 	Row("system-formats", ("stock",), PREBUILT, "each vendor's page tables, walked by a device of that vendor's: what touches leaves", (SYSTEM,)),
-	Row("system-little-vram", ("debian-12",), DEBUG, "page tables that do not fit into VRAM, under all checks", (TABLES,)),
+	Row("system-little-vram", ("debian-12",), DEBUG, "page tables and buffers that do not fit into VRAM, under all checks",
+		(TABLES, EVICTION)),
+	Row("system-little-vram", ("current",), DEBUG, "moves of buffers, and the newest kernel's ways to take mappings away", (EVICTION,)),
 	Row("system-little-vram", ("stock",), PREBUILT, "the same at the speed that users meet: one process's hunger and the others' throughput",
-		(TABLES,)),
+		(TABLES, EVICTION)),
 	Row("demo", ("stock",), PREBUILT, "what `make demo` shows"),
 	Row("preload", ("stock",), PREBUILT, "unmodified programs, at the speed and with the options that they meet"),
 	Row(BENCH, ("stock",), PREBUILT, "nothing has become dearer: instructions, counted on a kernel that need not be built"),
