@@ -168,6 +168,9 @@ TYPED_TEST(fresh_words_test, of_a_table)
 	svm::table &t = this->table_at(0);
 
 	this->equip(t);
+
+	svm::table_guard lock(t.lock);
+
 	this->expect_empty_words(t.mem, TestFixture::geometry::table_level);
 }
 

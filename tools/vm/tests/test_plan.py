@@ -96,7 +96,8 @@ class Plan(unittest.TestCase):
 			return function
 		with mock.patch.object(check, "machines", lambda: 1):
 			runner = check.Check([], ["sim", "fuzz"], soak=True)
-		runner.at_once(("sim", suite("sim")), ("mutations", lambda soak: self.fail("nobody asked for it")), ("fuzz", suite("fuzz")))
+		with mock.patch.object(say, "say"):
+			runner.at_once(("sim", suite("sim")), ("mutations", lambda soak: self.fail("nobody asked for it")), ("fuzz", suite("fuzz")))
 		self.assertEqual([each.suite for each in runner.suites], ["sim", "fuzz"])
 
 	def test_what_an_idle_thread_starts_is_idle_in_its_session_too(self):
