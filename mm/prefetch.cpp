@@ -136,6 +136,15 @@ int stopped(prefetching &p)
 	return p.error.load_relaxed();
 }
 
+// Where what is bound at va ends.
+u64 behind(const prefetching &p, u64 va)
+{
+	reader section(p.vm.domain());
+	piece at = piece_at(p, va);
+
+	return at ? at.span.end : va + PORT_PAGE_SIZE;
+}
+
 // The same, with the waits. No userfaultfd's manager is waited for: what needs that is left out.
 status fill_and_wait(prefetching &p, va_span left)
 {
@@ -170,7 +179,7 @@ status fill_and_wait(prefetching &p, va_span left)
 		if (done.is(err::nomem))
 			return done;
 		if (!done.ok())
-			left.start += PORT_PAGE_SIZE;
+			left.start = page.absent ? behind(p, page.va) : left.start + PORT_PAGE_SIZE;
 	}
 }
 

@@ -11,17 +11,20 @@
 
 #include "svgpu.h"
 
+#define EVICT_MAX	8 /* buffers that one table sends away */
+
 /* Return: 0; -ENOSPC: VRAM is full, which tables of other vms can change; -ENOMEM */
 static int vram_alloc(struct svgpu_device *dev, u32 bytes,
 		      struct svm_table_mem *mem)
 {
 	struct svm_drm_vram_block *block;
+	unsigned int tries = EVICT_MAX;
 	void __iomem *cpu;
 
-	/* Tables are few beside buffers: a buffer makes room for one. Ends when there is none. */
+	/* Tables are small beside buffers: one that goes makes room, unless others take it. */
 	do
 		block = svgpu_vram_alloc(dev, round_up(bytes, SZ_4K));
-	while (block == ERR_PTR(-ENOSPC) && svm_drm_bo_evict(&dev->svm));
+	while (block == ERR_PTR(-ENOSPC) && tries-- && svm_drm_bo_evict(&dev->svm));
 	if (IS_ERR(block))
 		return PTR_ERR(block);
 	cpu = dev->bar + SVGPU_VRAM_OFFSET + block->start;

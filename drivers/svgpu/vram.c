@@ -32,7 +32,7 @@ void svgpu_vram_init(struct svgpu_device *dev)
 	dev->svm.vram = (struct svm_drm_vram){
 		.cpu = dev->bar + SVGPU_VRAM_OFFSET,
 		.bus = pci_resource_start(dev->pdev, 2) + SVGPU_VRAM_OFFSET,
-		.bytes = dev->vram_bytes,
+		.bytes = dev->vram_bytes - SZ_4K,
 	};
 }
 
@@ -164,7 +164,8 @@ int svgpu_bo_vram_alloc(struct svm_drm_device *svm, u64 bytes, struct list_head 
 {
 	struct svgpu_device *dev = container_of(svm, struct svgpu_device, svm);
 	struct svm_drm_vram_block *block;
-	u64 most = bytes;
+	/* Each is poisoned by one operation, which others wait for. */
+	u64 most = min_t(u64, bytes, SZ_64M);
 
 	while (bytes) {
 		most = min(most, bytes);

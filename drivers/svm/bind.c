@@ -209,11 +209,11 @@ int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_file *drm_file,
 		n = svm_bindings(vm->svm, from, some, ARRAY_SIZE(some));
 		for (i = 0; i < n && done < max; i++, done++) {
 			from = some[i].end;
+			if (!args->size)
+				continue;
 			describe(&some[i], drm_file, &record);
-			if (args->size)
-				ret = svm_drm_put_records(args->data + done * stride,
-							  &record, sizeof(record), 1,
-							  stride);
+			ret = svm_drm_put_records(args->data + done * stride, &record,
+						  sizeof(record), 1, stride);
 			if (ret)
 				return ret;
 		}

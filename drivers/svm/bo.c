@@ -10,6 +10,7 @@
 #include <linux/dma-buf.h>
 #include <linux/export.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/slab.h>
 
 #include <drm/drm_prime.h>
@@ -99,8 +100,12 @@ struct svm_drm_bo *svm_drm_bo_new(struct svm_drm_device *dev, u64 size, struct d
 		drm_gem_private_object_init(dev->drm, &bo->gem, size);
 	else
 		ret = drm_gem_object_init(dev->drm, &bo->gem, size);
-	if (!ret && !resv)
+	if (!ret && !resv) {
+		/* It is nobody's memory for the OOM killer: a lack of it is an error, and kills nobody. */
+		mapping_set_gfp_mask(bo->gem.filp->f_mapping,
+				     GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 		ret = drm_gem_create_mmap_offset(&bo->gem);
+	}
 	if (!ret)
 		ret = svm_object_create(size, &object_ops, bo, &bo->object);
 	if (ret) {

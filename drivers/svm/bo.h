@@ -67,6 +67,7 @@ int svm_drm_bo_pin(struct svm_drm_bo *bo);
 void svm_drm_bo_unpin(struct svm_drm_bo *bo);
 void svm_drm_bo_drop(struct svm_drm_bo *bo);
 void svm_drm_bos_work(struct work_struct *work);
+bool svm_drm_is_reached(struct device *dma_device, struct sg_table *table);
 
 /* bo_map.c */
 extern const struct vm_operations_struct svm_drm_bo_vm_ops;

@@ -72,10 +72,8 @@ static vm_fault_t bo_fault(struct vm_fault *vmf)
 	if (dma_resv_lock_interruptible(bo->gem.resv, NULL))
 		goto exit;
 	error = bo->where == SVM_DRM_BO_NOWHERE ? svm_drm_bo_settle(bo) : 0;
-	if (error)
-		ret = error == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-	else
-		ret = map_around(bo, vmf);
+	/* No memory is SIGBUS, too: VM_FAULT_OOM would try again for ever. */
+	ret = error ? VM_FAULT_SIGBUS : map_around(bo, vmf);
 	dma_resv_unlock(bo->gem.resv);
 exit:
 	drm_dev_exit(idx);

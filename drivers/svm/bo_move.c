@@ -46,16 +46,17 @@ static void set_turn(struct svm_drm_bo *bo, struct list_head *list)
 	mutex_unlock(&bos->lock);
 }
 
-/* VRAM got free: those that are out of it may come home. */
+/* VRAM got free, and nobody has asked for it: those that are out of it may come home. */
 static void tell_of_room(struct svm_drm_device *dev)
 {
+	WRITE_ONCE(dev->bos.room, true);
 	queue_work(dev->wq, &dev->bos.work);
 }
 
 /* System memory. */
 
 /* Does the device reach the memory itself, or a copy that nobody would update? */
-static bool is_reached(struct device *dma_device, struct sg_table *table)
+bool svm_drm_is_reached(struct device *dma_device, struct sg_table *table)
 {
 	struct scatterlist *sg;
 	int i;
@@ -77,7 +78,7 @@ static int map_pages(struct svm_drm_bo *bo, struct page **pages)
 	if (IS_ERR(table))
 		return PTR_ERR(table);
 	ret = dma_map_sgtable(dma_device, table, DMA_BIDIRECTIONAL, 0);
-	if (!ret && !is_reached(dma_device, table)) {
+	if (!ret && !svm_drm_is_reached(dma_device, table)) {
 		dma_unmap_sgtable(dma_device, table, DMA_BIDIRECTIONAL, 0);
 		ret = -EIO;
 	}
@@ -106,13 +107,17 @@ static int take_system(struct svm_drm_bo *bo)
 	return 0;
 }
 
-/* The content is somewhere else, or nobody needs it any more. */
-static void give_system(struct svm_drm_bo *bo)
+static void unmap_pages(struct svm_drm_bo *bo)
 {
 	dma_unmap_sgtable(bo->dev->dma_device, bo->table, DMA_BIDIRECTIONAL, 0);
 	sg_free_table(bo->table);
 	kfree(bo->table);
 	bo->table = NULL;
+}
+
+/* The content is somewhere else, or nobody needs it any more. */
+static void give_pages(struct svm_drm_bo *bo)
+{
 	drm_gem_put_pages(&bo->gem, bo->pages, false, false);
 	bo->pages = NULL;
 	shmem_truncate_range(file_inode(bo->gem.filp), 0, (loff_t)-1);
@@ -173,7 +178,6 @@ static void give_vram(struct svm_drm_bo *bo)
 {
 	bo->dev->ops->vram_free(bo->dev, &bo->blocks);
 	INIT_LIST_HEAD(&bo->blocks);
-	tell_of_room(bo->dev);
 }
 
 /* Moves. */
@@ -195,7 +199,8 @@ static int to_vram(struct svm_drm_bo *bo, bool push)
 	if (bo->where == SVM_DRM_BO_SYSTEM) {
 		displace(bo);
 		copy(bo, COPY_IN);
-		give_system(bo);
+		unmap_pages(bo);
+		give_pages(bo);
 		bo->moves++;
 	} else {
 		copy(bo, COPY_ZERO);
@@ -246,6 +251,8 @@ static bool evict(struct svm_drm_device *dev, unsigned long patience)
 	if (!found)
 		return false;
 	ret = to_system(found);
+	/* The worker gives it its new place. The room is not its: it was made for somebody. */
+	queue_work(dev->wq, &dev->bos.work);
 	dma_resv_unlock(found->gem.resv);
 	svm_drm_bo_unref(found);
 	return !ret;
@@ -358,7 +365,7 @@ int svm_drm_bo_bring(struct svm_drm_bo *bo)
  */
 int svm_drm_bo_pin(struct svm_drm_bo *bo)
 {
-	bool was_placed = bo->placed;
+	bool was_placed = bo->placed, was_in_vram = bo->where == SVM_DRM_BO_VRAM;
 	int ret = bo->lost ? -ENODEV : 0;
 
 	if (!ret && bo->where != SVM_DRM_BO_SYSTEM)
@@ -367,6 +374,8 @@ int svm_drm_bo_pin(struct svm_drm_bo *bo)
 		return ret;
 	bo->pins++;
 	set_turn(bo, NULL);
+	if (was_in_vram)
+		tell_of_room(bo->dev);
 	if (was_placed && !bo->placed)
 		place(bo); /* if this fails, a fault brings it */
 	return 0;
@@ -375,7 +384,15 @@ int svm_drm_bo_pin(struct svm_drm_bo *bo)
 /* Under the resv lock. */
 void svm_drm_bo_unpin(struct svm_drm_bo *bo)
 {
-	if (--bo->pins || bo->lost || bo->wants != SVM_DRM_BO_VRAM)
+	if (--bo->pins)
+		return;
+	if (bo->lost) {
+		/* Our device was removed while others had the pages: see svm_drm_bo_drop(). */
+		if (bo->pages)
+			give_pages(bo);
+		return;
+	}
+	if (bo->wants != SVM_DRM_BO_VRAM)
 		return;
 	set_turn(bo, &bo->dev->bos.out);
 	tell_of_room(bo->dev);
@@ -383,18 +400,24 @@ void svm_drm_bo_unpin(struct svm_drm_bo *bo)
 
 /**
  * svm_drm_bo_drop() - a buffer's memory goes, with its content
- * @bo: under its resv lock; not @placed where svmirror's object is gone already
+ * @bo: under its resv lock
+ *
+ * Pages that other devices have by a dma-buf stay until they detach.
  */
 void svm_drm_bo_drop(struct svm_drm_bo *bo)
 {
 	displace(bo);
 	set_turn(bo, NULL);
-	if (bo->where == SVM_DRM_BO_VRAM)
+	if (bo->where == SVM_DRM_BO_VRAM) {
 		give_vram(bo);
-	else if (bo->where == SVM_DRM_BO_SYSTEM && bo->gem.import_attach)
+		tell_of_room(bo->dev);
+	} else if (bo->where == SVM_DRM_BO_SYSTEM && bo->gem.import_attach) {
 		svm_drm_import_unmap(bo);
-	else if (bo->where == SVM_DRM_BO_SYSTEM)
-		give_system(bo);
+	} else if (bo->where == SVM_DRM_BO_SYSTEM) {
+		unmap_pages(bo);
+		if (!bo->pins)
+			give_pages(bo);
+	}
 	bo->where = SVM_DRM_BO_NOWHERE;
 }
 
@@ -417,10 +440,11 @@ static struct svm_drm_bo *next_out(struct svm_drm_device *dev, unsigned int *lef
 	return found;
 }
 
-/* Buffers that are out of VRAM come home where there is room, and get a place in any case. */
+/* Buffers that are out of VRAM get a place, and come home if there may be room. */
 void svm_drm_bos_work(struct work_struct *work)
 {
 	struct svm_drm_device *dev = container_of(work, struct svm_drm_device, bos.work);
+	bool room = xchg(&dev->bos.room, false);
 	struct svm_drm_bo *bo;
 	unsigned int left;
 
@@ -429,7 +453,7 @@ void svm_drm_bos_work(struct work_struct *work)
 	mutex_unlock(&dev->bos.lock);
 	while ((bo = next_out(dev, &left))) {
 		/* Should either fail: it is where it was, and a fault tries again. */
-		if (!svm_drm_error(dev) && bo->where == SVM_DRM_BO_SYSTEM && !bo->pins)
+		if (room && !svm_drm_error(dev) && bo->where == SVM_DRM_BO_SYSTEM && !bo->pins)
 			to_vram(bo, false);
 		if (!bo->placed && bo->where != SVM_DRM_BO_NOWHERE)
 			place(bo);

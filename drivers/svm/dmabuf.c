@@ -2,7 +2,8 @@
 /*
  * Buffer objects as dma-bufs: ours for others, and those of others.
  *
- * Ours is in system memory from when another device attaches until all have detached. Theirs
+ * Ours is in system memory from when another device attaches until all have detached, also when
+ * our device is removed meanwhile. Theirs
  * is mapped when our device needs it. The exporter may take that back at any time: it
  * tells us, under the resv lock that is the exporter's and the buffer's, and on return the device
  * reaches nothing of it any more. The next fault asks for it again.
@@ -80,7 +81,8 @@ struct dma_buf *svm_drm_bo_export(struct drm_gem_object *gem, int flags)
  * svm_drm_import_map() - get the memory of an import
  * @bo: under its resv lock
  *
- * Return: 0; -EAGAIN: the exporter is still moving it; else what the exporter said.
+ * Return: 0; -EAGAIN: the exporter is still moving it; -EIO: the device does not reach it without
+ * bouncing; else what the exporter said.
  */
 int svm_drm_import_map(struct svm_drm_bo *bo)
 {
@@ -94,6 +96,10 @@ int svm_drm_import_map(struct svm_drm_bo *bo)
 		return PTR_ERR(table);
 	bo->table = table;
 	bo->where = SVM_DRM_BO_SYSTEM;
+	if (!svm_drm_is_reached(bo->dev->dma_device, table)) {
+		svm_drm_import_unmap(bo);
+		return -EIO;
+	}
 	left = dma_resv_wait_timeout(bo->gem.resv, DMA_RESV_USAGE_KERNEL, true,
 				     msecs_to_jiffies(EXPORTER_MS));
 	if (left > 0)
@@ -151,6 +157,7 @@ static struct drm_gem_object *import_foreign(struct svm_drm_device *dev,
 struct drm_gem_object *svm_drm_bo_import(struct svm_drm_device *dev, struct dma_buf *dma_buf)
 {
 	struct drm_gem_object *gem = dma_buf->priv;
+	int idx;
 
 	if (dma_buf->ops == &dmabuf_ops && gem->dev == dev->drm) {
 		/* One of ours comes back: the same buffer. */
@@ -159,7 +166,12 @@ struct drm_gem_object *svm_drm_bo_import(struct svm_drm_device *dev, struct dma_
 	}
 	if (!dma_buf->size || !PAGE_ALIGNED(dma_buf->size))
 		return ERR_PTR(-EINVAL);
-	return import_foreign(dev, dma_buf);
+	/* DRM's own ioctls do not run in the section that removal waits for. */
+	if (!drm_dev_enter(dev->drm, &idx))
+		return ERR_PTR(-ENODEV);
+	gem = import_foreign(dev, dma_buf);
+	drm_dev_exit(idx);
+	return gem;
 }
 EXPORT_SYMBOL_GPL(svm_drm_bo_import);
 

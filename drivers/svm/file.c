@@ -7,7 +7,7 @@
  * for that memory; removal waits with it.
  */
 #include <linux/export.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include <drm/drm_drv.h>
 
@@ -66,7 +66,8 @@ static long ioctl_in_section(struct file *filp, unsigned int cmd,
 		return -ENODEV;
 	ret = call(filp, cmd, arg);
 	drm_dev_exit(idx);
-	return ret;
+	/* A wait was interrupted by a signal that has a handler: nothing was done, so do it again. */
+	return ret == -EINTR && !fatal_signal_pending(current) ? -ERESTARTSYS : ret;
 }
 
 long svm_drm_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)

@@ -154,6 +154,7 @@ struct svm_drm_bos {
 	struct list_head in;	/* VRAM: the one that is there for longest first */
 	struct list_head out;	/* of VRAM, and wants to be in it */
 	struct work_struct work;
+	bool room;		/* since the worker looked last, some VRAM got free; no lock */
 	bool closed;		/* VRAM is; read without a lock: who just missed it is waited for */
 };
 

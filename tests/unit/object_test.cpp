@@ -502,8 +502,22 @@ TEST_F(object_test, cannot_be_brought)
 	EXPECT_GT(b.asked, 1u);
 	EXPECT_EQ(svm_prefetch(vm, BASE, BASE + 4 * PAGE, SVM_READ, &pages), 0);
 	EXPECT_EQ(pages, 0u);
-	EXPECT_EQ(svm_unbind(vm, BASE, BASE + 4 * PAGE), 0);
+	/* It is asked for once, and what lies behind it in the table is had. */
+	brought next(4 * PAGE, [](brought &self) {
+		svm_extent e{3 * TABLE, 4 * PAGE, SVM_VRAM};
+
+		return svm_object_place(self.object, &e, 1);
+	});
+	ASSERT_EQ(bind({object(BASE + 4 * PAGE, BASE + 8 * PAGE, next.object)}), 0);
+	why = -EIO;
+	b.asked = 0;
+	EXPECT_EQ(svm_prefetch(vm, BASE, BASE + 8 * PAGE, SVM_READ, &pages), 0);
+	EXPECT_EQ(b.asked, 1u);
+	EXPECT_EQ(next.asked, 1u);
+	EXPECT_EQ(pages, 4u);
+	EXPECT_EQ(svm_unbind(vm, BASE, BASE + 8 * PAGE), 0);
 	b.give_back();
+	next.give_back();
 	EXPECT_TRUE(b.released) << "no reference was left over";
 }
 
