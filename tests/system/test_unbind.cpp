@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Row 24: the driver is taken off its device and put back, through sysfs, while processes use it. */
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <future>
 #include <tuple>
 
 #include "lifetime.hpp"
 #include "machine.hpp"
+#include "objects.hpp"
 
 using namespace harness;
 using namespace lifetime;
@@ -128,6 +130,54 @@ SVM_TEST_WITHIN(Row24Unbind, WaitersGetNoDevice, 120)
 	std::uint64_t left = *reinterpret_cast<std::uint64_t *>(shared.data());
 	EXPECT_TRUE(worker.succeeded(60s));
 	EXPECT_EQ(*reinterpret_cast<std::uint64_t *>(shared.data()), left);
+}
+
+// Buffers lose their memory with the device, whoever maps, binds or imports them, and nothing of it is left over.
+SVM_TEST_WITHIN(Row24Unbind, BuffersAreLost, 120)
+{
+	std::string device = bound_device();
+	ASSERT_FALSE(device.empty()) << "no device in " << driver;
+	rebound afterwards(device);
+	{
+		gpu gpu, other;
+		shared_object fast(gpu, 256 * page, place::vram), slow(gpu, 256 * page, place::system);
+		ASSERT_EQ(device_fill(gpu.queue, fast.bytes(), std::byte{1}), 0);
+		ASSERT_EQ(device_fill(gpu.queue, slow.bytes(), std::byte{2}), 0);
+		svmirror::dma_buf way = slow.buffer.share();
+		svmirror::buffer theirs(other.device, way);
+		mapping at(256 * page);
+		other.vm.bind(svmirror::address(at.data()), theirs);
+		// another driver has it attached while the device goes, where there is one
+		card vgem("vgem");
+		std::uint32_t attached = 0;
+		if (vgem.there()) {
+			EXPECT_EQ(drmPrimeFDToHandle(vgem.fd(), way.fd(), &attached), 0);
+		}
+		ASSERT_TRUE(write_file(std::string(driver) + "unbind", device));
+		for (std::byte *where : {&fast.at(0), &slow.at(7)}) {
+			child toucher([&] {
+				std::signal(SIGBUS, [](int) { _exit(0); });
+				(void)*static_cast<volatile std::byte *>(where);
+				return 1;
+			});
+			EXPECT_TRUE(toucher.succeeded()) << "it can still be read";
+		}
+		drm_svgpu_bo_info info{};
+		EXPECT_EQ(svmirror_buffer_info(gpu.device.fd(), slow.buffer.id(), &info), -ENODEV);
+		std::uint32_t handle = 0;
+		EXPECT_EQ(svmirror_buffer_import(other.device.fd(), way.fd(), &handle), -ENODEV);
+		if (attached) {
+			EXPECT_EQ(drmCloseBufferHandle(vgem.fd(), attached), 0);
+		}
+		ASSERT_TRUE(write_file(std::string(driver) + "bind", device));
+		child user([] {
+			harness::gpu fresh;
+			shared_object whole(fresh, 256 * page, place::vram);
+			return device_fill(fresh.queue, whole.bytes(), std::byte{3}) || !holds(whole.bytes(), std::byte{3});
+		});
+		EXPECT_TRUE(user.succeeded());
+	}
+	EXPECT_TRUE(nothing_held());
 }
 
 // A prefetch that would take minutes ends at its next table.
