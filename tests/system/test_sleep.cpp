@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lifetime.hpp"
+#include "objects.hpp"
 
 using namespace harness;
 using namespace lifetime;
@@ -71,4 +72,25 @@ TEST_F(Sleep, TheDeviceWorksAfterwards)
 			}
 		},
 		std::chrono::seconds(120));
+}
+
+// VRAM loses its content when the device begins anew; buffers do not.
+TEST_F(Sleep, BuffersKeepTheirContent)
+{
+	isolated(
+		[] {
+			svmirror::device device;
+			svmirror::buffer buffer(device, 256 * page, place::vram);
+			svmirror::buffer_view view = buffer.map();
+			for (std::size_t i = 0; i < 256; i++)
+				view.bytes()[i * page] = std::byte(i + 1);
+			ASSERT_EQ(buffer.where(), place_of(device, place::vram));
+			ASSERT_EQ(sleep_and_wake(), 0);
+			for (std::size_t i = 0; i < 256; i++)
+				ASSERT_EQ(view.bytes()[i * page], std::byte(i + 1)) << "page " << i;
+			EXPECT_TRUE(eventually([&] { return buffer.where() == place_of(device, place::vram); })) << "it does not come back";
+			for (std::size_t i = 0; i < 256; i++)
+				ASSERT_EQ(view.bytes()[i * page], std::byte(i + 1)) << "page " << i;
+		},
+		std::chrono::seconds(90));
 }
