@@ -24,6 +24,7 @@ static void bo_free(struct kref *ref)
 	if (bo->gem.import_attach)
 		drm_prime_gem_destroy(&bo->gem, NULL);
 	drm_gem_object_release(&bo->gem);
+	atomic_dec(&bo->dev->bo_total);
 	kfree(bo);
 }
 
@@ -113,6 +114,7 @@ struct svm_drm_bo *svm_drm_bo_new(struct svm_drm_device *dev, u64 size, struct d
 		kfree(bo);
 		return ERR_PTR(ret);
 	}
+	atomic_inc(&dev->bo_total);
 	mutex_lock(&dev->bos.lock);
 	list_add_tail(&bo->link, &dev->bos.all);
 	mutex_unlock(&dev->bos.lock);
@@ -175,6 +177,19 @@ u32 svm_drm_bo_handle(struct drm_file *file, const struct svm_object *object)
 	}
 	spin_unlock(&file->table_lock);
 	return gem ? handle : 0;
+}
+
+/* Adds the bytes of the file's buffers to those of where they are now. Context: process. */
+void svm_drm_bos_sum(struct drm_file *file, u64 bytes[])
+{
+	struct drm_gem_object *gem;
+	int handle;
+
+	spin_lock(&file->table_lock);
+	idr_for_each_entry(&file->object_idr, gem, handle)
+		/* Without the resv lock: one that moves is counted at either place. */
+		bytes[READ_ONCE(to_bo(gem)->where)] += gem->size;
+	spin_unlock(&file->table_lock);
 }
 
 int svm_drm_bo_describe(struct drm_file *file, u32 handle, struct svm_drm_bo_info *info)

@@ -56,6 +56,7 @@ static inline struct svm_drm_bo *to_bo(struct drm_gem_object *gem)
 struct svm_drm_bo *svm_drm_bo_new(struct svm_drm_device *dev, u64 size, struct dma_resv *resv);
 struct svm_drm_bo *svm_drm_bo_get(struct drm_file *file, u32 handle);
 u32 svm_drm_bo_handle(struct drm_file *file, const struct svm_object *object);
+void svm_drm_bos_sum(struct drm_file *file, u64 bytes[]);
 void svm_drm_bo_unref(struct svm_drm_bo *bo);
 void svm_drm_bos_init(struct svm_drm_device *dev);
 void svm_drm_bos_stop(struct svm_drm_device *dev);

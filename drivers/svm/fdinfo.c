@@ -8,6 +8,10 @@
  * DRIVER-tables      page tables of the device
  * DRIVER-host        the kernel's own memory for them
  * DRIVER-faults      faults of the device, since the vms were made
+ *
+ * And over its buffers, by where they are now:
+ *
+ * drm-resident-system, drm-resident-vram
  */
 #include <linux/export.h>
 #include <linux/fs.h>
@@ -16,7 +20,7 @@
 
 #include <drm/drm_drv.h>
 
-#include "internal.h"
+#include "bo.h"
 
 /* The next vm from handle *@id on that is not stopped, used and with a reference; or NULL. */
 static struct svm_drm_vm *next_vm(struct svm_drm_file *file, unsigned long *id)
@@ -61,6 +65,7 @@ void svm_drm_show_fdinfo(struct seq_file *m, struct file *filp)
 	const char *driver = drm->driver->name;
 	struct svm_counters sum = {};
 	u32 vms = sum_up(file, &sum);
+	u64 bytes[SVM_DRM_BO_VRAM + 1] = {};
 
 	seq_printf(m, "drm-driver:\t%s\n", driver);
 	if (dev_is_pci(drm->dev))
@@ -71,5 +76,10 @@ void svm_drm_show_fdinfo(struct seq_file *m, struct file *filp)
 	seq_printf(m, "%s-tables:\t%llu KiB\n", driver, sum.device_bytes >> 10);
 	seq_printf(m, "%s-host:\t%llu KiB\n", driver, sum.host_bytes >> 10);
 	seq_printf(m, "%s-faults:\t%llu\n", driver, sum.faults);
+	if (!drm_core_check_feature(drm, DRIVER_GEM))
+		return;
+	svm_drm_bos_sum(filp->private_data, bytes);
+	seq_printf(m, "drm-resident-system:\t%llu KiB\n", bytes[SVM_DRM_BO_SYSTEM] >> 10);
+	seq_printf(m, "drm-resident-vram:\t%llu KiB\n", bytes[SVM_DRM_BO_VRAM] >> 10);
 }
 EXPORT_SYMBOL_GPL(svm_drm_show_fdinfo);

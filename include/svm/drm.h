@@ -219,8 +219,9 @@ struct svm_drm_device {
 	struct svm_drm_bos bos;
 	wait_queue_head_t gone;	/* the last vm */
 	atomic64_t file_number;	/* of the last one that was opened */
-	/* For the driver's debugfs; the first two are zero when nothing is open. */
+	/* For the driver's debugfs; the first three are zero when nothing is open. */
 	atomic_t vm_total;
+	atomic_t bo_total;
 	atomic_t fault_total;
 	atomic64_t fault_duplicates;
 	atomic64_t fault_groups;

@@ -266,7 +266,7 @@ bool write_driver_file(const std::string &name, const std::string &text)
 	auto none = [&] {
 		held = driver_file("svm_leaks");
 		// a file without these lines says nothing about them
-		for (const char *what : {"vms", "queues", "jobs", "tables"})
+		for (const char *what : {"vms", "buffers", "queues", "jobs", "tables"})
 			if (!held || !held->contains(what))
 				return false;
 		return std::all_of(held->begin(), held->end(), [](const auto &line) { return line.second == 0; });

@@ -2,7 +2,7 @@
 /* What /proc/self/fdinfo says of a render node that is open: its vms and what they hold. */
 #include <fstream>
 
-#include "harness.hpp"
+#include "objects.hpp"
 
 using namespace harness;
 
@@ -55,6 +55,20 @@ SVM_TEST(FileInfo, SumsUpTheVmsOfAFile)
 	}
 	EXPECT_EQ(number(device, "svgpu-vms"), 0u);
 	EXPECT_EQ(number(device, "svgpu-mirrored"), 0u);
+}
+
+SVM_TEST(FileInfo, SaysWhereBuffersAre)
+{
+	svmirror::device device;
+	svmirror::buffer slow(device, 16 * page, place::system), fast(device, 32 * page, place::vram), unused(device, 64 * page, place::vram);
+	EXPECT_EQ(number(device, "drm-resident-system"), 0u) << "none has been used";
+	EXPECT_EQ(number(device, "drm-resident-vram"), 0u);
+	slow.map().bytes()[0] = fast.map().bytes()[0] = std::byte{1};
+	bool reached = leaves_reach_vram(device);
+	EXPECT_EQ(number(device, "drm-resident-system"), reached ? 64u : 192u);
+	EXPECT_EQ(number(device, "drm-resident-vram"), reached ? 128u : 0u);
+	ASSERT_EQ(fast.close(), 0);
+	EXPECT_EQ(number(device, "drm-resident-vram"), 0u);
 }
 
 SVM_TEST(FileInfo, TellsFilesApart)
