@@ -68,6 +68,18 @@ int svm_drm_bo_pin(struct svm_drm_bo *bo);
 void svm_drm_bo_unpin(struct svm_drm_bo *bo);
 void svm_drm_bo_drop(struct svm_drm_bo *bo);
 void svm_drm_bos_work(struct work_struct *work);
+
+/* bo_memory.c */
+enum svm_drm_copy {
+	SVM_DRM_COPY_IN,	/* to VRAM */
+	SVM_DRM_COPY_OUT,
+	SVM_DRM_COPY_ZERO,	/* VRAM */
+};
+
+int svm_drm_bo_take_pages(struct svm_drm_bo *bo);
+void svm_drm_bo_unmap_pages(struct svm_drm_bo *bo);
+void svm_drm_bo_give_pages(struct svm_drm_bo *bo);
+void svm_drm_bo_copy(struct svm_drm_bo *bo, enum svm_drm_copy what);
 bool svm_drm_is_reached(struct device *dma_device, struct sg_table *table);
 
 /* bo_map.c */

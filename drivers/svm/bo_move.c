@@ -15,23 +15,12 @@
  * for less than a slice: where the buffers in use need more than there is, some are used in
  * system memory, instead of all being moved all the time.
  */
-#include <linux/dma-mapping.h>
 #include <linux/export.h>
-#include <linux/highmem.h>
-#include <linux/io.h>
-#include <linux/shmem_fs.h>
 #include <linux/slab.h>
-
-#include <drm/drm_prime.h>
 
 #include "bo.h"
 
 #define SLICE	msecs_to_jiffies(50)
-
-static unsigned int page_count_of(const struct svm_drm_bo *bo)
-{
-	return bo->gem.size >> PAGE_SHIFT;
-}
 
 /* Among those that are in VRAM, or want in (the list), or neither (NULL). */
 static void set_turn(struct svm_drm_bo *bo, struct list_head *list)
@@ -51,111 +40,6 @@ static void tell_of_room(struct svm_drm_device *dev)
 {
 	WRITE_ONCE(dev->bos.room, true);
 	queue_work(dev->wq, &dev->bos.work);
-}
-
-/* System memory. */
-
-/* Does the device reach the memory itself, or a copy that nobody would update? */
-bool svm_drm_is_reached(struct device *dma_device, struct sg_table *table)
-{
-	struct scatterlist *sg;
-	int i;
-
-	for_each_sgtable_dma_sg(table, sg, i) {
-		if (dma_need_sync(dma_device, sg_dma_address(sg)))
-			return false;
-	}
-	return true;
-}
-
-static int map_pages(struct svm_drm_bo *bo, struct page **pages)
-{
-	struct device *dma_device = bo->dev->dma_device;
-	struct sg_table *table;
-	int ret;
-
-	table = drm_prime_pages_to_sg(bo->gem.dev, pages, page_count_of(bo));
-	if (IS_ERR(table))
-		return PTR_ERR(table);
-	ret = dma_map_sgtable(dma_device, table, DMA_BIDIRECTIONAL, 0);
-	if (!ret && !svm_drm_is_reached(dma_device, table)) {
-		dma_unmap_sgtable(dma_device, table, DMA_BIDIRECTIONAL, 0);
-		ret = -EIO;
-	}
-	if (ret) {
-		sg_free_table(table);
-		kfree(table);
-		return ret;
-	}
-	bo->table = table;
-	return 0;
-}
-
-static int take_system(struct svm_drm_bo *bo)
-{
-	struct page **pages = drm_gem_get_pages(&bo->gem);
-	int ret;
-
-	if (IS_ERR(pages))
-		return PTR_ERR(pages);
-	ret = map_pages(bo, pages);
-	if (ret) {
-		drm_gem_put_pages(&bo->gem, pages, false, false);
-		return ret;
-	}
-	bo->pages = pages;
-	return 0;
-}
-
-static void unmap_pages(struct svm_drm_bo *bo)
-{
-	dma_unmap_sgtable(bo->dev->dma_device, bo->table, DMA_BIDIRECTIONAL, 0);
-	sg_free_table(bo->table);
-	kfree(bo->table);
-	bo->table = NULL;
-}
-
-/* The content is somewhere else, or nobody needs it any more. */
-static void give_pages(struct svm_drm_bo *bo)
-{
-	drm_gem_put_pages(&bo->gem, bo->pages, false, false);
-	bo->pages = NULL;
-	shmem_truncate_range(file_inode(bo->gem.filp), 0, (loff_t)-1);
-}
-
-/* VRAM. */
-
-enum copy { COPY_IN, COPY_OUT, COPY_ZERO };
-
-static void copy_one(struct page *page, void __iomem *vram, enum copy what)
-{
-	void *cpu = page ? kmap_local_page(page) : NULL;
-
-	if (what == COPY_IN)
-		memcpy_toio(vram, cpu, PAGE_SIZE);
-	else if (what == COPY_OUT)
-		memcpy_fromio(cpu, vram, PAGE_SIZE);
-	else
-		memset_io(vram, 0, PAGE_SIZE);
-	if (cpu)
-		kunmap_local(cpu);
-}
-
-static void copy(struct svm_drm_bo *bo, enum copy what)
-{
-	struct svm_drm_vram_block *block;
-	unsigned int i = 0;
-	u64 at;
-
-	list_for_each_entry(block, &bo->blocks, link) {
-		for (at = 0; at < block->bytes; at += PAGE_SIZE, i++) {
-			copy_one(what == COPY_ZERO ? NULL : bo->pages[i],
-				 bo->dev->vram.cpu + block->start + at, what);
-			cond_resched();
-		}
-	}
-	/* What was written is seen before anything leads there: pairs with the device's walk. */
-	wmb();
 }
 
 static bool evict(struct svm_drm_device *dev, unsigned long patience);
@@ -198,12 +82,12 @@ static int to_vram(struct svm_drm_bo *bo, bool push)
 		return ret;
 	if (bo->where == SVM_DRM_BO_SYSTEM) {
 		displace(bo);
-		copy(bo, COPY_IN);
-		unmap_pages(bo);
-		give_pages(bo);
+		svm_drm_bo_copy(bo, SVM_DRM_COPY_IN);
+		svm_drm_bo_unmap_pages(bo);
+		svm_drm_bo_give_pages(bo);
 		bo->moves++;
 	} else {
-		copy(bo, COPY_ZERO);
+		svm_drm_bo_copy(bo, SVM_DRM_COPY_ZERO);
 	}
 	bo->where = SVM_DRM_BO_VRAM;
 	set_turn(bo, &bo->dev->bos.in);
@@ -212,13 +96,13 @@ static int to_vram(struct svm_drm_bo *bo, bool push)
 
 static int to_system(struct svm_drm_bo *bo)
 {
-	int ret = take_system(bo);
+	int ret = svm_drm_bo_take_pages(bo);
 
 	if (ret)
 		return ret;
 	if (bo->where == SVM_DRM_BO_VRAM) {
 		displace(bo);
-		copy(bo, COPY_OUT);
+		svm_drm_bo_copy(bo, SVM_DRM_COPY_OUT);
 		give_vram(bo);
 		bo->moves++;
 	}
@@ -389,7 +273,7 @@ void svm_drm_bo_unpin(struct svm_drm_bo *bo)
 	if (bo->lost) {
 		/* Our device was removed while others had the pages: see svm_drm_bo_drop(). */
 		if (bo->pages)
-			give_pages(bo);
+			svm_drm_bo_give_pages(bo);
 		return;
 	}
 	if (bo->wants != SVM_DRM_BO_VRAM)
@@ -414,9 +298,9 @@ void svm_drm_bo_drop(struct svm_drm_bo *bo)
 	} else if (bo->where == SVM_DRM_BO_SYSTEM && bo->gem.import_attach) {
 		svm_drm_import_unmap(bo);
 	} else if (bo->where == SVM_DRM_BO_SYSTEM) {
-		unmap_pages(bo);
+		svm_drm_bo_unmap_pages(bo);
 		if (!bo->pins)
-			give_pages(bo);
+			svm_drm_bo_give_pages(bo);
 	}
 	bo->where = SVM_DRM_BO_NOWHERE;
 }
