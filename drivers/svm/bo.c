@@ -102,7 +102,7 @@ struct svm_drm_bo *svm_drm_bo_new(struct svm_drm_device *dev, u64 size, struct d
 	else
 		ret = drm_gem_object_init(dev->drm, &bo->gem, size);
 	if (!ret && !resv) {
-		/* It is nobody's memory for the OOM killer: a lack of it is an error, and kills nobody. */
+		/* For the OOM killer it is nobody's: a lack of it is an error, and kills nobody. */
 		mapping_set_gfp_mask(bo->gem.filp->f_mapping,
 				     GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 		ret = drm_gem_create_mmap_offset(&bo->gem);

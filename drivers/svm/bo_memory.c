@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory of buffer objects: pages of shmem, which the device reaches by DMA, and what they hold.
+ * The memory of buffer objects: pages of shmem, which the device reaches by DMA, and what they
+ * hold.
  *
  * All of it is under the buffer's resv lock.
  */

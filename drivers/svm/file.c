@@ -66,7 +66,7 @@ static long ioctl_in_section(struct file *filp, unsigned int cmd,
 		return -ENODEV;
 	ret = call(filp, cmd, arg);
 	drm_dev_exit(idx);
-	/* A wait was interrupted by a signal that has a handler: nothing was done, so do it again. */
+	/* A wait was ended by a signal that is not fatal: nothing was done, so do it again. */
 	return ret == -EINTR && !fatal_signal_pending(current) ? -ERESTARTSYS : ret;
 }
 
