@@ -34,6 +34,7 @@ void bench_flush(u64 start, u64 end);
  * @fault: the device faults at an address
  * @fault_all: instead of @fault: one call for a whole span; or NULL
  * @prefetch: make a span present for writing
+ * @bind_null: bind one page to null; NULL: there are no bindings
  * @state: what is held; out is zeroed
  *
  * All but @end are called in a thread of the process, may sleep, and say 0 or -errno.
@@ -44,6 +45,7 @@ struct bench_ops {
 	int (*fault)(void *state, u64 va, bool write);
 	int (*fault_all)(void *state, u64 start, u64 end, bool write);
 	int (*prefetch)(void *state, u64 start, u64 end);
+	int (*bind_null)(void *state, u64 va);
 	void (*state)(void *state, struct svm_bench_state *out);
 };
 

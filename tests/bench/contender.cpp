@@ -102,6 +102,14 @@ std::uint64_t device::prefetch(std::uint64_t start, std::uint64_t bytes) const
 	return prefetch.count;
 }
 
+void device::bind_null(std::uint64_t start, std::uint64_t pages, std::uint64_t step) const
+{
+	const svm_bench_bind bind = {start, step, pages};
+
+	if (who_.kernel >= 0)
+		must(ioctl(fd_, SVM_BENCH_IOCTL_BIND, &bind), "bind");
+}
+
 svm_bench_state device::state() const
 {
 	svm_bench_state state = {};

@@ -43,6 +43,8 @@ public:
 	// The same before a row's region, for those that mirror: one access in each table, never traced.
 	void bring(std::uint64_t start, std::uint64_t bytes, access what = access::write) const;
 	std::uint64_t prefetch(std::uint64_t start, std::uint64_t bytes) const;
+	// Binds single pages to null, every @step bytes. A contender that knows no bindings does nothing.
+	void bind_null(std::uint64_t start, std::uint64_t pages, std::uint64_t step) const;
 	svm_bench_state state() const;
 	// Ends the program with a message unless the device reaches @more pages than @before.
 	void expect_more(std::uint64_t before, std::uint64_t more) const;

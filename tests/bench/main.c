@@ -135,6 +135,30 @@ static int prefetch_step(struct session *s, void __user *arg)
 	return err;
 }
 
+static int run_binds(struct session *s, const struct svm_bench_bind *a)
+{
+	u64 i;
+	int err;
+
+	for (i = 0; i < a->pages; i++) {
+		err = s->ops->bind_null(s->state, a->start + i * a->step);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int bind_step(struct session *s, void __user *arg)
+{
+	struct svm_bench_bind a;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (!s->ops || !PAGE_ALIGNED(a.start) || !PAGE_ALIGNED(a.step))
+		return -EINVAL;
+	return s->ops->bind_null ? run_binds(s, &a) : 0;
+}
+
 static int state_step(struct session *s, void __user *arg)
 {
 	struct svm_bench_state a = {};
@@ -156,6 +180,8 @@ static int serve(struct session *s, unsigned int cmd, void __user *arg)
 		return prefetch_step(s, arg);
 	case SVM_BENCH_IOCTL_STATE:
 		return state_step(s, arg);
+	case SVM_BENCH_IOCTL_BIND:
+		return bind_step(s, arg);
 	}
 	return -ENOTTY;
 }

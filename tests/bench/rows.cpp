@@ -14,6 +14,8 @@ constexpr std::uint64_t much = 64 * MiB;
 constexpr std::uint64_t some = 16 * MiB;
 constexpr std::uint64_t sparse_tables = 2048;
 constexpr std::uint64_t in_the_middle = 100 * page_bytes;
+constexpr std::uint64_t above_all = 1ull << 47;
+constexpr std::uint64_t many_bindings = 100'000;
 
 std::uint64_t present(std::uint64_t bytes, pages size)
 {
@@ -132,6 +134,17 @@ cost prefetch(const device &gpu)
 	return {0, count};
 }
 
+// Single pages of null with a hole behind each, above all addresses of the process; bound in the first turn.
+cost fault_beside_bindings(const device &gpu)
+{
+	static bool bound;
+
+	if (!bound)
+		gpu.bind_null(above_all, many_bindings, 2 * page_bytes);
+	bound = true;
+	return fault_present(gpu, pages::small);
+}
+
 cost bytes_sparse(const device &gpu)
 {
 	// Reading leaves the page of zeroes everywhere: a contender that brings 2 MiB at a time needs no memory for them.
@@ -166,6 +179,7 @@ const std::vector<row> &rows()
 		{"munmap-4k", "munmap of 16 MiB of 4K pages, added", "page", some / page_bytes, 3, 1, true, unmap_small},
 		{"munmap-thp", "munmap of 64 MiB of THPs, added", "THP", much / table, 3, 6, true, unmap_huge},
 		{"prefetch-4k", "prefetch, 16 MiB of present 4K pages", "page", some / page_bytes, 1, 1, false, prefetch},
+		{"fault-bound", "fault, 2 MiB of present 4K pages, beside 100,000 bindings", "fault", 1, 5, 1, false, fault_beside_bindings},
 		{"bytes-sparse", "bookkeeping, one page touched in each 2 MiB", "bytes/table", sparse_tables, 1, 0, false, bytes_sparse},
 		{"bytes-dense", "bookkeeping, 64 MiB of 4K pages", "bytes/page", much / page_bytes, 1, 0, false, bytes_dense},
 	};

@@ -58,6 +58,18 @@ struct svm_bench_prefetch {
 };
 
 /**
+ * struct svm_bench_bind - bind single pages of null beside what mirrors the process
+ * @start: device address that the process cannot have, page-aligned
+ * @step: distance of two pages
+ * @pages: how many, one call for each; a contender without bindings does nothing
+ */
+struct svm_bench_bind {
+	__u64 start;
+	__u64 step;
+	__u64 pages;
+};
+
+/**
  * struct svm_bench_state - what a contender holds
  * @pages: out: pages of 4 KiB that the device can reach; of the floor: that the last fault found
  * @host_bytes: out: memory for bookkeeping
@@ -73,5 +85,6 @@ struct svm_bench_state {
 #define SVM_BENCH_IOCTL_FAULT		_IOWR('b', 1, struct svm_bench_fault)
 #define SVM_BENCH_IOCTL_PREFETCH	_IOWR('b', 2, struct svm_bench_prefetch)
 #define SVM_BENCH_IOCTL_STATE		_IOR('b', 3, struct svm_bench_state)
+#define SVM_BENCH_IOCTL_BIND		_IOW('b', 4, struct svm_bench_bind)
 
 #endif

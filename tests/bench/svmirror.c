@@ -90,6 +90,17 @@ static int svmirror_prefetch(void *state, u64 start, u64 end)
 	return svm_prefetch(state, start, end, SVM_WRITE, &pages);
 }
 
+static int svmirror_bind_null(void *state, u64 va)
+{
+	struct svm_bind_op op = {
+		.start = va,
+		.end = va + PAGE_SIZE,
+		.kind = SVM_BIND_NULL,
+	};
+
+	return svm_bind_many(state, &op, 1);
+}
+
 static void svmirror_state(void *state, struct svm_bench_state *out)
 {
 	struct svm_counters counters;
@@ -105,5 +116,6 @@ const struct bench_ops bench_svmirror = {
 	.end = svmirror_end,
 	.fault = svmirror_fault,
 	.prefetch = svmirror_prefetch,
+	.bind_null = svmirror_bind_null,
 	.state = svmirror_state,
 };
