@@ -102,7 +102,7 @@ struct svm_drm_bo *svm_drm_bo_new(struct svm_drm_device *dev, u64 size, struct d
 	else
 		ret = drm_gem_object_init(dev->drm, &bo->gem, size);
 	if (!ret && !resv) {
-		/* For the OOM killer it is nobody's: a lack of it is an error, and kills nobody. */
+		/* The OOM killer sees no owner of it: a lack of it is an error. */
 		mapping_set_gfp_mask(bo->gem.filp->f_mapping,
 				     GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 		ret = drm_gem_create_mmap_offset(&bo->gem);
@@ -187,7 +187,7 @@ void svm_drm_bos_sum(struct drm_file *file, u64 bytes[])
 
 	spin_lock(&file->table_lock);
 	idr_for_each_entry(&file->object_idr, gem, handle)
-		/* Without the resv lock: one that moves is counted at either place. */
+		/* No resv lock: one that moves is counted at either place. With set_where(). */
 		bytes[READ_ONCE(to_bo(gem)->where)] += gem->size;
 	spin_unlock(&file->table_lock);
 }
@@ -239,8 +239,8 @@ static struct svm_drm_bo *next_to_lose(struct svm_drm_device *dev)
 }
 
 /*
- * The device is being removed, and no vm is left: buffers lose their memory, whoever has
- * handles, and what is mapped was unmapped by drm_dev_unplug().
+ * The device is being removed, and no vm is left: buffers lose their memory, though files may
+ * have handles of them. The CPU's mappings were taken away by drm_dev_unplug().
  */
 void svm_drm_bos_stop(struct svm_drm_device *dev)
 {

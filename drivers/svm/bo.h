@@ -29,7 +29,7 @@ struct svm_drm_bo {
 	struct svm_drm_device *dev;
 	struct svm_object *object;	/* a reference for GEM's */
 	enum svm_drm_bo_where wants;	/* SYSTEM or VRAM; of an import SYSTEM */
-	struct kref ref;	/* of the struct: svmirror's, and of who moves it */
+	struct kref ref;	/* of the struct: svmirror's, and one while it is being moved */
 
 	/* Under the resv lock: */
 	enum svm_drm_bo_where where;
@@ -50,6 +50,12 @@ struct svm_drm_bo {
 static inline struct svm_drm_bo *to_bo(struct drm_gem_object *gem)
 {
 	return container_of(gem, struct svm_drm_bo, gem);
+}
+
+/* Under the resv lock. Pairs with the lock-free read in svm_drm_bos_sum(). */
+static inline void set_where(struct svm_drm_bo *bo, enum svm_drm_bo_where where)
+{
+	WRITE_ONCE(bo->where, where);
 }
 
 /* bo.c */

@@ -88,7 +88,7 @@ const struct vm_operations_struct svm_drm_bo_vm_ops = {
 
 int svm_drm_bo_mmap(struct file *filp, struct vm_area_struct *vma)
 {
-	/* A copy on write would be of a page that nobody holds. */
+	/* A copy on write would read a page without a reference to it. */
 	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE)
 		return -EINVAL;
 	return drm_gem_mmap(filp, vma);

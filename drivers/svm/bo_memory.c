@@ -20,7 +20,7 @@ static unsigned int page_count_of(const struct svm_drm_bo *bo)
 	return bo->gem.size >> PAGE_SHIFT;
 }
 
-/* Does the device reach the memory itself, or a copy that nobody would update? */
+/* Does the device reach the memory itself, and not a bounced copy of it? */
 bool svm_drm_is_reached(struct device *dma_device, struct sg_table *table)
 {
 	struct scatterlist *sg;
@@ -82,7 +82,7 @@ void svm_drm_bo_unmap_pages(struct svm_drm_bo *bo)
 	bo->table = NULL;
 }
 
-/* The content is somewhere else, or nobody needs it any more. */
+/* The content has been copied to VRAM, or goes with the buffer. */
 void svm_drm_bo_give_pages(struct svm_drm_bo *bo)
 {
 	drm_gem_put_pages(&bo->gem, bo->pages, false, false);

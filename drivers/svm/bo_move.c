@@ -35,9 +35,10 @@ static void set_turn(struct svm_drm_bo *bo, struct list_head *list)
 	mutex_unlock(&bos->lock);
 }
 
-/* VRAM got free, and nobody has asked for it: those that are out of it may come home. */
+/* VRAM got free, and not for a buffer that waits for it: those that are out of it may come home. */
 static void tell_of_room(struct svm_drm_device *dev)
 {
+	/* With the xchg() in svm_drm_bos_work(), which runs after this, or once more. */
 	WRITE_ONCE(dev->bos.room, true);
 	queue_work(dev->wq, &dev->bos.work);
 }
@@ -50,7 +51,7 @@ static int take_vram(struct svm_drm_bo *bo, bool push)
 	struct svm_drm_device *dev = bo->dev;
 	int ret;
 
-	if (READ_ONCE(dev->bos.closed))
+	if (READ_ONCE(dev->bos.closed)) /* with svm_drm_bos_evict_all() */
 		return -ENOSPC;
 	do
 		ret = dev->ops->vram_alloc(dev, bo->gem.size, &bo->blocks);
@@ -89,7 +90,7 @@ static int to_vram(struct svm_drm_bo *bo, bool push)
 	} else {
 		svm_drm_bo_copy(bo, SVM_DRM_COPY_ZERO);
 	}
-	bo->where = SVM_DRM_BO_VRAM;
+	set_where(bo, SVM_DRM_BO_VRAM);
 	set_turn(bo, &bo->dev->bos.in);
 	return 0;
 }
@@ -106,14 +107,14 @@ static int to_system(struct svm_drm_bo *bo)
 		give_vram(bo);
 		bo->moves++;
 	}
-	bo->where = SVM_DRM_BO_SYSTEM;
+	set_where(bo, SVM_DRM_BO_SYSTEM);
 	set_turn(bo, bo->wants == SVM_DRM_BO_VRAM ? &bo->dev->bos.out : NULL);
 	return 0;
 }
 
 /*
  * Sends away what has been in VRAM for longest, if that is longer than @patience (jiffies), and if
- * nobody is at it. Return: true: there is more room.
+ * its resv lock is free. Return: true: there is more room.
  */
 static bool evict(struct svm_drm_device *dev, unsigned long patience)
 {
@@ -135,7 +136,7 @@ static bool evict(struct svm_drm_device *dev, unsigned long patience)
 	if (!found)
 		return false;
 	ret = to_system(found);
-	/* The worker gives it its new place. The room is not its: it was made for somebody. */
+	/* The worker gives it its new place, in system memory: the room is the caller's. */
 	queue_work(dev->wq, &dev->bos.work);
 	dma_resv_unlock(found->gem.resv);
 	svm_drm_bo_unref(found);
@@ -302,7 +303,7 @@ void svm_drm_bo_drop(struct svm_drm_bo *bo)
 		if (!bo->pins)
 			svm_drm_bo_give_pages(bo);
 	}
-	bo->where = SVM_DRM_BO_NOWHERE;
+	set_where(bo, SVM_DRM_BO_NOWHERE);
 }
 
 /* The next one out of VRAM, with a reference and its resv lock; NULL: @left are none. */
@@ -328,7 +329,7 @@ static struct svm_drm_bo *next_out(struct svm_drm_device *dev, unsigned int *lef
 void svm_drm_bos_work(struct work_struct *work)
 {
 	struct svm_drm_device *dev = container_of(work, struct svm_drm_device, bos.work);
-	bool room = xchg(&dev->bos.room, false);
+	bool room = xchg(&dev->bos.room, false); /* with tell_of_room() */
 	struct svm_drm_bo *bo;
 	unsigned int left;
 
@@ -351,7 +352,10 @@ int svm_drm_bos_evict_all(struct svm_drm_device *dev)
 {
 	bool empty;
 
-	/* Seen by who looks from now on; who has looked already is in the list, or is a worker. */
+	/*
+	 * With the READ_ONCE() in take_vram(): a worker that saw the old value has ended after the
+	 * next line, and what it moved is in the list.
+	 */
 	WRITE_ONCE(dev->bos.closed, true);
 	cancel_work_sync(&dev->bos.work);
 	do {

@@ -95,7 +95,7 @@ int svm_drm_import_map(struct svm_drm_bo *bo)
 	if (IS_ERR(table))
 		return PTR_ERR(table);
 	bo->table = table;
-	bo->where = SVM_DRM_BO_SYSTEM;
+	set_where(bo, SVM_DRM_BO_SYSTEM);
 	if (!svm_drm_is_reached(bo->dev->dma_device, table)) {
 		svm_drm_import_unmap(bo);
 		return -EIO;
@@ -112,7 +112,7 @@ void svm_drm_import_unmap(struct svm_drm_bo *bo)
 {
 	dma_buf_unmap_attachment(bo->gem.import_attach, bo->table, DMA_BIDIRECTIONAL);
 	bo->table = NULL;
-	bo->where = SVM_DRM_BO_NOWHERE;
+	set_where(bo, SVM_DRM_BO_NOWHERE);
 }
 
 /* The exporter takes it back. It holds the resv lock. */

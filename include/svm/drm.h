@@ -128,7 +128,7 @@ struct svm_drm_ops {
 
 	/**
 	 * @vram_free: give the blocks back. The device reaches them no more, or was removed. The
-	 * driver sees to it that nobody else ever reads what they hold.
+	 * driver sees to it that no other process ever reads what they hold.
 	 */
 	void (*vram_free)(struct svm_drm_device *dev, struct list_head *blocks);
 };
@@ -155,7 +155,7 @@ struct svm_drm_bos {
 	struct list_head out;	/* of VRAM, and wants to be in it */
 	struct work_struct work;
 	bool room;		/* since the worker looked last, some VRAM got free; no lock */
-	bool closed;		/* VRAM is; read without a lock: who just missed it is waited for */
+	bool closed;		/* VRAM is, for system sleep; no lock */
 };
 
 /* Kinds of ids of which a device has a fixed number: the library's own, then the driver's. */
@@ -532,7 +532,7 @@ struct svm_drm_dep {
 
 /**
  * struct svm_drm_out - the syncobj that tells the end of a job or a bind
- * @syncobj: a reference; NULL: nobody wants to be told
+ * @syncobj: a reference; NULL: there is none to tell
  * @fence: for it
  */
 struct svm_drm_out {
