@@ -51,20 +51,6 @@ void svgpu_task_end(struct svgpu_task *task, int status)
 	svgpu_queue_put(queue);
 }
 
-/* 1: may start; 0: not yet; negative: an in-fence's error. For the queue's work item. */
-static int task_ready(struct svgpu_task *task)
-{
-	while (task->in_next < task->in_count) {
-		int status = svm_drm_await(&task->queue->waiter,
-					   &task->in[task->in_next]);
-
-		if (status <= 0)
-			return status;
-		task->in_next++;
-	}
-	return 1;
-}
-
 /*
  * Puts an entry into the job ring: 0, or the device is gone. There is room for a job of
  * every queue: a ring that is full is not being read. It gets its time to be.
@@ -166,7 +152,8 @@ void svgpu_queue_work(struct work_struct *work)
 	svm_drm_forget(&queue->waiter);
 	/* Ends: each round takes one of the waiting away. */
 	while ((task = first_waiting(queue))) {
-		ready = task_ready(task);
+		ready = svm_drm_deps_await(&queue->waiter, task->in,
+					   task->in_count, &task->in_next);
 		if (!ready)
 			return;
 		if (ready < 0) {

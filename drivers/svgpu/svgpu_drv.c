@@ -273,7 +273,6 @@ static int svgpu_suspend(struct device *device)
 static int svgpu_resume(struct device *device)
 {
 	struct svgpu_device *dev = dev_get_drvdata(device);
-
 	int ret;
 
 	pci_set_master(dev->pdev);

@@ -2,9 +2,9 @@
 /*
  * The device's own memory: page tables and buffer objects share it.
  *
- * What is given back is poisoned by the device before anybody gets it again, so that a walker
- * that kept a pointer to a table reads nonsense, not somebody else's pages, and no process reads
- * what another one left. Poisoning is not waited for when memory is given back: the allocator
+ * The device poisons what is given back before it is given out again. So a walker that kept a
+ * pointer to a table reads nonsense, not another process's pages, and no process reads what
+ * another one left. Poisoning is not waited for when memory is given back: the allocator
  * takes back what is done whenever it is asked for more, and waits only where there is
  * nothing else.
  */

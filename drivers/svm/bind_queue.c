@@ -46,18 +46,6 @@ static void end(struct svm_drm_vm *vm, struct svm_drm_bind_task *task, int statu
 	svm_drm_vm_leave(vm);
 }
 
-/* 1: it can be done; 0: not yet; negative: why not. */
-static int ready(struct svm_drm_binds *binds, struct svm_drm_bind_task *task, bool closed)
-{
-	int status = 1;
-
-	if (closed)
-		return -ECANCELED;
-	for (; task->in_next < task->in_count && status > 0; task->in_next += status > 0)
-		status = svm_drm_await(&binds->waiter, &task->in[task->in_next]);
-	return status;
-}
-
 /* In the process's name, as its own call would be. */
 static int do_bind(struct svm_drm_vm *vm, struct svm_drm_bind_task *task)
 {
@@ -102,7 +90,9 @@ static void bind_work(struct work_struct *work)
 	svm_drm_forget(&binds->waiter);
 	/* Ends: each round takes one of the waiting away. */
 	while ((task = first(binds, &closed))) {
-		status = ready(binds, task, closed);
+		status = closed ? -ECANCELED :
+				  svm_drm_deps_await(&binds->waiter, task->in,
+						     task->in_count, &task->in_next);
 		if (!status)
 			return;
 		take_out(binds, task);

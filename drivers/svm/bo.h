@@ -52,6 +52,11 @@ static inline struct svm_drm_bo *to_bo(struct drm_gem_object *gem)
 	return container_of(gem, struct svm_drm_bo, gem);
 }
 
+static inline unsigned int svm_drm_bo_pages(const struct svm_drm_bo *bo)
+{
+	return bo->gem.size >> PAGE_SHIFT;
+}
+
 /* Under the resv lock. Pairs with the lock-free read in svm_drm_bos_sum(). */
 static inline void set_where(struct svm_drm_bo *bo, enum svm_drm_bo_where where)
 {

@@ -47,7 +47,7 @@ static vm_fault_t map_around(struct svm_drm_bo *bo, struct vm_fault *vmf)
 
 	if (bo->where == SVM_DRM_BO_VRAM)
 		prot = pgprot_writecombine(prot);
-	for (i = 0; i < AROUND && at < vma->vm_end && first + i < bo->gem.size >> PAGE_SHIFT;
+	for (i = 0; i < AROUND && at < vma->vm_end && first + i < svm_drm_bo_pages(bo);
 	     i++, at += PAGE_SIZE) {
 		vm_fault_t one = vmf_insert_pfn_prot(vma, at, frame_of(bo, first + i), prot);
 

@@ -15,11 +15,6 @@
 
 #include "bo.h"
 
-static unsigned int page_count_of(const struct svm_drm_bo *bo)
-{
-	return bo->gem.size >> PAGE_SHIFT;
-}
-
 /* Does the device reach the memory itself, and not a bounced copy of it? */
 bool svm_drm_is_reached(struct device *dma_device, struct sg_table *table)
 {
@@ -39,7 +34,7 @@ static int map_pages(struct svm_drm_bo *bo, struct page **pages)
 	struct sg_table *table;
 	int ret;
 
-	table = drm_prime_pages_to_sg(bo->gem.dev, pages, page_count_of(bo));
+	table = drm_prime_pages_to_sg(bo->gem.dev, pages, svm_drm_bo_pages(bo));
 	if (IS_ERR(table))
 		return PTR_ERR(table);
 	ret = dma_map_sgtable(dma_device, table, DMA_BIDIRECTIONAL, 0);

@@ -35,7 +35,6 @@ void svm_drm_device_fini(struct svm_drm_device *dev)
 	if (!dev->wq)
 		return;
 	svm_drm_parked_stop(dev);
-	cancel_work_sync(&dev->bos.work);
 	destroy_workqueue(dev->wq);
 	dev->wq = NULL;
 	xa_destroy(&dev->contexts);

@@ -3,10 +3,10 @@
  * Buffer objects as dma-bufs: ours for others, and those of others.
  *
  * Ours is in system memory from when another device attaches until all have detached, also when
- * our device is removed meanwhile. Theirs
- * is mapped when our device needs it. The exporter may take that back at any time: it
- * tells us, under the resv lock that is the exporter's and the buffer's, and on return the device
- * reaches nothing of it any more. The next fault asks for it again.
+ * our device is removed meanwhile. Theirs is mapped when our device needs it. The exporter may
+ * take that back at any time: it tells us, under the resv lock that is the exporter's and the
+ * buffer's, and on return the device reaches nothing of it any more. The next fault asks for it
+ * again.
  */
 #include <linux/dma-buf.h>
 #include <linux/export.h>
@@ -59,7 +59,7 @@ struct sg_table *svm_drm_bo_table(struct drm_gem_object *gem)
 	/* The device was removed. */
 	if (!bo->pages)
 		return ERR_PTR(-ENODEV);
-	return drm_prime_pages_to_sg(gem->dev, bo->pages, gem->size >> PAGE_SHIFT);
+	return drm_prime_pages_to_sg(gem->dev, bo->pages, svm_drm_bo_pages(bo));
 }
 
 struct dma_buf *svm_drm_bo_export(struct drm_gem_object *gem, int flags)

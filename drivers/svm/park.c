@@ -139,7 +139,8 @@ static void fence_signalled(struct dma_fence *fence, struct dma_fence_cb *cb)
 	waiter->wake(waiter);
 }
 
-int svm_drm_await(struct svm_drm_waiter *waiter, struct svm_drm_dep *dep)
+/* Of one dependency what svm_drm_deps_await() says of all. */
+static int await(struct svm_drm_waiter *waiter, struct svm_drm_dep *dep)
 {
 	if (!dep->fence)
 		dep->fence = fence_or_park(waiter, dep->syncobj);
@@ -154,7 +155,19 @@ int svm_drm_await(struct svm_drm_waiter *waiter, struct svm_drm_dep *dep)
 	svm_drm_forget(waiter);
 	return dma_fence_get_status(dep->fence);
 }
-EXPORT_SYMBOL_GPL(svm_drm_await);
+
+int svm_drm_deps_await(struct svm_drm_waiter *waiter, struct svm_drm_dep *deps, u32 count,
+		       u32 *next)
+{
+	for (; *next < count; ++*next) {
+		int status = await(waiter, &deps[*next]);
+
+		if (status <= 0)
+			return status;
+	}
+	return 1;
+}
+EXPORT_SYMBOL_GPL(svm_drm_deps_await);
 
 void svm_drm_forget(struct svm_drm_waiter *waiter)
 {

@@ -597,14 +597,17 @@ void svm_drm_out_signal(struct svm_drm_device *dev, struct svm_drm_out *out, int
 void svm_drm_out_drop(struct svm_drm_out *out);
 
 /**
- * svm_drm_await() - is a dependency of a queue's next job fulfilled?
+ * svm_drm_deps_await() - are the dependencies of a queue's next job or bind fulfilled?
  * @waiter: the queue's, which waits for nothing so far
- * @dep: the dependency; gets its fence when there is one
+ * @deps: the dependencies; each gets its fence when there is one
+ * @count: of them
+ * @next: those before this one are fulfilled: 0 at first, and moved on
  *
  * Context: the queue's work item.
- * Return: 1: yes; 0: not yet, &svm_drm_waiter.wake follows; negative: the fence's error.
+ * Return: 1: yes; 0: not yet, &svm_drm_waiter.wake follows; negative: a fence's error.
  */
-int svm_drm_await(struct svm_drm_waiter *waiter, struct svm_drm_dep *dep);
+int svm_drm_deps_await(struct svm_drm_waiter *waiter, struct svm_drm_dep *deps, u32 count,
+		       u32 *next);
 
 /**
  * svm_drm_forget() - a queue waits for nothing any more

@@ -132,7 +132,7 @@ SVM_TEST_WITHIN(Row24Unbind, WaitersGetNoDevice, 120)
 	EXPECT_EQ(*reinterpret_cast<std::uint64_t *>(shared.data()), left);
 }
 
-// Buffers lose their memory with the device, whoever maps, binds or imports them, and nothing of it is left over.
+// Buffers that are mapped, bound and imported lose their memory with the device, and the driver keeps nothing of them.
 SVM_TEST_WITHIN(Row24Unbind, BuffersAreLost, 120)
 {
 	std::string device = bound_device();
