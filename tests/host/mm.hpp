@@ -41,7 +41,7 @@ public:
 	{
 	}
 	~file();
-	/* The page's frame, made at need; NO_FRAME when memory is out. Its reference is the file's. */
+	/* The page's frame, made at need, with a reference for the caller beside the file's; NO_FRAME when memory is out. */
 	u32 page(u64 index);
 	/* Takes the page out; the frame goes when the last mapping does. */
 	void drop(u64 index);

@@ -138,7 +138,6 @@ int address_space::fault_missing(const vma &v, u64 va, bool write, bool wait)
 
 		if (f == NO_FRAME)
 			return -ENOMEM;
-		mem_.get(f);
 		pages_[page] = {f, write && v.kind == backing::shared};
 		return 0;
 	}

@@ -23,14 +23,15 @@ u32 file::page(u64 index)
 	std::lock_guard hold(lock_);
 	auto it = pages_.find(index);
 
-	if (it != pages_.end())
-		return it->second;
+	if (it == pages_.end()) {
+		u32 f = mem_.take(0);
 
-	u32 f = mem_.take(0);
-
-	if (f != NO_FRAME)
-		pages_[index] = f;
-	return f;
+		if (f == NO_FRAME)
+			return f;
+		it = pages_.emplace(index, f).first;
+	}
+	mem_.get(it->second); /* under the lock: once it is free, drop() may take the file's */
+	return it->second;
 }
 
 void file::drop(u64 index)

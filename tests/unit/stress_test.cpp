@@ -12,7 +12,19 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <ostream>
 #include <random>
+
+namespace svm_host
+{
+
+/* So that a failure names the scenario and does not print its bytes. */
+static void PrintTo(const workload::scenario &s, std::ostream *out)
+{
+	*out << s.name;
+}
+
+} // namespace svm_host
 
 namespace svm_test
 {
