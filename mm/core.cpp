@@ -6,6 +6,7 @@
 #include "mm/bind/rebind.cpp"
 #include "mm/bind/span_map.cpp"
 #include "mm/format.cpp"
+#include "mm/migrate.cpp"
 #include "mm/mirror.cpp"
 #include "mm/prefetch.cpp"
 #include "mm/reclaim.cpp"

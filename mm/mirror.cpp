@@ -155,7 +155,7 @@ struct filling {
 	va_span reach{};    // what words[] are of
 	unsigned count = 0;
 	unsigned missing = 0; // of them, entries that do not allow the access yet
-	u64 left = 0;	      // pages that are mapped for DMA, and that no leaf has
+	u64 left = 0;	      // pages that the port brought, and that no leaf has
 	struct port_fault port {};
 
 	filling(svm_vm &v, const place &p, wish &w) : vm(v), at(p), asked(w), room(v.scratch) {}
@@ -252,12 +252,12 @@ struct filling {
 	{
 		u32 lg2 = port.block ? vm.pt.table_lg2() : PORT_PAGE_LG2;
 		va_span part = port.block ? at.span : reach; // the one word is of the whole table
-		mirrored_pages pages(room.words, vm.pt.index(part.start), lg2 - PORT_PAGE_LG2);
+		mirrored_pages pages(room.words, vm.pt.index(part.start), lg2 - PORT_PAGE_LG2, port.lent);
 		status done;
 
 		if (wanted && left)
 			done = write(vm, at, part, port.block, &port.seq, pages);
-		left -= pages.mappings_taken();
+		left -= pages.pages_taken();
 		if (left)
 			port_dma_release(vm.domain(), room.words, filled(), lg2, false);
 		return done;

@@ -20,6 +20,7 @@ extern "C" {
 struct mm_struct;
 struct device;
 struct svm_session;
+struct svm_memory;
 struct port_domain;	/* one vm's: its mm reference, locks, reader sections, deferred frees */
 struct port_interval;	/* an inserted mmu_interval_notifier */
 
@@ -45,8 +46,8 @@ void port_lock(struct port_lock *lock);
 void port_unlock(struct port_lock *lock);
 
 /* ---- domain --------------------------------------------------------------- */
-/* Takes a reference on mm (which only keeps the struct); owner comes back in the hooks. */
-struct port_domain *port_domain_create(void *owner, struct mm_struct *mm, struct device *dma);
+/* Takes a reference on mm (which only keeps the struct); owner comes back in the hooks. memory: NULL, or of the device's. */
+struct port_domain *port_domain_create(void *owner, struct mm_struct *mm, struct device *dma, struct svm_memory *memory);
 /* Waits for deferred frees. No reader is inside, no interval is left. */
 void port_domain_destroy(struct port_domain *d);
 /*
@@ -112,6 +113,7 @@ u64 port_user_end(struct port_domain *d);
  */
 #define PORT_PAGE_VALID	(1ull << 63)
 #define PORT_PAGE_WRITE	(1ull << 62)	/* the CPU's entry allows writing */
+#define PORT_PAGE_VRAM	(1ull << 52)	/* the page is in the device's own memory: an offset into that, and nothing is mapped for DMA */
 #define PORT_PAGE_DMA(word)	((word) << PORT_PAGE_LG2)
 #define PORT_NO_PAGE	(~0ull)	/* no CPU address */
 
@@ -138,7 +140,8 @@ struct port_fault {
 	u64 seq;		/* in: the table's sequence; out: what read_begin returned for it */
 	/* out */
 	bool block;		/* … then true, page[0] alone is the answer: its DMA address, aligned to the block */
-	u64 mapped;		/* words with PORT_PAGE_VALID: mapped for DMA, each once */
+	u64 mapped;		/* words with PORT_PAGE_VALID. Each is mapped for DMA, but for those in the device's memory */
+	u64 lent;		/* of them, those with PORT_PAGE_VRAM */
 	u64 wait;		/* of a prefetch: the first wanted page that port_wait() may bring; PORT_NO_PAGE: none is left */
 };
 /*
@@ -170,6 +173,24 @@ bool port_next_mapping(struct port_domain *d, u64 cpu, u64 limit, bool write, u6
 void port_dma_release(struct port_domain *d, const u64 *word, u32 n, u32 lg2, bool dirty);
 /* n mappings will never be released, since the tables that knew them were lost with the device. */
 void port_dma_abandon(struct port_domain *d, u64 n);
+
+/* ---- device memory: pages that are moved into it, and home again --------------- */
+#define PORT_MIGRATE_PAGES	512
+
+struct port_migrate {
+	/* in */
+	u64 start, end;		/* CPU addresses, page-aligned */
+	bool into;		/* the device's memory; else out of it */
+	/* out, also on an error */
+	u64 reached;		/* it has seen to what lies below */
+	u64 moved;		/* pages */
+};
+/*
+ * Moves what it can of the next PORT_MIGRATE_PAGES of the span at most, in one mapping. The rest stays where it is. Our own notifiers
+ * are called: the caller holds nothing that they take, and is in no reader section. In a session; sleeps; takes mmap_lock for reading.
+ * 0; -EINTR (killed); -ENOMEM (for what a move takes).
+ */
+int port_migrate(struct port_domain *d, struct port_migrate *m);
 
 /* ---- the rest --------------------------------------------------------------- */
 u32 port_cpu(void);		/* number of this CPU, for striping only */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Prefetch: the fault path over a span, a table at a time, on several threads.
 //
-// Threads take tables from one shared cursor; mappings are asked for first, so that holes of any size cost nothing.
 // What one table lacks is brought and mapped in one pass, whatever number of mappings lies in its span; a further pass
 // follows each wait. The thread that asked can be killed: it stops the others at their next table. So does a device that
 // goes, which each thread asks for before each table and each wait, and which ends the waits. Reader sections are short, so that an unbind gets
@@ -9,75 +8,18 @@
 #include "mm/bind/object.hpp"
 #include "mm/mirror.hpp"
 #include "mm/room.hpp"
+#include "mm/sweep.hpp"
 #include "svm/object.h"
 
 namespace svm {
 
 namespace {
 
-constexpr u32 threads = 8; // at most; the port may use fewer
-
-struct prefetching {
-	svm_vm &vm;
-	va_span span;
+struct prefetching : table_sweep {
 	svm_access access;
-	atomic<u64> next; // va: tables below it are taken
-	atomic<u64> pages{ 0 };
-	atomic<int> error{ 0 };
 
-	// Stops all: no thread takes another table.
-	void stop(int why)
-	{
-		error.store_relaxed(why); // whichever came last is as good as any
-		next.store_relaxed(span.end);
-	}
+	prefetching(svm_vm &v, va_span s, svm_access a) : table_sweep(v, s, a != SVM_READ), access(a) {}
 };
-
-using piece = span_map::piece;
-
-piece piece_at(const prefetching &p, u64 va)
-{
-	return p.vm.bindings.span_map::at(va);
-}
-
-// The next part at or after va that may have pages, of what is bound at va; empty: there is none. Of a mirror a mapping.
-va_span next_part(const prefetching &p, const piece &at, u64 va)
-{
-	const binding &b = *static_cast<const binding *>(at.of);
-	va_span rest = va_span{ va, at.span.end }.common(p.span);
-
-	if (rest.empty() || !b.mirrors())
-		return rest;
-	cpu_span m, all = b.to_cpu(rest);
-	if (!port_next_mapping(p.vm.domain(), all.start, all.end, p.access != SVM_READ, &m.start, &m.end))
-		return {};
-	cpu_span in = m.common(all);
-	if (in.empty())
-		return {};
-	return { b.to_va(in.start), b.to_va(in.end) };
-}
-
-// Takes the next table that has such a part in it. Empty: there is none left.
-va_span take(prefetching &p)
-{
-	reader section(p.vm.domain());
-	u64 at = p.next.load_relaxed();
-
-	while (at < p.span.end) { // each turn moves the shared cursor on, or finds that another thread did
-		piece bound = piece_at(p, at);
-		va_span m = bound ? next_part(p, bound, at) : va_span{};
-		u64 from = m.empty() ? (bound ? bound.span.end : p.span.end) : (m.start > at ? m.start : at);
-		va_span part = p.vm.pt.table_span(from).common(p.span);
-		u64 to = m.empty() ? from : part.end;
-
-		if (!p.next.exchange_if(at, to)) // `at` is now where the others are
-			continue;
-		if (!m.empty() && from < p.span.end)
-			return { from, part.end };
-		at = to;
-	}
-	return {};
-}
 
 // A page that the thread has to wait for, outside of the reader section.
 struct waiting {
@@ -95,10 +37,10 @@ status fill(prefetching &p, va_span &left, waiting &page)
 		wish asked{ .va = left.start, .want = left, .access = p.access, .must = false };
 		status done = fault_in(p.vm, asked);
 		if (done.is(err::fault)) { // unmapped or unbound just now
-			piece bound = piece_at(p, left.start);
+			table_sweep::piece bound = p.at(left.start);
 			if (!bound)
 				return {};
-			va_span m = next_part(p, bound, left.start + PORT_PAGE_SIZE).common(left);
+			va_span m = p.next_part(bound, left.start + PORT_PAGE_SIZE).common(left);
 			left.start = m.empty() ? bound.span.end : m.start;
 		} else if (done.is(err::again)) {
 			left.start += PORT_PAGE_SIZE;
@@ -118,29 +60,11 @@ status fill(prefetching &p, va_span &left, waiting &page)
 	return {};
 }
 
-// Why the device is of no use any more, or 0.
-int why_gone(const svm_vm &vm)
-{
-	return vm.pt.ops->gone != nullptr ? vm.pt.ops->gone(vm.pt.backend) : 0;
-}
-
-// Why nothing more is to be brought or waited for; 0: go on.
-int stopped(prefetching &p)
-{
-	int why = why_gone(p.vm);
-
-	if (!why && port_killed()) // also where the port has ended a wait, since the device goes
-		why = static_cast<int>(err::intr);
-	if (why)
-		p.stop(why);
-	return p.error.load_relaxed();
-}
-
 // Where what is bound at va ends.
 u64 behind(const prefetching &p, u64 va)
 {
 	reader section(p.vm.domain());
-	piece at = piece_at(p, va);
+	table_sweep::piece at = p.at(va);
 
 	return at ? at.span.end : va + PORT_PAGE_SIZE;
 }
@@ -153,7 +77,7 @@ status fill_and_wait(prefetching &p, va_span left)
 	for (;;) { // each turn goes past a page, or waits for it, once; or it waits for a bind
 		u64 waited = page.va;
 		status done = with_room(p.vm, [&] {
-			int why = stopped(p);
+			int why = p.stopped();
 			return why ? status::from(why) : fill(p, left, page);
 		});
 		if (done.is(err::changing)) {
@@ -173,7 +97,7 @@ status fill_and_wait(prefetching &p, va_span left)
 		done = page.absent ? bring(*page.absent) :
 				     status::from(port_wait(p.vm.domain(), page.cpu, p.access != SVM_READ, false));
 		if (done.is(err::intr)) {
-			int why = stopped(p);
+			int why = p.stopped();
 			return why ? status::from(why) : done;
 		}
 		if (done.is(err::nomem))
@@ -194,13 +118,13 @@ void count(prefetching &p, va_span part)
 						  static_cast<unsigned>(part.pages()), p.access, nullptr));
 }
 
-void work(void *arg)
+void fill_tables(void *arg)
 {
-	auto &p = *static_cast<prefetching *>(arg);
+	auto &p = static_cast<prefetching &>(*static_cast<table_sweep *>(arg));
 
 	for (;;) {
-		(void)stopped(p); // also where the others left this thread nothing
-		va_span part = take(p);
+		(void)p.stopped(); // also where the others left this thread nothing
+		va_span part = p.take();
 
 		if (part.empty())
 			return;
@@ -210,20 +134,6 @@ void work(void *arg)
 			p.stop(done.error());
 		port_relax();
 	}
-}
-
-bool is_bound(const svm_vm &vm, va_span span)
-{
-	reader section(vm.domain());
-
-	for (u64 at = span.start; at < span.end;) { // one piece on each turn
-		piece bound = vm.bindings.span_map::at(at);
-
-		if (!bound)
-			return false;
-		at = bound.span.end;
-	}
-	return true;
 }
 
 } // namespace
@@ -238,7 +148,7 @@ extern "C" bool svm_port_gone(void *domain_owner)
 extern "C" int svm_prefetch(svm_vm *vm, u64 start, u64 end, svm_access access, u64 *pages)
 {
 	svm::va_span span{ start, end };
-	svm::prefetching p{ *vm, span, access, svm::atomic<u64>(start) };
+	svm::prefetching p(*vm, span, access);
 
 	*pages = 0;
 	if (span.empty() || !span.page_aligned() || !svm::is_bound(*vm, span))
@@ -246,9 +156,8 @@ extern "C" int svm_prefetch(svm_vm *vm, u64 start, u64 end, svm_access access, u
 	svm::session process(vm->domain());
 	if (!process.held().ok())
 		return process.held().error();
-	u64 tables = (span.widened(vm->pt.table_lg2()).size()) >> vm->pt.table_lg2();
-	port_parallel(vm->domain(), tables < svm::threads ? static_cast<u32>(tables) : svm::threads, svm::work, &p);
+	int failed = p.run(svm::fill_tables);
 	*pages = p.pages.load_relaxed();
 	vm->pt.stat.add(svm::stat::prefetched, *pages);
-	return p.error.load_relaxed();
+	return failed;
 }

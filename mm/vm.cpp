@@ -52,7 +52,7 @@ static status furnish(svm_vm &vm, const svm_vm_params &p)
 	if (!rooted.ok())
 		return rooted;
 	// Last, since from here on the shrinker may look in.
-	vm.pt.domain = port_domain_create(&vm, p.mm, p.dma_device);
+	vm.pt.domain = port_domain_create(&vm, p.mm, p.dma_device, p.memory);
 	return vm.pt.domain ? status() : status(err::nomem);
 }
 
@@ -60,7 +60,7 @@ static status furnish(svm_vm &vm, const svm_vm_params &p)
 
 extern "C" int svm_vm_create(const svm_vm_params *p, svm_vm **out)
 {
-	if (!p->ops || !p->format || !p->mm)
+	if (!p->ops || !p->format || !p->mm || (p->memory && !p->format->info.vram))
 		return static_cast<int>(svm::err::inval);
 	svm::owner<svm_vm> vm = svm::make<svm_vm>();
 	if (!vm)
@@ -72,6 +72,7 @@ extern "C" int svm_vm_create(const svm_vm_params *p, svm_vm **out)
 	vm->pt.user = vm.get();
 	vm->mm = p->mm;
 	vm->dma = p->dma_device;
+	vm->memory = p->memory;
 	vm->interval_lg2 = p->interval_lg2 ? p->interval_lg2 : svm::default_interval_lg2;
 	vm->granule_lg2 = p->granule_lg2 ? p->granule_lg2 : svm::default_granule_lg2;
 	svm::status made = svm::furnish(*vm, *p);

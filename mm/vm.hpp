@@ -20,6 +20,7 @@ struct svm_vm {
 	svm::page_table pt;
 	mm_struct *mm = nullptr;
 	device *dma = nullptr;
+	svm_memory *memory = nullptr; // of the device, for pages of the process
 	u32 interval_lg2 = 0;
 	u32 granule_lg2 = 0;
 	svm::span_map_of<svm::binding> bindings; // by device address; changed under the bind lock
@@ -69,6 +70,27 @@ private:
 	const binding &of;
 	va_span left;
 };
+
+// Is something bound in all of the span? Enters a reader section.
+inline bool is_bound(const svm_vm &vm, va_span span)
+{
+	reader section(vm.domain());
+
+	for (u64 at = span.start; at < span.end;) { // one piece on each turn
+		span_map::piece bound = vm.bindings.span_map::at(at);
+
+		if (!bound)
+			return false;
+		at = bound.span.end;
+	}
+	return true;
+}
+
+// Why the device is of no use any more, or 0. Sleeps.
+inline int why_gone(const svm_vm &vm)
+{
+	return vm.pt.ops->gone ? vm.pt.ops->gone(vm.pt.backend) : 0;
+}
 
 // Retires that. The span whose flush is owed; empty where nothing is.
 inline va_span retire_parts(svm_vm &vm, const binding &b, table &tb, va_span part) SVM_REQUIRES(tb.lock)

@@ -22,6 +22,7 @@ static int svm_leaks_show(struct seq_file *m, void *unused)
 
 	seq_printf(m, "vms %d\n", atomic_read(&dev->svm.vm_total));
 	seq_printf(m, "buffers %d\n", atomic_read(&dev->svm.bo_total));
+	seq_printf(m, "pages %llu\n", svm_drm_pages_resident(&dev->svm));
 	seq_printf(m, "queues %d\n", atomic_read(&dev->queue_total));
 	seq_printf(m, "jobs %d\n", atomic_read(&dev->job_total));
 	seq_printf(m, "tables %d\n", atomic_read(&dev->table_total));

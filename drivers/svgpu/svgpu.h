@@ -36,6 +36,7 @@
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/semaphore.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -96,6 +97,16 @@ struct svgpu_jobs {
 /* Ids of which the device has a fixed number, beside contexts. */
 #define SVGPU_QUEUE_ID	SVM_DRM_DRIVER_ID
 
+#define SVGPU_COPIES	4	/* under way at a time */
+
+/* Lists of copies of processes' pages, as the device reads them. */
+struct svgpu_copies {
+	struct semaphore free;	/* how many lists are */
+	unsigned long used;	/* bit n: list n is */
+	struct svgpu_copy *list[SVGPU_COPIES];
+	dma_addr_t bus[SVGPU_COPIES];
+};
+
 struct svgpu_device {
 	struct drm_device drm;
 	struct pci_dev *pdev;
@@ -115,6 +126,7 @@ struct svgpu_device {
 
 	struct svgpu_sync_queue sync;
 	struct svgpu_vram vram;
+	struct svgpu_copies copies;
 	struct svgpu_faults faults;
 	struct svgpu_jobs jobs;
 	struct xarray queues;
@@ -253,6 +265,12 @@ void svgpu_vram_free(struct svgpu_device *dev, struct svm_drm_vram_block *base);
 int svgpu_bo_vram_alloc(struct svm_drm_device *svm, u64 bytes,
 			struct list_head *blocks);
 void svgpu_bo_vram_free(struct svm_drm_device *svm, struct list_head *blocks);
+
+/* copy.c */
+int svgpu_copies_init(struct svgpu_device *dev);
+void svgpu_copies_fini(struct svgpu_device *dev);
+u64 svgpu_copy_begin(struct svm_drm_device *svm, const struct svm_copy *copies, u32 n, bool into);
+int svgpu_copy_wait(struct svm_drm_device *svm, u64 token);
 
 /* context.c */
 int svgpu_context_start(struct svm_drm_vm *base);

@@ -132,6 +132,8 @@ static const struct svm_drm_ops svgpu_svm_ops = {
 	.put = svgpu_fault_put,
 	.vram_alloc = svgpu_bo_vram_alloc,
 	.vram_free = svgpu_bo_vram_free,
+	.copy_begin = svgpu_copy_begin,
+	.copy_wait = svgpu_copy_wait,
 };
 
 /* Software state; svgpu_teardown() undoes it, also after a failure. */
@@ -151,6 +153,9 @@ static int svgpu_setup(struct svgpu_device *dev)
 	svm->dma_device = &dev->pdev->dev;
 	svm->ids[SVM_DRM_CONTEXT_ID] = dev->context_count;
 	svm->ids[SVGPU_QUEUE_ID] = dev->queue_count;
+	ret = svgpu_copies_init(dev);
+	if (ret)
+		return ret;
 	ret = svm_drm_device_init(svm);
 	if (ret)
 		return ret;
@@ -165,6 +170,7 @@ static void svgpu_teardown(struct svgpu_device *dev)
 		destroy_workqueue(dev->wq);
 	svgpu_faults_fini(dev);
 	svgpu_vram_fini(dev);
+	svgpu_copies_fini(dev);
 	mutex_destroy(&dev->sync.set_lock);
 	mutex_destroy(&dev->jobs.drain_lock);
 	mutex_destroy(&dev->jobs.push_lock);

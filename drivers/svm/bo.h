@@ -9,6 +9,7 @@
  *   resv lock   (dma_resv, sleeps) of a buffer: where it is. Of another buffer it is only tried
  *               for, so it does not matter which comes first
  *   bos lock    (sleeps) the device's lists of buffers
+ *   pages lock  (spin) chunks of VRAM for processes' pages; taken under any lock of core mm's
  * The resv lock comes after mmap_lock, and reclaim may come under it; the bos lock is never held
  * over an allocation.
  */
@@ -72,7 +73,20 @@ void svm_drm_bo_unref(struct svm_drm_bo *bo);
 void svm_drm_bos_init(struct svm_drm_device *dev);
 void svm_drm_bos_stop(struct svm_drm_device *dev);
 
-/* bo_move.c; all but svm_drm_bo_bring() under the resv lock */
+/* pages.c */
+#define SVM_DRM_SLICE	msecs_to_jiffies(50)
+
+bool svm_drm_make_room(struct svm_drm_device *dev, unsigned long patience);
+int svm_drm_pages_init(struct svm_drm_device *dev);
+void svm_drm_pages_stop(struct svm_drm_device *dev);
+int svm_drm_pages_evict_all(struct svm_drm_device *dev);
+
+/* bo_move.c, of the list */
+bool svm_drm_bo_oldest(struct svm_drm_device *dev, unsigned long *since);
+bool svm_drm_bo_send_away(struct svm_drm_device *dev, unsigned long patience);
+void svm_drm_bos_tell_of_room(struct svm_drm_device *dev);
+
+/* bo_move.c, of a buffer; all but svm_drm_bo_bring() under the resv lock */
 int svm_drm_bo_bring(struct svm_drm_bo *bo);
 int svm_drm_bo_settle(struct svm_drm_bo *bo);
 int svm_drm_bo_pin(struct svm_drm_bo *bo);

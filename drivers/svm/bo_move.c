@@ -20,8 +20,6 @@
 
 #include "bo.h"
 
-#define SLICE	msecs_to_jiffies(50)
-
 /* Among those that are in VRAM, or want in (the list), or neither (NULL). */
 static void set_turn(struct svm_drm_bo *bo, struct list_head *list)
 {
@@ -36,14 +34,12 @@ static void set_turn(struct svm_drm_bo *bo, struct list_head *list)
 }
 
 /* VRAM got free, and not for a buffer that waits for it: those that are out of it may come home. */
-static void tell_of_room(struct svm_drm_device *dev)
+void svm_drm_bos_tell_of_room(struct svm_drm_device *dev)
 {
 	/* With the xchg() in svm_drm_bos_work(), which runs after this, or once more. */
 	WRITE_ONCE(dev->bos.room, true);
 	queue_work(dev->wq, &dev->bos.work);
 }
-
-static bool evict(struct svm_drm_device *dev, unsigned long patience);
 
 /* -ENOSPC: there is no room, and (@push) none can be made. */
 static int take_vram(struct svm_drm_bo *bo, bool push)
@@ -55,7 +51,7 @@ static int take_vram(struct svm_drm_bo *bo, bool push)
 		return -ENOSPC;
 	do
 		ret = dev->ops->vram_alloc(dev, bo->gem.size, &bo->blocks);
-	while (ret == -ENOSPC && push && evict(dev, SLICE));
+	while (ret == -ENOSPC && push && svm_drm_make_room(dev, SVM_DRM_SLICE));
 	return ret;
 }
 
@@ -116,7 +112,7 @@ static int to_system(struct svm_drm_bo *bo)
  * Sends away what has been in VRAM for longest, if that is longer than @patience (jiffies), and if
  * its resv lock is free. Return: true: there is more room.
  */
-static bool evict(struct svm_drm_device *dev, unsigned long patience)
+bool svm_drm_bo_send_away(struct svm_drm_device *dev, unsigned long patience)
 {
 	struct svm_drm_bo *bo, *found = NULL;
 	int ret;
@@ -143,9 +139,22 @@ static bool evict(struct svm_drm_device *dev, unsigned long patience)
 	return !ret;
 }
 
+/* Since when the buffer is in VRAM that is there for longest, in jiffies; false: none is. */
+bool svm_drm_bo_oldest(struct svm_drm_device *dev, unsigned long *since)
+{
+	struct svm_drm_bo *bo;
+
+	mutex_lock(&dev->bos.lock);
+	bo = list_first_entry_or_null(&dev->bos.in, struct svm_drm_bo, turn);
+	if (bo)
+		*since = bo->since;
+	mutex_unlock(&dev->bos.lock);
+	return bo;
+}
+
 bool svm_drm_bo_evict(struct svm_drm_device *dev)
 {
-	return evict(dev, 0);
+	return svm_drm_make_room(dev, 0);
 }
 EXPORT_SYMBOL_GPL(svm_drm_bo_evict);
 
@@ -260,7 +269,7 @@ int svm_drm_bo_pin(struct svm_drm_bo *bo)
 	bo->pins++;
 	set_turn(bo, NULL);
 	if (was_in_vram)
-		tell_of_room(bo->dev);
+		svm_drm_bos_tell_of_room(bo->dev);
 	if (was_placed && !bo->placed)
 		place(bo); /* if this fails, a fault brings it */
 	return 0;
@@ -280,7 +289,7 @@ void svm_drm_bo_unpin(struct svm_drm_bo *bo)
 	if (bo->wants != SVM_DRM_BO_VRAM)
 		return;
 	set_turn(bo, &bo->dev->bos.out);
-	tell_of_room(bo->dev);
+	svm_drm_bos_tell_of_room(bo->dev);
 }
 
 /**
@@ -295,7 +304,7 @@ void svm_drm_bo_drop(struct svm_drm_bo *bo)
 	set_turn(bo, NULL);
 	if (bo->where == SVM_DRM_BO_VRAM) {
 		give_vram(bo);
-		tell_of_room(bo->dev);
+		svm_drm_bos_tell_of_room(bo->dev);
 	} else if (bo->where == SVM_DRM_BO_SYSTEM && bo->gem.import_attach) {
 		svm_drm_import_unmap(bo);
 	} else if (bo->where == SVM_DRM_BO_SYSTEM) {
@@ -329,7 +338,7 @@ static struct svm_drm_bo *next_out(struct svm_drm_device *dev, unsigned int *lef
 void svm_drm_bos_work(struct work_struct *work)
 {
 	struct svm_drm_device *dev = container_of(work, struct svm_drm_device, bos.work);
-	bool room = xchg(&dev->bos.room, false); /* with tell_of_room() */
+	bool room = xchg(&dev->bos.room, false); /* with svm_drm_bos_tell_of_room() */
 	struct svm_drm_bo *bo;
 	unsigned int left;
 
@@ -362,17 +371,17 @@ int svm_drm_bos_evict_all(struct svm_drm_device *dev)
 		mutex_lock(&dev->bos.lock);
 		empty = list_empty(&dev->bos.in);
 		mutex_unlock(&dev->bos.lock);
-		if (empty)
+		if (empty && !svm_drm_pages_evict_all(dev))
 			return 0;
-	} while (evict(dev, 0));
+	} while (!empty && svm_drm_bo_send_away(dev, 0));
 	svm_drm_bos_return(dev);
-	return -ENOMEM;
+	return empty ? -EBUSY : -ENOMEM;
 }
 EXPORT_SYMBOL_GPL(svm_drm_bos_evict_all);
 
 void svm_drm_bos_return(struct svm_drm_device *dev)
 {
 	WRITE_ONCE(dev->bos.closed, false);
-	tell_of_room(dev);
+	svm_drm_bos_tell_of_room(dev);
 }
 EXPORT_SYMBOL_GPL(svm_drm_bos_return);

@@ -19,13 +19,14 @@ int svm_drm_device_init(struct svm_drm_device *dev)
 	svm_drm_parked_init(dev);
 	svm_drm_bos_init(dev);
 	dev->wq = alloc_workqueue("svm_drm", WQ_UNBOUND, 0);
-	return dev->wq ? 0 : -ENOMEM;
+	return dev->wq ? svm_drm_pages_init(dev) : -ENOMEM;
 }
 EXPORT_SYMBOL_GPL(svm_drm_device_init);
 
 void svm_drm_device_stop(struct svm_drm_device *dev)
 {
 	svm_drm_vms_stop_all(dev);
+	svm_drm_pages_stop(dev);
 	svm_drm_bos_stop(dev);
 }
 EXPORT_SYMBOL_GPL(svm_drm_device_stop);
@@ -34,6 +35,7 @@ void svm_drm_device_fini(struct svm_drm_device *dev)
 {
 	if (!dev->wq)
 		return;
+	svm_drm_pages_stop(dev);
 	svm_drm_parked_stop(dev);
 	destroy_workqueue(dev->wq);
 	dev->wq = NULL;

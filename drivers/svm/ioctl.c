@@ -75,6 +75,9 @@ int svm_drm_ioctl_vm_destroy(struct drm_device *drm, void *data,
 }
 EXPORT_SYMBOL_GPL(svm_drm_ioctl_vm_destroy);
 
+#define TO_DEVICE	DRM_SVM_PREFETCH_TO_DEVICE
+#define TO_SYSTEM	DRM_SVM_PREFETCH_TO_SYSTEM
+
 /* DRM_SVM_PREFETCH */
 int svm_drm_ioctl_prefetch(struct drm_device *drm, void *data,
 			   struct drm_file *drm_file)
@@ -85,7 +88,9 @@ int svm_drm_ioctl_prefetch(struct drm_device *drm, void *data,
 	u64 end;
 	int ret;
 
-	if (args->flags & ~DRM_SVM_PREFETCH_WRITE || args->reserved)
+	if (args->flags & ~(DRM_SVM_PREFETCH_WRITE | TO_DEVICE | TO_SYSTEM) || args->moved)
+		return -EINVAL;
+	if ((args->flags & TO_DEVICE) && (args->flags & TO_SYSTEM))
 		return -EINVAL;
 	ret = svm_drm_check_span(args->start, args->length, &end);
 	if (ret)
@@ -95,6 +100,9 @@ int svm_drm_ioctl_prefetch(struct drm_device *drm, void *data,
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	ret = svm_drm_error(vm->dev);
+	if (!ret && args->flags & (TO_DEVICE | TO_SYSTEM))
+		ret = svm_migrate(vm->svm, args->start, end,
+				  args->flags & TO_DEVICE ? SVM_VRAM : SVM_SYSTEM, &args->moved);
 	if (!ret)
 		ret = svm_prefetch(vm->svm, args->start, end, access,
 				   &args->pages);
@@ -111,7 +119,8 @@ static int query_device(struct svm_drm_device *dev, struct drm_svm_query *args)
 		.capabilities = DRM_SVM_CAPABILITY_MIRROR |
 			(format->null ? DRM_SVM_CAPABILITY_NULL : 0) |
 			(drm_core_check_feature(dev->drm, DRIVER_GEM) ?
-				 DRM_SVM_CAPABILITY_OBJECT : 0),
+				 DRM_SVM_CAPABILITY_OBJECT : 0) |
+			(dev->pages.memory ? DRM_SVM_CAPABILITY_MIGRATE : 0),
 		.va_bits = format->va_bits,
 		.table_lg2 = format->table_lg2,
 		.leaf_sizes = format->leaf_sizes,

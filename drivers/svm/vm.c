@@ -90,6 +90,7 @@ static int vm_make_svm(struct svm_drm_vm *vm, u32 interval_lg2, u32 granule_lg2)
 		.format = vm->dev->format,
 		.mm = current->mm,
 		.dma_device = vm->dev->dma_device,
+		.memory = vm->dev->pages.memory,
 		.interval_lg2 = interval_lg2,
 		.granule_lg2 = granule_lg2,
 	};

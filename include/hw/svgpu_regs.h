@@ -157,7 +157,21 @@ enum svgpu_sync_op {
 	 * memory, which may be written? SVGPU_SYNC_BAD: it is not. Nothing is accessed but tables.
 	 */
 	SVGPU_SYNC_TRANSLATE = 7,
+	/*
+	 * address: of an array of struct svgpu_copy in system memory, end: how many; aperture: where
+	 * the pages go. Each is copied, or filled with zeros. No page tables are asked.
+	 */
+	SVGPU_SYNC_COPY = 8,
 };
+
+/* 4 KiB between VRAM and system memory. */
+struct svgpu_copy {
+	__u64 vram;
+	__u64 system;		/* SVGPU_COPY_ZERO: none: the page in VRAM is filled with zeros */
+};
+
+#define SVGPU_COPY_ZERO		(~0ull)
+#define SVGPU_COPY_BYTES	4096
 
 enum svgpu_sync_status {
 	SVGPU_SYNC_OK = 0,

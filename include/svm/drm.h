@@ -38,6 +38,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
+#include <svm/memory.h>
 #include <svm/svm.h>
 
 struct drm_device;
@@ -131,6 +132,15 @@ struct svm_drm_ops {
 	 * driver sees to it that no other process ever reads what they hold.
 	 */
 	void (*vram_free)(struct svm_drm_device *dev, struct list_head *blocks);
+
+	/**
+	 * @copy_begin: as &svm_memory_ops.copy_begin, for processes' pages in VRAM. NULL: the device
+	 * cannot copy, and no process gets pages there.
+	 */
+	u64 (*copy_begin)(struct svm_drm_device *dev, const struct svm_copy *copies, u32 n, bool into);
+
+	/** @copy_wait: as &svm_memory_ops.copy_wait. -EIO also of a device that does not work */
+	int (*copy_wait)(struct svm_drm_device *dev, u64 token);
 };
 
 /**
@@ -156,6 +166,17 @@ struct svm_drm_bos {
 	struct work_struct work;
 	bool room;		/* since the worker looked last, some VRAM got free; no lock */
 	bool closed;		/* VRAM is, for system sleep; no lock */
+};
+
+/** struct svm_drm_pages - processes' pages in VRAM */
+struct svm_drm_pages {
+	/* private: */
+	struct svm_memory *memory; /* NULL: the device, its format or the kernel has none */
+	spinlock_t lock;	/* pages lock: the lists, and what is in them */
+	struct list_head open;	/* chunks with a free page */
+	struct list_head full;
+	struct list_head empty;	/* to be given back */
+	struct work_struct work;
 };
 
 /* Kinds of ids of which a device has a fixed number: the library's own, then the driver's. */
@@ -217,6 +238,7 @@ struct svm_drm_device {
 	struct svm_drm_shares shares;
 	struct svm_drm_parked parked;
 	struct svm_drm_bos bos;
+	struct svm_drm_pages pages;
 	wait_queue_head_t gone;	/* the last vm */
 	atomic64_t file_number;	/* of the last one that was opened */
 	/* For the driver's debugfs; the first three are zero when nothing is open. */
@@ -337,6 +359,13 @@ struct svm_drm_vm {
  * Return: 0 or -ENOMEM. svm_drm_device_fini() must follow in both cases.
  */
 int svm_drm_device_init(struct svm_drm_device *dev);
+
+/**
+ * svm_drm_pages_resident() - how many pages of 4 KiB processes have in VRAM
+ * @dev: the device
+ * Context: any, until svm_drm_device_stop().
+ */
+u64 svm_drm_pages_resident(struct svm_drm_device *dev);
 
 /**
  * svm_drm_device_stop() - end all vms of a device that is being removed

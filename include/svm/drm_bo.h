@@ -90,13 +90,13 @@ int svm_drm_bo_create(struct svm_drm_device *dev, struct drm_file *file, u64 siz
 int svm_drm_bo_describe(struct drm_file *file, u32 handle, struct svm_drm_bo_info *info);
 
 /**
- * svm_drm_bo_evict() - send a buffer home, so that VRAM gets free
+ * svm_drm_bo_evict() - send a buffer or processes' pages home, so that VRAM gets free
  * @dev: the device
  *
  * For the driver's own needs of VRAM, such as page tables. svmirror may be at a fault
  * or a bind; no lock of the driver's is held.
  * Context: process; sleeps; may allocate.
- * Return: true: some VRAM was given back; false: no buffer could be moved just now.
+ * Return: true: some of it went; false: nothing could be moved just now.
  */
 bool svm_drm_bo_evict(struct svm_drm_device *dev);
 
@@ -104,9 +104,10 @@ bool svm_drm_bo_evict(struct svm_drm_device *dev);
  * svm_drm_bos_evict_all() - VRAM is about to lose its content
  * @dev: the device; no vm is there, and no process runs: system sleep
  *
- * None comes back until svm_drm_bos_return().
+ * Buffers and processes' pages go home, and none comes back until svm_drm_bos_return().
  * Context: process; sleeps.
- * Return: 0; -ENOMEM: there is no room for them in system memory, and they may be where they were.
+ * Return: 0; -ENOMEM: there is no room for buffers in system memory, and they may be where they
+ * were; -EBUSY: so it is with pages, or something looks at them just now.
  */
 int svm_drm_bos_evict_all(struct svm_drm_device *dev);
 

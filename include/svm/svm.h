@@ -37,6 +37,7 @@ extern "C" {
 
 struct svm_vm;
 struct svm_object;
+struct svm_memory;
 struct svm_format;
 struct mm_struct;
 struct device;
@@ -55,6 +56,8 @@ enum svm_access {
  * @format: of the device's page tables, by svm_format_find()
  * @mm: the address space that bindings of this vm mirror; a reference (mmgrab) is taken
  * @dma_device: the device that does the DMA
+ * @memory: of the device, where pages of the process may be, see <svm/memory.h>; it must outlive the
+ *	vm. NULL: there is none
  * @interval_lg2: log2 of the span of one interval notifier; 0: 29. From a table's span to the
  *	format's VA bits.
  * @granule_lg2: log2 of what one fault makes present around its page; 0: 16. From 12 to a
@@ -66,6 +69,7 @@ struct svm_vm_params {
 	const struct svm_format *format;
 	struct mm_struct *mm;
 	struct device *dma_device;
+	struct svm_memory *memory;
 	u32 interval_lg2;
 	u32 granule_lg2;
 };
@@ -170,7 +174,8 @@ void svm_sample_free(const struct svm_backend_ops *ops, void *backend,
  * @out: the vm
  *
  * Context: process; sleeps.
- * Return: 0, -EINVAL (sizes; no ops, format or mm), -ENOMEM.
+ * Return: 0, -EINVAL (sizes; no ops, format or mm; memory of a device's, and the format has no
+ * %SVM_VRAM), -ENOMEM.
  */
 int svm_vm_create(const struct svm_vm_params *params, struct svm_vm **out);
 

@@ -12,6 +12,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include <svm/memory.h>
 #include <svm/object.h>
 
 #include "port_kernel.h"
@@ -47,6 +48,7 @@ SVM_EXPORT(svm_session_end);
 SVM_EXPORT(svm_session_cancel);
 SVM_EXPORT(svm_fault);
 SVM_EXPORT(svm_prefetch);
+SVM_EXPORT(svm_migrate);
 SVM_EXPORT(svm_vm_counters);
 
 /* Separated by commas, so that it is one parameter for insmod. */
@@ -90,6 +92,7 @@ static int leaks_show(struct seq_file *m, void *unused)
 	seq_printf(m, "mappings %ld\n", svm_dma_mappings());
 	seq_printf(m, "allocations %ld\n",
 		   atomic_long_read(&svm_live.allocations));
+	seq_printf(m, "memories %ld\n", atomic_long_read(&svm_live.memories));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(leaks);
@@ -121,7 +124,8 @@ static void __exit svmirror_exit(void)
 	WARN_ON(atomic_long_read(&svm_live.domains) ||
 		atomic_long_read(&svm_live.intervals) ||
 		svm_dma_mappings() ||
-		atomic_long_read(&svm_live.allocations));
+		atomic_long_read(&svm_live.allocations) ||
+		atomic_long_read(&svm_live.memories));
 }
 
 module_init(svmirror_init);

@@ -16,6 +16,7 @@
 #include <linux/sched/signal.h>
 #include <linux/userfaultfd_k.h>
 
+#include "port_memory.h"
 #include "port_pass.h"
 #include "port_ram.h"
 
@@ -37,7 +38,7 @@ static int look(struct pass *p, u64 start, u64 end, unsigned long *pfns)
 		.start = start,
 		.end = end,
 		.hmm_pfns = pfns,
-		.dev_private_owner = p->d->dev,
+		.dev_private_owner = p->d->memory,
 	};
 	int err;
 
@@ -63,14 +64,25 @@ static noinline bool is_plain_memory(const struct page *page)
 }
 
 /*
- * May the page be reached by DMA through dma_map_page()? Device memory has its
- * own ways; only another device's can turn up in a CPU mapping here. Asked under
- * mmap_lock, which keeps the mapping that the page was found in.
+ * May the page be reached by DMA through dma_map_page()? Device memory has its own ways. Asked
+ * under mmap_lock, which keeps the mapping that the page was found in.
  */
 static bool is_host_memory(const struct page *page)
 {
 	/* The zone shares a word with flags that others set meanwhile; it is constant itself. */
 	return likely(!data_race(is_zone_device_page(page))) || data_race(is_plain_memory(page));
+}
+
+/* Is the page in our device's memory? hmm says nothing of a page in another one's. */
+static bool is_lent(const struct page *page)
+{
+	return data_race(is_device_private_page(page));
+}
+
+/* May a leaf lead to it? */
+static bool is_reached(const struct page *page)
+{
+	return is_host_memory(page) || is_lent(page);
 }
 
 /* Makes the words of [@from, @to) say that there is no page. */
@@ -106,6 +118,22 @@ struct judging {
 	unsigned long left_out;
 };
 
+/* A page of ZONE_DEVICE: of our device's memory its number there is the word. */
+static void judge_device(struct judging *j, unsigned long *word)
+{
+	const unsigned long pfn = *word;
+	struct page *page = hmm_pfn_to_page(pfn);
+
+	if (!is_lent(page)) {
+		*word = HMM_PFN_ERROR;
+		j->left_out++;
+		return;
+	}
+	*word = svm_memory_index(j->p->d->memory, page) | PORT_PAGE_VRAM |
+		(pfn & (HMM_PFN_VALID | HMM_PFN_WRITE));
+	j->p->f->lent++;
+}
+
 static noinline void judge_one(struct judging *j, unsigned long *word, bool few)
 {
 	const unsigned long pfn = *word;
@@ -116,8 +144,7 @@ static noinline void judge_one(struct judging *j, unsigned long *word, bool few)
 		j->left_out++;
 	} else if ((few || !svm_ram_look(&j->ram, pfn & ~HMM_PFN_FLAGS)) &&
 		   !is_host_memory(hmm_pfn_to_page(pfn))) {
-		*word = HMM_PFN_ERROR;
-		j->left_out++;
+		judge_device(j, word);
 	}
 }
 
@@ -206,12 +233,14 @@ static int look_again(struct pass *p, u64 start, u64 end)
 {
 	u64 at;
 
-	for (at = start; at < end; at += PAGE_SIZE)
+	for (at = start; at < end; at += PAGE_SIZE) {
 		p->f->mapped -= svm_pfn_allows(*word(p, at), false);
+		p->f->lent -= !!(*word(p, at) & PORT_PAGE_VRAM);
+	}
 	return look_span(p, start, end);
 }
 
-/* Brings the page of the fault after hmm said @pfn of it. 0: it is there already; 1: look again. */
+/* Brings the page of the fault after hmm, or judge(), said @pfn of it. 0: it is there already; 1: look again. */
 static int bring_page(struct pass *p, unsigned long pfn)
 {
 	const struct port_fault *f = p->f;
@@ -220,7 +249,7 @@ static int bring_page(struct pass *p, unsigned long pfn)
 	if (pfn & HMM_PFN_ERROR)
 		return -EFAULT;
 	if (svm_pfn_allows(pfn, f->write))
-		return is_host_memory(hmm_pfn_to_page(pfn)) ? 0 : -EFAULT;
+		return (pfn & PORT_PAGE_VRAM) || is_reached(hmm_pfn_to_page(pfn)) ? 0 : -EFAULT;
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	if (svm_must_wait(p->vma, f->cpu))

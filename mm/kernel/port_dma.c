@@ -183,9 +183,10 @@ static void mark_block(unsigned long pfn, u32 lg2)
 	}
 }
 
+/* Of a page in the device's own memory there is none. */
 static bool is_mapping(u64 word)
 {
-	return word & PORT_PAGE_VALID;
+	return (word & (PORT_PAGE_VALID | PORT_PAGE_VRAM)) == PORT_PAGE_VALID;
 }
 
 /* Has a page that is not known to be plain a struct page? */
@@ -241,7 +242,8 @@ static u32 count_mappings(const u64 *word, u32 n)
 /**
  * port_dma_release() - undo DMA mappings
  * @d: domain
- * @word: words as of port_fault(); those without PORT_PAGE_VALID are passed over
+ * @word: words as of port_fault(); those without PORT_PAGE_VALID are passed over, and those
+ *	with PORT_PAGE_VRAM
  * @n: how many
  * @lg2: log2 of the size of each mapping
  * @dirty: the device may have written to those with PORT_PAGE_WRITE, and the CPU's

@@ -25,6 +25,9 @@ static bool covers_block(const struct pass *p, unsigned long *pfn)
 
 	if (!p->pfn || hmm_pfn_to_map_order(p->pfn) + PAGE_SHIFT < f->block_lg2)
 		return false;
+	/* Of the device's memory, core mm has small pages only: they are looked at one by one. */
+	if (data_race(is_device_private_page(hmm_pfn_to_page(p->pfn))))
+		return false;
 	*pfn = page_to_pfn(hmm_pfn_to_page(p->pfn)) -
 	       ((f->cpu & (size - 1)) >> PAGE_SHIFT);
 	return IS_ALIGNED(*pfn, size >> PAGE_SHIFT);
@@ -59,6 +62,8 @@ static int map_page(struct port_fault *f, struct port_domain *d, u64 *word)
 	int err;
 	u64 dma;
 
+	if (pfn & PORT_PAGE_VRAM)
+		return 0;
 	*word = 0;
 	if (!(pfn & HMM_PFN_VALID))
 		return 0;
@@ -81,7 +86,7 @@ static int map_pages(struct pass *p)
 	if (f->must && !(f->page[page] & HMM_PFN_VALID))
 		return -EBUSY;
 	if (svm_dma_is_hmms(p->d)) {
-		svm_dma_mapped(f->mapped);
+		svm_dma_mapped(f->mapped - f->lent);
 		return 0;
 	}
 	/* The page of a fault first: on failure there is nothing to undo. */
@@ -143,6 +148,7 @@ int port_fault(struct port_domain *d, struct port_fault *f)
 
 	f->block = false;
 	f->mapped = 0;
+	f->lent = 0;
 	f->wait = PORT_NO_PAGE;
 	if (WARN_ON_ONCE(current->mm != d->mm))
 		return -EFAULT;

@@ -25,7 +25,8 @@ struct page;
  * struct port_domain - the port's share of one vm
  * @owner: the core's, comes back in the shrinker's hooks
  * @mm: mirrored; mm_count is held, mm_users is not
- * @dev: does the DMA; also the owner of its device pages, in hmm and in migration
+ * @dev: does the DMA
+ * @memory: the device's, of which it may be given pages; NULL: there is none
  * @iommu: translates DMA addresses of @dev; NULL: they are physical ones
  * @direct: a page's DMA address is its physical one, and there is nothing to unmap
  * @dma_limit: then, the highest address that @dev reaches
@@ -45,6 +46,7 @@ struct port_domain {
 	void *owner;
 	struct mm_struct *mm;
 	struct device *dev;
+	struct svm_memory *memory;
 	struct iommu_domain *iommu;
 	bool direct;
 	u64 dma_limit;
@@ -69,6 +71,7 @@ struct svm_live {
 	atomic_long_t domains;
 	atomic_long_t intervals;
 	atomic_long_t allocations;
+	atomic_long_t memories;
 };
 
 extern struct svm_live svm_live;
@@ -77,6 +80,7 @@ extern struct svm_live svm_live;
 int svm_work_init(void);
 void svm_work_exit(void);
 void svm_work_insert(struct work_struct *work);
+void svm_work_queue(struct work_struct *work);
 void svm_work_later(struct delayed_work *work, unsigned int ms);
 void svm_free_work(struct work_struct *work);
 void svm_prime_lockdep(void);

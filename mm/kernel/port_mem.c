@@ -65,7 +65,7 @@ u64 port_secret(void)
  * Return: NULL on failure.
  */
 struct port_domain *port_domain_create(void *owner, struct mm_struct *mm,
-				       struct device *dma)
+				       struct device *dma, struct svm_memory *memory)
 {
 	struct port_domain *d = port_alloc(sizeof(*d));
 
@@ -77,6 +77,7 @@ struct port_domain *port_domain_create(void *owner, struct mm_struct *mm,
 	}
 	d->owner = owner;
 	d->dev = dma;
+	d->memory = memory;
 	d->iommu = svm_dma_iommu(dma);
 	d->direct = svm_dma_is_direct(d);
 	mutex_init(&d->bind_lock);

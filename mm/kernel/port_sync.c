@@ -58,6 +58,12 @@ void svm_work_insert(struct work_struct *work)
 	flush_work(work);
 }
 
+/* Has a worker do what may wait for a while. */
+void svm_work_queue(struct work_struct *work)
+{
+	queue_work(helper_wq, work);
+}
+
 /* Has a worker do what waits for nothing, after @ms; nothing where it is queued already. */
 void svm_work_later(struct delayed_work *work, unsigned int ms)
 {

@@ -25,7 +25,7 @@ class leaves {
 	static constexpr u32 huge_pages = G::entries;
 	static constexpr unsigned group = 1u << G::hint_max;
 	static constexpr unsigned batch = 64;
-	static constexpr u64 null_word = 1; // of a retired leaf that holds no page: not PORT_PAGE_VALID
+	static constexpr u64 unowned_word = 1; // of a retired leaf that no mapping for DMA is of: not PORT_PAGE_VALID
 
 public:
 	// Does what is mapped now allow the access? Takes no lock: the answer may be old when it is read, in which
@@ -107,7 +107,9 @@ public:
 				i += r.pages;
 			}
 		}
-		if constexpr (!S::owned)
+		if constexpr (S::owned)
+			tb.unowned = static_cast<u16>(tb.unowned + src.unowned_taken());
+		else
 			tb.unowned = tb.unowned + (tb.live - before);
 		t.stat.add(stat::ptes_written, tb.live - before);
 		t.stat.add(stat::present, tb.live - before);
@@ -512,8 +514,8 @@ private:
 	{
 		if (F::classify(leaf, lv) != entry_state::retired)
 			return 0;
-		if (F::is_null(leaf))
-			return null_word;
+		if (F::is_null(leaf) || F::aperture(leaf) == SVM_VRAM)
+			return unowned_word;
 		return F::address(leaf, lv) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | (F::writable(leaf) ? PORT_PAGE_WRITE : 0);
 	}
 
@@ -523,7 +525,7 @@ private:
 		u32 lg2 = F::levels[lv].shift;
 
 		for (u32 k = 0; tb.unowned && k < n; k++)
-			tb.unowned = static_cast<u16>(tb.unowned - (owned ? word[k] == null_word : word[k] != 0));
+			tb.unowned = static_cast<u16>(tb.unowned - (owned ? word[k] == unowned_word : word[k] != 0));
 		if (!owned)
 			return;
 		t.stat.add(stat::dirtied, dirty << (lg2 - G::page_lg2));

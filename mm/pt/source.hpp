@@ -32,7 +32,7 @@ constexpr u64 no_kind = ~0ull; // what kind_at() of a source never says
 template <typename S>
 concept source = requires(S s, unsigned i, unsigned n) {
 	{ S::null } -> std::convertible_to<bool>; // all of it is null leaves, and it has no pages
-	{ S::owned } -> std::convertible_to<bool>; // its pages are mapped for DMA, and the core undoes that after the leaves
+	{ S::owned } -> std::convertible_to<bool>; // its pages are mapped for DMA, but for unowned_taken(), and the core undoes that after the leaves
 	{ s.page_at(i) } -> std::same_as<page>;  // of entry i; not asked where a run's pages share leaves
 	{ s.kind_at(i) } -> std::same_as<u64>;	 // likewise; pages of one kind are all there or not, and allow the same
 	{ s.frame_at(i) } -> std::same_as<u64>;	 // likewise; page_at(i).address in pages
@@ -46,17 +46,21 @@ class mirrored_pages {
 public:
 	static constexpr bool null = false, owned = true;
 
-	mirrored_pages(u64 *page_words, unsigned first_entry, u32 block_order = 0) : word(page_words), first(first_entry), order(block_order) {}
+	// lent_words: so many of the words are of pages in the device's own memory.
+	mirrored_pages(u64 *page_words, unsigned first_entry, u32 block_order = 0, u64 lent_words = 0)
+		: word(page_words), first(first_entry), order(block_order), lent(static_cast<u32>(lent_words))
+	{
+	}
 
 	page page_at(u64 i) const
 	{
 		u64 w = word[i - first];
 		bool write = w & PORT_PAGE_WRITE;
 
-		return { is_mapped(w), PORT_PAGE_DMA(w), { write, write, SVM_SYSTEM } };
+		return { is_there(w), PORT_PAGE_DMA(w), { write, write, w & PORT_PAGE_VRAM ? SVM_VRAM : SVM_SYSTEM } };
 	}
 
-	u64 kind_at(u64 i) const { return word[i - first] >> 62; } // VALID and WRITE
+	u64 kind_at(u64 i) const { return word[i - first] & (PORT_PAGE_VALID | PORT_PAGE_WRITE | PORT_PAGE_VRAM); }
 	u64 frame_at(u64 i) const { return PORT_PAGE_DMA(word[i - first]) >> PORT_PAGE_LG2; }
 
 	run run_at(unsigned i, unsigned n) const
@@ -64,10 +68,10 @@ public:
 		const u64 *at = word + (i - first);
 		u64 w = *at;
 
-		if (!is_mapped(w)) {
+		if (!is_there(w)) {
 			u32 gap = 1;
 
-			while (gap < n && !is_mapped(at[gap]))
+			while (gap < n && !is_there(at[gap]))
 				gap++;
 			return { false, gap, 1, 0, {} };
 		}
@@ -88,23 +92,33 @@ public:
 
 		if (order)
 			n = 1;
-		for (unsigned k = 0; k < n; k++)
+		for (unsigned k = 0; k < n; k++) {
+			if (lent)
+				lent_taken += (at[k] & PORT_PAGE_VRAM) != 0;
 			at[k] = 0;
+		}
 		taken += n;
 	}
 
 	// Nothing is left to be given back, so that no word is looked at again.
-	void take_all(u32 n) { taken += n; }
+	void take_all(u32 n)
+	{
+		taken += n;
+		lent_taken += lent;
+	}
 
-	u32 mappings_taken() const { return taken; }
+	u32 pages_taken() const { return taken; }
+	u32 unowned_taken() const { return lent_taken; } // of them, those that no mapping for DMA is of
 
 private:
-	static bool is_mapped(u64 w) { return w & PORT_PAGE_VALID; }
+	static bool is_there(u64 w) { return w & PORT_PAGE_VALID; }
 
 	u64 *word;
 	u64 first;
 	u32 order;
+	u32 lent;
 	u32 taken = 0;
+	u32 lent_taken = 0;
 };
 
 // Reads zero, drops writes, and nothing is given back: null leaves as large as the format has them.

@@ -72,6 +72,7 @@ void world::make_vm(u8 config)
 		.format = svm_format_find("xe2"),
 		.mm = proc.get(),
 		.dma_device = &dev,
+		.memory = nullptr,
 		.interval_lg2 = interval_lg2[config & 3],
 		.granule_lg2 = granule_lg2[config >> 2 & 3],
 	};

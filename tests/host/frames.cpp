@@ -45,12 +45,13 @@ memory::~memory()
 		complain("the zero page was written");
 }
 
-u32 memory::take(u64 home)
+u32 memory::take(u64 home, bool vram)
 {
 	std::lock_guard hold(lock_);
 
-	if (free_pages_.empty())
+	if (free_pages_.empty() || (vram && vram_left.load(std::memory_order_relaxed) <= 0))
 		return NO_FRAME;
+	vram_left.fetch_sub(vram, std::memory_order_relaxed);
 
 	u32 f = free_pages_.front();
 	frame &p = at(f);
@@ -60,6 +61,7 @@ u32 memory::take(u64 home)
 	p.home.store(home, std::memory_order_relaxed);
 	p.dirty.store(false, std::memory_order_relaxed);
 	p.cow.store(false, std::memory_order_relaxed);
+	p.vram.store(vram, std::memory_order_relaxed);
 	p.refs.store(1, std::memory_order_release);
 	frames_used_++;
 	return f;
@@ -116,6 +118,7 @@ void memory::release(u32 f)
 	at(f).value.store(POISON, std::memory_order_relaxed);
 	frames_used_--;
 	if (f < pages_) {
+		vram_left.fetch_add(at(f).vram.exchange(false, std::memory_order_relaxed), std::memory_order_relaxed);
 		free_pages_.push_back(f);
 		return;
 	}
@@ -137,6 +140,8 @@ u32 memory::of_dma(u64 dma) const
 
 void memory::dma_map(u32 f, u32 lg2)
 {
+	if (at(f).vram.load(std::memory_order_relaxed))
+		complain("a page of VRAM is mapped for DMA");
 	if (lg2 != 12)
 		at(f).dma_block_lg2.store(lg2, std::memory_order_relaxed);
 	(lg2 == 12 ? at(f).dma_page : at(f).dma_block).fetch_add(1, std::memory_order_relaxed);

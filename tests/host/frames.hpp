@@ -6,7 +6,8 @@
  * A frame that loses its last reference is poisoned and goes to the end of a queue, so it
  * stays free for as long as possible and a stale use of it is seen. A block is 512 frames
  * that are aligned and adjacent, as one THP's are; it can be taken again once all are free.
- * A DMA address is DMA_BASE + frame number * 4096.
+ * A DMA address is DMA_BASE + frame number * 4096. A frame may be the device's own: then that number is where it lies
+ * in VRAM, and nothing is mapped for DMA.
  */
 #ifndef SVM_TESTS_HOST_FRAMES_HPP
 #define SVM_TESTS_HOST_FRAMES_HPP
@@ -35,6 +36,7 @@ struct frame {
 	std::atomic<u32> dma_block_lg2{0}; /* and its size */
 	std::atomic<bool> dirty{false};
 	std::atomic<bool> cow{false}; /* shared by fork: nobody may write it */
+	std::atomic<bool> vram{false}; /* the device's own: no CPU reaches it */
 	std::atomic<u64> value{0};
 	std::atomic<u64> home{0}; /* user page address it was made for; 0: none (zero page) */
 };
@@ -48,7 +50,7 @@ public:
 	~memory();
 
 	/* One reference; NO_FRAME when memory is out. */
-	u32 take(u64 home);
+	u32 take(u64 home, bool vram = false);
 	u32 take_block(u64 home);
 	void get(u32 f);
 	void put(u32 f);
@@ -93,6 +95,8 @@ public:
 	{
 		return dma_live_.load(std::memory_order_relaxed);
 	}
+	/* How many frames may be the device's, beside those that are. */
+	std::atomic<s64> vram_left{1 << 12};
 	u64 frames_used() const
 	{
 		return frames_used_.load(std::memory_order_relaxed);

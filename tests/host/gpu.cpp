@@ -155,7 +155,7 @@ gpu::answer gpu::access(u64 va, svm_access how, Fn fn)
 		a.value = fn(nothing);
 	} else if (grants(t, how)) {
 		a.frame = mem_.of_dma(t.addr + (va & ((1ull << t.lg2) - 1) & ~0xfffull));
-		a.what = a.frame == NO_FRAME || t.vram ? status::bad : status::ok;
+		a.what = a.frame == NO_FRAME || t.vram != mem_.at(a.frame).vram.load(std::memory_order_relaxed) ? status::bad : status::ok;
 		if (a.what == status::ok) {
 			a.home = check(va, how, a.frame);
 			a.value = fn(mem_.at(a.frame).value);

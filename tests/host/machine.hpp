@@ -10,6 +10,7 @@
 #include "tests/host/check.hpp"
 #include "tests/host/domain.hpp"
 
+#include <svm/memory.h>
 #include <svm/svm.h>
 
 #include <atomic>
@@ -61,6 +62,7 @@ public:
 	std::unique_ptr<mm_struct> proc = std::make_unique<mm_struct>(*mem);
 	std::unique_ptr<backend> gpus = std::make_unique<backend>(*mem);
 	::device dev;
+	::svm_memory vram;
 	svm_vm *vm = nullptr;
 	std::string format = "xe2"; /* of the vms that create() makes */
 	std::atomic<bool> running{true}; /* the process has not exited */

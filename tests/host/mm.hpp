@@ -70,6 +70,7 @@ struct vma {
 struct entry {
 	u32 frame = NO_FRAME;
 	bool write = false;
+	bool lent = false; /* the page is in the device's memory; never a block's */
 };
 
 class address_space
@@ -100,6 +101,9 @@ public:
 	void oom_reap(u64 start, u64 end);
 	void truncate(u64 va); /* the page of the file mapped at va */
 	void migrate(u64 va); /* same data, another frame */
+	/* The page goes to the device's memory, or comes home. True: it did. mmap_lock is not held. */
+	bool lend(u64 va);
+	bool take_home(u64 va);
 
 	/* ---- what a fault needs ---- */
 	bool get_user(); /* mmget_not_zero */
@@ -122,8 +126,11 @@ public:
 	const vma *find(u64 va) const;
 	/* Likewise: the first one that ends above va, allows all of prot and is no PFN map. */
 	const vma *next(u64 va, unsigned prot) const;
-	/* mmap_lock held: make the page present for the access. -EINPROGRESS: it is for the manager to supply, or slow. */
-	int fault_in(u64 va, bool write, bool wait = false);
+	/*
+	 * mmap_lock held: make the page present for the access. -EINPROGRESS: it is for the manager to supply, or slow. device: it may
+	 * be in the device's memory.
+	 */
+	int fault_in(u64 va, bool write, bool wait = false, bool device = false);
 	/* Nothing held: the same, also by waiting for the manager if `user`. stop() ends it with -EINTR. */
 	int fault_in_unlocked(u64 va, bool write, bool user, const std::function<bool()> &stop);
 	/* Threads that wait for the manager, or for silent storage, now. */
@@ -147,6 +154,7 @@ private:
 	int fault_block(const vma &v, u64 va, bool write);
 	int fault_cow(const vma &v, u64 va);
 	int cow_page(u64 va);
+	bool move_home(u64 va);
 	int cow_block(u64 va);
 	void split(u64 va);
 	void split_at(u64 va);
@@ -186,6 +194,9 @@ struct child {
 struct mm_struct : svm_host::address_space {
 	using address_space::address_space;
 };
+
+/* The device's memory: which frames are in it is known by the frames. */
+struct svm_memory {};
 
 /* The DMA device: what port_frees(), port_wait_frees() and port_evict_begin() keep of it. */
 struct device {

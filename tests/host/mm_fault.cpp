@@ -63,13 +63,13 @@ std::optional<entry> address_space::snapshot(const vma *v, u64 va)
 std::optional<entry> address_space::peek(u64 va) const
 {
 	if (auto it = pages_.find(va / PAGE); it != pages_.end())
-		return entry{it->second.frame, it->second.write};
+		return it->second;
 	if (auto it = blocks_.find(va / BLOCK); it != blocks_.end())
 		return entry{it->second.frame + u32(va % BLOCK / PAGE), it->second.write};
 	return {};
 }
 
-int address_space::fault_in(u64 va, bool write, bool wait)
+int address_space::fault_in(u64 va, bool write, bool wait, bool device)
 {
 	const vma *v = find(va);
 
@@ -79,16 +79,21 @@ int address_space::fault_in(u64 va, bool write, bool wait)
 		return -EPERM;
 	/* Each turn makes progress unless somebody else changed the entry in between. */
 	for (int turn = 0; turn < 1000; turn++) {
-		bool present, writable;
+		bool present, writable, lent;
 		{
 			std::lock_guard hold(ptl_);
 			entry *e = lookup(va);
 
 			present = e;
 			writable = e && e->write;
+			lent = e && e->lent;
 		}
-		if (present && (!write || writable))
+		if (present && (!write || writable) && (!lent || device))
 			return 0;
+		if (lent) {
+			move_home(va);
+			continue;
+		}
 
 		int err = present ? fault_cow(*v, va) : fault_missing(*v, va, write, wait);
 
@@ -264,7 +269,7 @@ int address_space::access(u64 va, bool write, Fn fn)
 			std::lock_guard hold(ptl_);
 			entry *e = lookup(va);
 
-			if (e && (!write || e->write)) {
+			if (e && !e->lent && (!write || e->write)) {
 				bool single = pages_.count(va / PAGE);
 				frame &p = mem_.at(e->frame + (single ? 0 : u32(va % BLOCK / PAGE)));
 

@@ -57,7 +57,7 @@ void address_space::swap_out(u64 va)
 		std::lock_guard hold(ptl_);
 		auto it = pages_.find(page);
 
-		if (it == pages_.end() || mem_.is_zero(it->second.frame))
+		if (it == pages_.end() || it->second.lent || mem_.is_zero(it->second.frame))
 			return;
 
 		frame &p = mem_.at(it->second.frame);
@@ -92,7 +92,7 @@ void address_space::collapse(u64 va)
 			for (u64 p = base / PAGE; p < (base + BLOCK) / PAGE; p++) {
 				auto it = pages_.find(p);
 
-				if (it == pages_.end() || !it->second.write)
+				if (it == pages_.end() || !it->second.write || it->second.lent)
 					return;
 			}
 
@@ -169,7 +169,7 @@ void address_space::migrate(u64 va)
 		std::lock_guard hold(ptl_);
 		auto it = pages_.find(page);
 
-		if (it == pages_.end() || mem_.is_zero(it->second.frame))
+		if (it == pages_.end() || it->second.lent || mem_.is_zero(it->second.frame))
 			return;
 
 		frame &from = mem_.at(it->second.frame);
@@ -182,6 +182,75 @@ void address_space::migrate(u64 va)
 		it->second.frame = to;
 	});
 	mem_.put(gone);
+}
+
+/* As migrate_vma does: what is only this process's, and no file's, goes. The entry keeps its right to write. */
+bool address_space::lend(u64 va)
+{
+	u64 page = va / PAGE;
+	u32 to = mem_.take(page * PAGE, true);
+	u32 gone = to;
+
+	if (to == NO_FRAME)
+		return false;
+	if (snapshot_block(va))
+		split(va);
+	subs_.during({page * PAGE, page * PAGE + PAGE}, [&] {
+		std::lock_guard hold(ptl_);
+		auto it = pages_.find(page);
+
+		if (it == pages_.end() || it->second.lent || mem_.is_zero(it->second.frame))
+			return;
+
+		frame &from = mem_.at(it->second.frame);
+
+		if (from.refs.load(std::memory_order_acquire) != 1)
+			return;
+		mem_.at(to).value.store(from.value.load(std::memory_order_relaxed), std::memory_order_relaxed);
+		gone = it->second.frame;
+		it->second.frame = to;
+		it->second.lent = true;
+	});
+	mem_.put(gone);
+	return gone != to;
+}
+
+/* As the pagemap's migrate_to_ram. Whoever shares the page by fork keeps it. */
+bool address_space::move_home(u64 va)
+{
+	u64 page = va / PAGE;
+	u32 to = mem_.take(page * PAGE);
+	u32 gone = to;
+
+	if (to == NO_FRAME)
+		return false;
+	subs_.during({page * PAGE, page * PAGE + PAGE}, [&] {
+		std::lock_guard hold(ptl_);
+		auto it = pages_.find(page);
+
+		if (it == pages_.end() || !it->second.lent)
+			return;
+
+		frame &from = mem_.at(it->second.frame);
+
+		mem_.at(to).value.store(from.value.load(std::memory_order_relaxed), std::memory_order_relaxed);
+		mem_.at(to).dirty.store(true, std::memory_order_relaxed);
+		gone = it->second.frame;
+		it->second.frame = to;
+		it->second.lent = false;
+	});
+	mem_.put(gone);
+	return gone != to;
+}
+
+bool address_space::take_home(u64 va)
+{
+	mmap_lock_.lock_shared();
+
+	bool moved = move_home(va);
+
+	mmap_lock_.unlock_shared();
+	return moved;
 }
 
 int address_space::supply(u64 va, u64 value)

@@ -102,7 +102,7 @@ void port_unlock(struct port_lock *lock)
 static rwsem domains_lock;
 static std::vector<port_domain *> domains;
 
-port_domain *port_domain_create(void *owner, mm_struct *mm, device *dma)
+port_domain *port_domain_create(void *owner, mm_struct *mm, device *dma, svm_memory *)
 {
 	point();
 	if (alloc_step("port_domain_create"))

@@ -65,9 +65,10 @@ u64 port_user_end(port_domain *)
 
 /* ---- fault ---- */
 
-static u64 word_of(u32 frame, bool write)
+static u64 word_of(const entry &e)
 {
-	return memory::dma_of(frame) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | (write ? PORT_PAGE_WRITE : 0);
+	return memory::dma_of(e.frame) >> PORT_PAGE_LG2 | PORT_PAGE_VALID | (e.write ? PORT_PAGE_WRITE : 0) |
+	       (e.lent ? PORT_PAGE_VRAM : 0);
 }
 
 /* One CPU mapping covers the block that was asked for: it is the whole answer. */
@@ -84,7 +85,7 @@ static bool take_block(address_space &mm, struct port_fault &f)
 
 	if (!v || !e || base < v->start || base + size > v->end || (f.write && !e->write))
 		return false;
-	f.page[0] = word_of(e->frame, e->write);
+	f.page[0] = word_of(*e);
 	f.block = true;
 	return true;
 }
@@ -102,7 +103,7 @@ static int bring(address_space &mm, struct port_fault &f, const vma *here, u64 a
 	if (!here || at < f.want_start || at >= f.want_end || f.wait != PORT_NO_PAGE)
 		return 0;
 
-	int err = mm.fault_in(at, f.write);
+	int err = mm.fault_in(at, f.write, false, true);
 
 	if (f.must)
 		return 0;
@@ -120,7 +121,7 @@ static int gather_pages(address_space &mm, struct port_fault &f)
 	if (f.must && has(f, f.cpu))
 		complain("port_fault: the table has the page of the fault");
 
-	int err = has(f, f.cpu) ? 0 : mm.fault_in(f.cpu, f.write);
+	int err = has(f, f.cpu) ? 0 : mm.fault_in(f.cpu, f.write, false, true);
 
 	if (err && (f.must || err == -ENOMEM))
 		return err;
@@ -142,9 +143,14 @@ static int gather_pages(address_space &mm, struct port_fault &f)
 		if (err == -ENOMEM)
 			return err;
 		if (auto e = mm.snapshot(here, at))
-			word = word_of(e->frame, e->write);
+			word = word_of(*e);
 	}
 	return 0;
+}
+
+static bool is_mapping(u64 word)
+{
+	return (word & PORT_PAGE_VALID) && !(word & PORT_PAGE_VRAM);
 }
 
 /* Maps what was found for DMA, all or nothing. */
@@ -156,14 +162,18 @@ static int map_pages(memory &mem, struct port_fault &f)
 	for (u64 i = 0; i < n; i++) {
 		if (!(f.page[i] & PORT_PAGE_VALID))
 			continue;
+		f.mapped++;
+		if (f.page[i] & PORT_PAGE_VRAM) {
+			f.lent++;
+			continue;
+		}
 		if (inject.step()) {
 			while (i--)
-				if (f.page[i] & PORT_PAGE_VALID)
+				if (is_mapping(f.page[i]))
 					mem.dma_unmap(PORT_PAGE_DMA(f.page[i]), lg2, false);
 			return -ENOMEM;
 		}
 		mem.dma_map(mem.of_dma(PORT_PAGE_DMA(f.page[i])), lg2);
-		f.mapped++;
 	}
 	return 0;
 }
@@ -217,6 +227,7 @@ int port_fault(port_domain *d, struct port_fault *f)
 	in_session(d, "port_fault");
 	f->block = false;
 	f->mapped = 0;
+	f->lent = 0;
 	f->wait = PORT_NO_PAGE;
 	if (port_killed())
 		return -EINTR;
@@ -280,12 +291,37 @@ int port_wait(port_domain *d, u64 cpu, bool write, bool user)
 	return d->mm().fault_in_unlocked(cpu, write, user, [d] { return port_killed() || svm_port_gone(d->owner()); });
 }
 
+/* ---- device memory ---- */
+
+int port_migrate(port_domain *d, struct port_migrate *m)
+{
+	point();
+	address_space &mm = d->mm();
+
+	might_sleep("port_migrate");
+	if (current().callbacks || current().reclaims)
+		complain("port_migrate in a callback or in the shrinker");
+	if (current().readers)
+		complain("port_migrate inside a reader section, which its own notifiers' users may wait for");
+	in_session(d, "port_migrate");
+	m->reached = m->start;
+	m->moved = 0;
+	if (alloc_step("port_migrate"))
+		return -ENOMEM;
+	for (u64 n = 0; m->reached < m->end && n < PORT_MIGRATE_PAGES; n++, m->reached += PAGE) {
+		if (port_killed())
+			return -EINTR;
+		m->moved += m->into ? mm.lend(m->reached) : mm.take_home(m->reached);
+	}
+	return 0;
+}
+
 /* ---- DMA ---- */
 
 void port_dma_release(port_domain *d, const u64 *word, u32 n, u32 lg2, bool dirty)
 {
 	for (u32 i = 0; i < n; i++) {
-		if (!(word[i] & PORT_PAGE_VALID))
+		if (!is_mapping(word[i]))
 			continue;
 		point();
 		d->mm().mem().dma_unmap(PORT_PAGE_DMA(word[i]), lg2, dirty && word[i] & PORT_PAGE_WRITE);

@@ -47,6 +47,13 @@ const std::vector<workload::scenario> &workload::scenarios()
 		 .threads = {&w::use_file, &w::use_file, &w::truncate_some, &w::add_by_device, &w::shrink_some}},
 		{.name = "prefetch_is_killed",
 		 .threads = {&w::prefetch_some, &w::prefetch_some, &w::churn, &w::shake, &w::add_by_device}},
+		{.name = "pages_go_to_the_device_and_come_home",
+		 .threads = {&w::use, &w::add_by_device, &w::add_by_device, &w::add_by_cpu, &w::lend_some, &w::lend_some, &w::churn,
+			     &w::shake, &w::shrink_some}},
+		{.name = "lent_pages_in_tables_that_are_evicted",
+		 .threads = {&w::use_sparse, &w::use_sparse, &w::add_by_device, &w::add_by_cpu, &w::lend_some, &w::churn},
+		 .tables = 6,
+		 .errors = {-ENOMEM}},
 		{.name = "at_an_offset",
 		 .threads = {&w::use, &w::use_file, &w::add_by_device, &w::churn, &w::shake, &w::shrink_some},
 		 .interval_lg2 = 22,
@@ -281,6 +288,20 @@ void workload::prefetch_some(random &r)
 		complain("prefetch: error " + std::to_string(err));
 	if (pages > (end - start) / PAGE)
 		complain("prefetch counts more pages than there are");
+}
+
+/* Mostly a few pages; to the device's memory and out of it. */
+void workload::lend_some(random &r)
+{
+	u64 start = r() % 2 ? churned(r) : kept(r), pages = 0;
+	u64 end = start + (1 + r() % 32) * PAGE;
+	int err = svm_migrate(m_.vm, to_device(start), to_device(end), r() % 3 ? SVM_VRAM : SVM_SYSTEM, &pages);
+
+	if (!allowed(err) && (err != -EFAULT || m_.running))
+		complain("migrate: error " + std::to_string(err));
+	if (pages > (end - start) / PAGE)
+		complain("migrate counts more pages than there are");
+	sleep_for(microseconds(r() % 200));
 }
 
 /* ---- the process ---- */

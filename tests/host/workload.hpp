@@ -73,6 +73,7 @@ public:
 	void churn(random &r);
 	void shake(random &r);
 	void shrink_some(random &r);
+	void lend_some(random &r);
 	void come_and_go(random &r);
 	void prefetch_some(random &r);
 	void truncate_some(random &r);

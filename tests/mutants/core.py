@@ -303,7 +303,7 @@ UNIT = {
 # One at least in each format's own code; the words are in tests/unit/decode_test.cpp and golden_test.cpp.
 FORMATS = {
 	"a page is given back for a null leaf": [
-		(LEAVES, "if (@{F::is_null(leaf)}@)\n			return null_word;", "false")],
+		(LEAVES, "if (@{F::is_null(leaf)}@ || F::aperture(leaf) == SVM_VRAM)\n			return unowned_word;", "false")],
 	"a fragment outlives a cut through it": [
 		("mm/pt/groups.hpp", "if (@{cuts_group(tb, first)}@)", "false")],
 	"xe2: PAT2 of a large leaf is where that of a page is": [

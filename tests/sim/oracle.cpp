@@ -31,7 +31,7 @@ const char *oracle::fault_of(u64 va, const translation &t, u64 cpu)
 
 	if (!there)
 		return "a translation where the CPU has none";
-	if (there->frame != frame)
+	if (there->frame != frame || there->lent != t.vram)
 		return "a translation to another page";
 	return t.write && !there->write ? "may be written, but not by the CPU" : nullptr;
 }

@@ -69,7 +69,8 @@ SVM_TEST(BadInput, UnknownFlags)
 	for (std::uint32_t bit = 0; bit < 32; bit += 31) {
 		calls bad = good;
 		bad.create.flags = bad.queue.flags = bad.submit.flags = 1u << bit;
-		bad.prefetch.flags = bad.bind.flags = bit ? 1u << bit : 2u;
+		bad.bind.flags = bit ? 1u << bit : 2u;
+		bad.prefetch.flags = bit ? 1u << bit : 8u;
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_VM_CREATE, &bad.create), -EINVAL);
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_BIND, &bad.bind), -EINVAL);
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_PREFETCH, &bad.prefetch), -EINVAL);
@@ -93,7 +94,7 @@ SVM_TEST(BadInput, NonZeroPadding)
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_VM_CREATE, &bad.create), -EINVAL);
 	}
 	calls bad = good;
-	bad.prefetch.reserved = 1ull << 63;
+	bad.prefetch.moved = 1ull << 63;
 	bad.query.reserved = 1;
 	bad.queue.pad = 1;
 	bad.submit.pad = 1;

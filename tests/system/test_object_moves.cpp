@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "device_memory.hpp"
 #include "objects.hpp"
 
 using namespace harness;
@@ -206,4 +207,24 @@ SVM_TEST(Row26Eviction, TwoFilesWantAllOfIt)
 	std::thread first(work, 1), second(work, 101);
 	first.join();
 	second.join();
+}
+
+// Row 25: more than VRAM holds. What does not fit goes home, or stays there, and no byte is wrong.
+SVM_TEST(Row25Pages, MoreThanThereIs)
+{
+	gpu gpu;
+	NEEDS_DEVICE_MEMORY(gpu);
+	mapping memory(gpu.device.gpu().vram_bytes * 2);
+	memory.no_huge_pages();
+	number(memory);
+	std::uint64_t moved = 0;
+	for (std::size_t first = 0; first < memory.pages(); first += 2048) {
+		std::size_t n = std::min<std::size_t>(2048, memory.pages() - first);
+		moved += send_there(gpu.vm, memory.bytes(first, n));
+		ASSERT_EQ(device_write(gpu.queue, &memory.at(first) + 8, std::byte{0x5a}), 0);
+	}
+	EXPECT_GT(moved, memory.pages() / 8);
+	EXPECT_TRUE(numbered(memory));
+	for (std::size_t first = 0; first < memory.pages(); first += 2048)
+		ASSERT_EQ((&memory.at(first))[8], std::byte{0x5a}) << "page " << first;
 }

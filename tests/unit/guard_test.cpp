@@ -11,7 +11,7 @@ class guard_test : public machine
 protected:
 	void SetUp() override
 	{
-		domain = port_domain_create(this, proc.get(), &dev);
+		domain = port_domain_create(this, proc.get(), &dev, nullptr);
 	}
 	void TearDown() override
 	{

@@ -13,7 +13,7 @@ class host_port_test : public machine
 protected:
 	void SetUp() override
 	{
-		domain = port_domain_create(this, proc.get(), &dev);
+		domain = port_domain_create(this, proc.get(), &dev, nullptr);
 	}
 	void TearDown() override
 	{

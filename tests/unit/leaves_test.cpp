@@ -63,7 +63,7 @@ protected:
 		}
 		/* As the mirror: words are looked at where leaves did not take all. */
 		for (u64 w : words)
-			if (source.mappings_taken() < mapped && w)
+			if (source.pages_taken() < mapped && w)
 				M::mem->dma_unmap(PORT_PAGE_DMA(w), 12, false);
 	}
 

@@ -44,9 +44,9 @@ protected:
 
 			M::leaves::map(M::pt, *t, i, 1, source);
 		}
-		if (!source.mappings_taken())
+		if (!source.pages_taken())
 			M::mem->dma_unmap(PORT_PAGE_DMA(word), 12, false);
-		return source.mappings_taken();
+		return source.pages_taken();
 	}
 
 	svm::va_span retire(unsigned first, unsigned last)

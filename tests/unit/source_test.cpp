@@ -28,11 +28,11 @@ TEST(source_test, words)
 	EXPECT_FALSE(s.run_at(102, 2).there);
 	EXPECT_EQ(s.run_at(102, 2).pages, 2u);
 	EXPECT_EQ(s.run_at(102, 1).pages, 1u);
-	EXPECT_EQ(s.mappings_taken(), 0u);
+	EXPECT_EQ(s.pages_taken(), 0u);
 	s.take(100, 1);
 	EXPECT_FALSE(s.run_at(100, 4).there);
 	EXPECT_TRUE(s.run_at(101, 3).there);
-	EXPECT_EQ(s.mappings_taken(), 1u);
+	EXPECT_EQ(s.pages_taken(), 1u);
 }
 
 /* What the port keeps between the address and the flags is no part of the address. */
@@ -57,7 +57,7 @@ TEST(source_test, a_block)
 	s.take(0, 8);
 	EXPECT_EQ(word[0], 0u);
 	EXPECT_EQ(word[1], 0x9 | valid);
-	EXPECT_EQ(s.mappings_taken(), 1u);
+	EXPECT_EQ(s.pages_taken(), 1u);
 }
 
 /* run_at() against its definition, over words that are almost one run. */

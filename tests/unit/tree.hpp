@@ -36,7 +36,7 @@ protected:
 		pt.format = &ops;
 		pt.ops = &of;
 		pt.backend = backend;
-		pt.domain = port_domain_create(&pt, proc.get(), &dev);
+		pt.domain = port_domain_create(&pt, proc.get(), &dev, nullptr);
 		pt.root = walk::make_root(pt).value();
 		ASSERT_NE(pt.root, nullptr);
 	}

@@ -152,6 +152,7 @@ TEST_F(vm_test, two_vms_on_one_process)
 			   .format = svm_format_find("xe2"),
 			   .mm = proc.get(),
 			   .dma_device = &dev,
+			   .memory = nullptr,
 			   .interval_lg2 = 0,
 			   .granule_lg2 = 0};
 
@@ -249,6 +250,7 @@ TEST_F(vm_test, publish_is_optional)
 			   .format = svm_format_find("xe2"),
 			   .mm = proc.get(),
 			   .dma_device = &dev,
+			   .memory = nullptr,
 			   .interval_lg2 = 0,
 			   .granule_lg2 = 0};
 

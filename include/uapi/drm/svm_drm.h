@@ -173,17 +173,25 @@ struct drm_svm_bind {
 	__u32 out_syncobj;
 };
 
-#define DRM_SVM_PREFETCH_WRITE	(1 << 0)
+#define DRM_SVM_PREFETCH_WRITE		(1 << 0)
+#define DRM_SVM_PREFETCH_TO_DEVICE	(1 << 1)
+#define DRM_SVM_PREFETCH_TO_SYSTEM	(1 << 2)
 
 /**
  * struct drm_svm_prefetch - make a span present before the device asks
  * @vm_id: the vm
- * @flags: DRM_SVM_PREFETCH_WRITE: ready for writing
+ * @flags: DRM_SVM_PREFETCH_WRITE: ready for writing. DRM_SVM_PREFETCH_TO_DEVICE: what can move moves
+ *	to the device's memory first, -EOPNOTSUPP where there is none
+ *	(&drm_svm_device_info.capabilities); DRM_SVM_PREFETCH_TO_SYSTEM: out of it. Not both
  * @start: first device address
  * @length: bytes; a span with a hole in it is -EINVAL
  * @pages: out: how many pages of 4 KiB of the span the device can reach now;
  *	where the process has no memory, or a guard page, is left out and is no error
- * @reserved: 0
+ * @moved: out: how many pages of 4 KiB moved; in: 0
+ *
+ * Memory of files, huge pages of hugetlbfs and what is pinned does not move, and neither does what
+ * finds no room: it stays in system memory, where the device reaches it too. A page
+ * that the CPU touches comes back by itself.
  *
  * Tables are filled in parallel. A fatal signal ends it early: -EINTR.
  */
@@ -193,7 +201,7 @@ struct drm_svm_prefetch {
 	__u64 start;
 	__u64 length;
 	__u64 pages;
-	__u64 reserved;
+	__u64 moved;
 };
 
 #define DRM_SVM_QUERY_DEVICE	0	/* struct drm_svm_device_info */
@@ -232,6 +240,7 @@ struct drm_svm_query {
 #define DRM_SVM_CAPABILITY_MIRROR	(1ull << 0) /* DRM_SVM_BIND_MIRROR */
 #define DRM_SVM_CAPABILITY_NULL		(1ull << 1) /* DRM_SVM_BIND_NULL */
 #define DRM_SVM_CAPABILITY_OBJECT	(1ull << 2) /* DRM_SVM_BIND_OBJECT */
+#define DRM_SVM_CAPABILITY_MIGRATE	(1ull << 3) /* DRM_SVM_PREFETCH_TO_DEVICE */
 
 /**
  * struct drm_svm_device_info - what the device's address spaces are like
@@ -272,6 +281,8 @@ struct drm_svm_device_info {
  *	the notifiers themselves and the maps of bindings and intervals come on top
  * @device_bytes: bytes of device-visible page tables held now (a gauge)
  * @present: pages of 4 KiB that the device can reach now (a gauge)
+ * @moved_in: pages of 4 KiB that a prefetch moved into the device's memory
+ * @moved_home: pages of 4 KiB that a prefetch moved out of it
  */
 struct drm_svm_counters {
 	__u64 faults;
@@ -294,6 +305,8 @@ struct drm_svm_counters {
 	__u64 host_bytes;
 	__u64 device_bytes;
 	__u64 present;
+	__u64 moved_in;
+	__u64 moved_home;
 };
 
 #define DRM_SVM_ACCESS_READ	0

@@ -188,6 +188,19 @@ int svmirror_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length);
 int svmirror_bindings(int fd, uint32_t vm, struct drm_svm_bind_op *ops, size_t capacity, size_t *count);
 
 /**
+ * svmirror_migrate() - move a span's memory to the device's own, or out of it, and make it present
+ * @fd: render node
+ * @vm: id
+ * @start: first device address
+ * @length: bytes
+ * @flags: DRM_SVM_PREFETCH_TO_DEVICE or DRM_SVM_PREFETCH_TO_SYSTEM, and DRM_SVM_PREFETCH_WRITE or not
+ * @moved: out: pages of 4 KiB that moved: what cannot move stays, and is no error; may be NULL
+ * Return: 0; as svmirror_prefetch(); -EOPNOTSUPP: the device, its page tables or the kernel has no such
+ *	memory (DRM_SVM_CAPABILITY_MIGRATE).
+ */
+int svmirror_migrate(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *moved);
+
+/**
  * svmirror_prefetch() - make a span present before the device asks
  * @fd: render node
  * @vm: id

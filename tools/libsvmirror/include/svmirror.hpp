@@ -349,6 +349,17 @@ public:
 			      "prefetch");
 		return reached;
 	}
+	// Moves the pages that hold the objects, as far as they can, and makes them present. Returns how many moved.
+	std::uint64_t migrate(const memory auto &objects, place to, bool write = true)
+	{
+		svmirror::pages span(objects);
+		std::uint64_t moved = 0;
+		std::uint32_t flags = to == place::vram ? DRM_SVM_PREFETCH_TO_DEVICE : DRM_SVM_PREFETCH_TO_SYSTEM;
+		if (span.length)
+			check(svmirror_migrate(fd(), id(), span.start, span.length, flags | (write ? DRM_SVM_PREFETCH_WRITE : 0), &moved),
+			      "migrate");
+		return moved;
+	}
 	svmirror::counters counters() const
 	{
 		svmirror::counters out;

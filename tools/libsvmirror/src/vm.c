@@ -117,6 +117,22 @@ int svmirror_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint
 	return err;
 }
 
+int svmirror_migrate(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *moved)
+{
+	struct drm_svm_prefetch args = {
+		.vm_id = vm,
+		.flags = flags,
+		.start = start,
+		.length = length,
+	};
+	int err = flags & (DRM_SVM_PREFETCH_TO_DEVICE | DRM_SVM_PREFETCH_TO_SYSTEM) ?
+			  svmirror_ioctl(fd, DRM_IOCTL_SVM_PREFETCH, &args) : -EINVAL;
+
+	if (!err && moved)
+		*moved = args.moved;
+	return err;
+}
+
 int svmirror_counters(int fd, uint32_t vm, struct drm_svm_counters *counters)
 {
 	return svmirror_query(fd, vm, DRM_SVM_QUERY_COUNTERS, counters, sizeof(*counters));

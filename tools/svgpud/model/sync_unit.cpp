@@ -73,6 +73,8 @@ const char *sync_unit::dispatch(const svgpu_sync &op, bool pretend)
 		return poison(op);
 	case SVGPU_SYNC_TRANSLATE:
 		return translate(op);
+	case SVGPU_SYNC_COPY:
+		return copy(op);
 	default:
 		return "unknown operation";
 	}
@@ -138,6 +140,34 @@ const char *sync_unit::poison(const svgpu_sync &op)
 	if (op.start > op.end || op.end > vram_.size())
 		return "span outside of VRAM";
 	std::memset(vram_.data() + op.start, SVGPU_VRAM_POISON, op.end - op.start);
+	return nullptr;
+}
+
+const char *sync_unit::copy(const svgpu_sync &op)
+{
+	const std::uint64_t most = ~std::uint64_t{ 0 } / sizeof(svgpu_copy);
+	const std::byte *list = op.end > most ? nullptr : memory_.at(SVGPU_SYSTEM, op.address, op.end * sizeof(svgpu_copy));
+	const bool in = op.aperture == SVGPU_VRAM;
+
+	if (!list)
+		return "the list lies outside of system memory";
+	if (op.aperture > SVGPU_VRAM)
+		return "no such aperture";
+	for (std::uint64_t i = 0; i < op.end; ++i) {
+		svgpu_copy each;
+
+		std::memcpy(&each, list + i * sizeof(each), sizeof(each));
+		std::byte *vram = memory_.at(SVGPU_VRAM, each.vram, SVGPU_COPY_BYTES);
+		const bool zero = in && each.system == SVGPU_COPY_ZERO;
+		std::byte *system = zero ? nullptr : memory_.at(SVGPU_SYSTEM, each.system, SVGPU_COPY_BYTES);
+
+		if (!vram || (!zero && !system))
+			return "a page lies outside of memory";
+		if (zero)
+			std::memset(vram, 0, SVGPU_COPY_BYTES);
+		else
+			std::memcpy(in ? vram : system, in ? system : vram, SVGPU_COPY_BYTES);
+	}
 	return nullptr;
 }
 

@@ -38,6 +38,7 @@ private:
 	const char *set_queue(const svgpu_sync &op);
 	const char *poison(const svgpu_sync &op);
 	const char *translate(const svgpu_sync &op);
+	const char *copy(const svgpu_sync &op);
 	context *find(unsigned id);
 
 	const physical &memory_;
