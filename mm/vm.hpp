@@ -89,7 +89,7 @@ inline bool is_bound(const svm_vm &vm, va_span span)
 // Why the device is of no use any more, or 0. Sleeps.
 inline int why_gone(const svm_vm &vm)
 {
-	return vm.pt.ops->gone ? vm.pt.ops->gone(vm.pt.backend) : 0;
+	return vm.pt.ops->gone != nullptr ? vm.pt.ops->gone(vm.pt.backend) : 0;
 }
 
 // Retires that. The span whose flush is owed; empty where nothing is.

@@ -16,7 +16,7 @@ svm_vm_params machine::params(u32 interval_lg2, u32 granule_lg2)
 		.format = svm_format_find(format.c_str()),
 		.mm = proc.get(),
 		.dma_device = &dev,
-		.memory = svm_format_describe(svm_format_find(format.c_str()))->vram ? &vram : nullptr,
+		.memory = has_vram() ? &vram : nullptr,
 		.interval_lg2 = interval_lg2,
 		.granule_lg2 = granule_lg2,
 	};

@@ -54,6 +54,12 @@ public:
 		return svm_format_describe(svm_format_find(format.c_str()))->null;
 	}
 
+	/* Without it, no page of the process goes to the device's memory. */
+	bool has_vram() const
+	{
+		return svm_format_describe(svm_format_find(format.c_str()))->vram;
+	}
+
 	/* Device reads and writes as a driver's queue does them: on a fault, serve it and go on. 0 or the fault's error. */
 	int device_read(u64 va, u64 *value);
 	int device_write(u64 va, u64 value);

@@ -14,6 +14,7 @@ INTERVAL = "mm/bind/interval.cpp"
 SPAN_MAP = "mm/bind/span_map.cpp"
 WALK = "mm/pt/walk.hpp"
 PREFETCH = "mm/prefetch.cpp"
+SWEEP = "mm/sweep.hpp"
 SCRATCH = "mm/scratch.hpp"
 ROOM = "mm/room.cpp"
 TABLE = "mm/pt/page_table.hpp"
@@ -104,7 +105,7 @@ SIM = {
 	"what is lent is given back": [
 		(VM_CPP, "@{static_cast<const binding *>(p.of)->mirrors()}@", "true")],
 	"a killed prefetch goes on": [
-		(PREFETCH, "!why && @{port_killed()}@)", "false")],
+		(SWEEP, "!why && @{port_killed()}@)", "false")],
 }
 
 UNIT = {
@@ -136,13 +137,13 @@ UNIT = {
 	"the loser of a directory goes on before it is linked": [
 		(WALK, "				next = static_cast<directory *>(winner);", "				return static_cast<directory *>(winner);")],
 	"an unbind waits for a whole prefetch": [
-		(PREFETCH, "	port_parallel(vm->domain(), tables < svm::threads ? static_cast<u32>(tables) : svm::threads, svm::work, &p);",
+		(PREFETCH, "	int failed = p.run(svm::fill_tables);",
 			"	svm::reader all(vm->domain());\n"
-			"	port_parallel(vm->domain(), tables < svm::threads ? static_cast<u32>(tables) : svm::threads, svm::work, &p);")],
+			"	int failed = p.run(svm::fill_tables);")],
 	"read-only pages count as prefetched for writing": [
 		(PREFETCH, "static_cast<unsigned>(part.pages()), @{p.access}@, nullptr", "SVM_READ")],
 	"a prefetch goes on when the device goes": [
-		(PREFETCH, "return @{vm.pt.ops->gone != nullptr}@ ?", "false")],
+		("mm/vm.hpp", "return @{vm.pt.ops->gone != nullptr}@ ?", "false")],
 	"a prefetch waits for the same page again and again": [
 		(PREFETCH, "if (@{page.va == waited}@)", "false")],
 	"a prefetch maps what the table has": [
@@ -304,6 +305,14 @@ UNIT = {
 FORMATS = {
 	"a page is given back for a null leaf": [
 		(LEAVES, "if (@{F::is_null(leaf)}@ || F::aperture(leaf) == SVM_VRAM)\n			return unowned_word;", "false")],
+	"a page of VRAM is given back like one that is mapped for DMA": [
+		(LEAVES, "if (F::is_null(leaf) || @{F::aperture(leaf) == SVM_VRAM}@)", "false")],
+	"pages of VRAM count among those that are mapped for DMA": [
+		(LEAVES, "static_cast<u16>(tb.unowned + @{src.unowned_taken()}@)", "0")],
+	"a page of VRAM is written as if it were one of system memory beside it": [
+		("mm/pt/source.hpp", "return word[i - first] & (PORT_PAGE_VALID | PORT_PAGE_WRITE | @{PORT_PAGE_VRAM}@);", "0")],
+	"what mirrors nothing is moved": [
+		("mm/migrate.cpp", "b && @{b->mirrors()}@ ?", "true")],
 	"a fragment outlives a cut through it": [
 		("mm/pt/groups.hpp", "if (@{cuts_group(tb, first)}@)", "false")],
 	"xe2: PAT2 of a large leaf is where that of a page is": [

@@ -105,6 +105,32 @@ TEST_F(migrate_test, a_mixed_table_gives_back_what_it_must)
 	EXPECT_EQ(count().present, 0u);
 }
 
+/* The device is lost with its tables: what was mapped for DMA is counted off, and pages of VRAM are not. */
+TEST_F(migrate_test, lost_device)
+{
+	EXPECT_EQ(move(SVM_VRAM, BASE, BASE + 16 * PAGE), 16u);
+	EXPECT_EQ(fault(BASE), 0);
+	EXPECT_EQ(fault(BASE + 16 * PAGE), 0);
+	EXPECT_GT(mem->dma_live(), 0u);
+	gpus->lose();
+	EXPECT_EQ(proc->munmap(BASE, BASE + pages * PAGE), 0);
+	EXPECT_EQ(mem->dma_live(), 0u);
+	EXPECT_EQ(count().present, 0u);
+}
+
+/* Memory beside it that other bindings lead to is nobody's to move. */
+TEST_F(migrate_test, only_what_mirrors_moves)
+{
+	svm_bind_op op{.start = BASE + 8 * PAGE, .end = BASE + 16 * PAGE, .offset = 0, .kind = SVM_BIND_NULL, .flags = 0, .object = nullptr};
+
+	ASSERT_EQ(svm_bind_many(vm, &op, 1), 0);
+	EXPECT_EQ(move(SVM_VRAM), pages - 8);
+	EXPECT_EQ(move(SVM_VRAM, BASE + 8 * PAGE, BASE + 16 * PAGE), 0u);
+	/* The same page of the process, by another address of the device's. */
+	ASSERT_EQ(svm_bind(vm, BASE + GiB, BASE + GiB + pages * PAGE, GiB), 0);
+	EXPECT_EQ(move(SVM_VRAM, BASE + GiB, BASE + GiB + pages * PAGE), 8u);
+}
+
 /* A right that the page lacks there comes with it home. */
 TEST_F(migrate_test, a_write_without_the_right_brings_it_home)
 {
