@@ -8,6 +8,7 @@
  *               of them the driver knows to be done
  * inject_fault  write "context queue va access": as if the device had reported
  *               this fault, nonsense included
+ * evict_vram    write anything: buffers and processes' pages go home, as before system sleep
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -92,6 +93,28 @@ static const struct file_operations inject_fault_fops = {
 	.llseek = noop_llseek,
 };
 
+static ssize_t evict_vram_write(struct file *file, const char __user *user,
+				size_t count, loff_t *pos)
+{
+	struct svgpu_device *dev = file->private_data;
+	int ret, idx;
+
+	if (!drm_dev_enter(&dev->drm, &idx))
+		return -ENODEV;
+	ret = svm_drm_bos_evict_all(&dev->svm);
+	if (!ret)
+		svm_drm_bos_return(&dev->svm);
+	drm_dev_exit(idx);
+	return ret ?: count;
+}
+
+static const struct file_operations evict_vram_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = evict_vram_write,
+	.llseek = noop_llseek,
+};
+
 /* Makes the files, for each of the device's minors that has a folder. */
 void svgpu_debugfs_init(struct drm_minor *minor)
 {
@@ -103,4 +126,5 @@ void svgpu_debugfs_init(struct drm_minor *minor)
 	debugfs_create_file("svm_sync", 0444, root, dev, &svm_sync_fops);
 	debugfs_create_file("inject_fault", 0200, root, dev,
 			    &inject_fault_fops);
+	debugfs_create_file("evict_vram", 0200, root, dev, &evict_vram_fops);
 }

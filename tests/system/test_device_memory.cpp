@@ -295,6 +295,28 @@ SVM_TEST(DeviceMemory, DeathFreesIt)
 	}));
 }
 
+// As before system sleep, also of a process that has no vm any more.
+SVM_TEST(DeviceMemory, AllGoesHomeWhenVramIsToBeEmpty)
+{
+	mapping memory(256 * page);
+	memory.no_huge_pages();
+	number(memory);
+	{
+		gpu gpu;
+		NEEDS_DEVICE_MEMORY(gpu);
+		ASSERT_EQ(send_there(gpu.vm, memory.bytes()), memory.pages());
+		ASSERT_EQ(device_write(gpu.queue, &memory.at(6), std::byte{7}), 0);
+	}
+	gpu later;
+	EXPECT_TRUE(write_driver_file("evict_vram", "1"));
+	std::optional<numbers> held = driver_file("svm_leaks");
+	ASSERT_TRUE(held.has_value());
+	EXPECT_EQ((*held)["pages"], 0u);
+	EXPECT_EQ(send_home(later.vm, memory.bytes()), 0u) << "it is there";
+	EXPECT_TRUE(numbered(memory));
+	EXPECT_EQ(send_there(later.vm, memory.bytes()), memory.pages()) << "VRAM can be used again";
+}
+
 SVM_TEST(DeviceMemory, BadInput)
 {
 	gpu gpu;

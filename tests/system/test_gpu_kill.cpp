@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The virtual GPU dies under load: everybody is told in time, and nothing hangs. */
 #include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "device_memory.hpp"
 #include "lifetime.hpp"
 
 using namespace harness;
@@ -32,6 +36,27 @@ void kill_gpu_for_good()
 {
 	kill_gpu();
 	set_flush_timeout(1500);
+}
+
+// The memory's content is lost: who touches it gets SIGBUS.
+bool is_lost(std::byte &at)
+{
+	child toucher([&] {
+		std::signal(SIGBUS, [](int) { _exit(0); });
+		(void)*static_cast<volatile std::byte *>(&at);
+		return 1;
+	});
+	return toucher.succeeded();
+}
+
+// The core has no device's memory any more.
+bool no_memory_left()
+{
+	std::ifstream leaks("/sys/kernel/debug/svmirror/leaks");
+	for (std::string line; std::getline(leaks, line);)
+		if (line == "memories 0")
+			return true;
+	return false;
 }
 
 } // namespace
@@ -175,4 +200,30 @@ SVM_TEST_WITHIN(Row24Kill, LoadedWhileTheGpuIsDead, 150)
 		}
 		svmirror_close(fd);
 	}
+}
+
+// Pages that the device had are lost with it, for as long as they are mapped, also where its driver is gone by then. All else of
+// the process lives on.
+SVM_TEST_WITHIN(Row24Kill, PagesAreLostWithTheDevice, 150)
+{
+	revival afterwards;
+	{
+		gpu gpu;
+		NEEDS_DEVICE_MEMORY(gpu);
+		std::string device = bound_device();
+		mapping memory(64 * page), other(64 * page);
+		memory.no_huge_pages();
+		number(memory);
+		number(other);
+		ASSERT_EQ(send_there(gpu.vm, memory.bytes()), memory.pages());
+		kill_gpu_for_good();
+		EXPECT_TRUE(is_lost(memory.at(5)));
+		EXPECT_TRUE(numbered(other));
+		ASSERT_EQ(madvise(memory.data(), 8 * page, MADV_DONTNEED), 0);
+		EXPECT_EQ(memory.at(5), std::byte{0}) << "what is new is memory";
+		ASSERT_TRUE(write_file(std::string(driver) + "unbind", device));
+		EXPECT_TRUE(is_lost(memory.at(9)));
+		EXPECT_FALSE(no_memory_left());
+	}
+	EXPECT_TRUE(eventually(no_memory_left));
 }

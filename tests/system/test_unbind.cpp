@@ -8,6 +8,7 @@
 
 #include "lifetime.hpp"
 #include "machine.hpp"
+#include "device_memory.hpp"
 #include "objects.hpp"
 
 using namespace harness;
@@ -130,6 +131,23 @@ SVM_TEST_WITHIN(Row24Unbind, WaitersGetNoDevice, 120)
 	std::uint64_t left = *reinterpret_cast<std::uint64_t *>(shared.data());
 	EXPECT_TRUE(worker.succeeded(60s));
 	EXPECT_EQ(*reinterpret_cast<std::uint64_t *>(shared.data()), left);
+}
+
+// The driver goes, and pages that the device had come home before it.
+SVM_TEST_WITHIN(Row24Unbind, PagesComeHome, 120)
+{
+	std::string device = bound_device();
+	ASSERT_FALSE(device.empty()) << "no device in " << driver;
+	rebound afterwards(device);
+	gpu gpu;
+	NEEDS_DEVICE_MEMORY(gpu);
+	mapping memory(300 * page);
+	memory.no_huge_pages();
+	number(memory);
+	ASSERT_EQ(send_there(gpu.vm, memory.bytes()), memory.pages());
+	ASSERT_EQ(device_write(gpu.queue, &memory.at(7), std::byte{8}), 0);
+	ASSERT_TRUE(write_file(std::string(driver) + "unbind", device));
+	EXPECT_TRUE(numbered(memory));
 }
 
 // Buffers that are mapped, bound and imported lose their memory with the device, and the driver keeps nothing of them.
