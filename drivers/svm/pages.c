@@ -2,15 +2,15 @@
 /*
  * Processes' pages in VRAM: where they lie, and who has to go when it is full.
  *
- * VRAM is taken in chunks of 2 MiB, or smaller where it is in pieces, from the driver's allocator,
- * which buffer objects and page tables use too. A chunk hands out pages of 4 KiB to any process,
+ * VRAM is taken in chunks of 2 MiB, or smaller where it is in pieces, from the driver's
+ * allocator, which buffer objects and page tables use too. A chunk hands out pages of 4 KiB to any process,
  * and goes back when the last one is free. It is also what an eviction sends home, page by
  * page. What a page holds before it is handed out does not matter: it is filled whole.
  *
  * Pages and buffers are in one order of age, from when the chunk got its last page, or the
  * buffer came in. Nothing that has been there for less than a slice is sent away for another
- * page or buffer: where more is in use at a time than there is, some stays in system memory, instead
- * of all being moved all the time. Page tables wait for nobody's slice.
+ * page or buffer: where more is in use at a time than there is, some stays in system memory,
+ * instead of all being moved all the time. Page tables wait for nobody's slice.
  */
 #include <linux/bitmap.h>
 #include <linux/export.h>
@@ -198,7 +198,8 @@ bool svm_drm_make_room(struct svm_drm_device *dev, unsigned long patience)
 	bool bo = svm_drm_bo_oldest(dev, &bo_since);
 
 	if (dev->pages.memory)
-		chunk = oldest(&dev->pages, bo && time_before(bo_since, before) ? bo_since : before);
+		chunk = oldest(&dev->pages,
+			       bo && time_before(bo_since, before) ? bo_since : before);
 	if (chunk && evict(dev, chunk))
 		return true;
 	return svm_drm_bo_send_away(dev, patience);

@@ -158,8 +158,8 @@ enum svgpu_sync_op {
 	 */
 	SVGPU_SYNC_TRANSLATE = 7,
 	/*
-	 * address: of an array of struct svgpu_copy in system memory, end: how many; aperture: where
-	 * the pages go. Each is copied, or filled with zeros. No page tables are asked.
+	 * address: of an array of struct svgpu_copy in system memory, end: how many; aperture:
+	 * where the pages go. Each is copied, or filled with zeros. No page tables are asked.
 	 */
 	SVGPU_SYNC_COPY = 8,
 };

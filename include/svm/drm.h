@@ -134,10 +134,11 @@ struct svm_drm_ops {
 	void (*vram_free)(struct svm_drm_device *dev, struct list_head *blocks);
 
 	/**
-	 * @copy_begin: as &svm_memory_ops.copy_begin, for processes' pages in VRAM. NULL: the device
-	 * cannot copy, and no process gets pages there.
+	 * @copy_begin: as &svm_memory_ops.copy_begin, for processes' pages in VRAM. NULL: the
+	 * device cannot copy, and no process gets pages there.
 	 */
-	u64 (*copy_begin)(struct svm_drm_device *dev, const struct svm_copy *copies, u32 n, bool into);
+	u64 (*copy_begin)(struct svm_drm_device *dev, const struct svm_copy *copies, u32 n,
+			  bool into);
 
 	/** @copy_wait: as &svm_memory_ops.copy_wait. -EIO also of a device that does not work */
 	int (*copy_wait)(struct svm_drm_device *dev, u64 token);

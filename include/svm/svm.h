@@ -56,8 +56,8 @@ enum svm_access {
  * @format: of the device's page tables, by svm_format_find()
  * @mm: the address space that bindings of this vm mirror; a reference (mmgrab) is taken
  * @dma_device: the device that does the DMA
- * @memory: of the device, where pages of the process may be, see <svm/memory.h>; it must outlive the
- *	vm. NULL: there is none
+ * @memory: of the device, where pages of the process may be, see <svm/memory.h>; it must
+ *	outlive the vm. NULL: there is none
  * @interval_lg2: log2 of the span of one interval notifier; 0: 29. From a table's span to the
  *	format's VA bits.
  * @granule_lg2: log2 of what one fault makes present around its page; 0: 16. From 12 to a

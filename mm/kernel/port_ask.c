@@ -73,9 +73,13 @@ static bool is_host_memory(const struct page *page)
 	return likely(!data_race(is_zone_device_page(page))) || data_race(is_plain_memory(page));
 }
 
-/* Is the page in our device's memory? hmm says nothing of a page in another one's. */
+/*
+ * Is the page in our device's memory? hmm says nothing of a page in another one's. Its zone is
+ * constant, see is_host_memory().
+ */
 static bool is_lent(const struct page *page)
 {
+	/* Others set flags in the same word. */
 	return data_race(is_device_private_page(page));
 }
 
@@ -240,7 +244,10 @@ static int look_again(struct pass *p, u64 start, u64 end)
 	return look_span(p, start, end);
 }
 
-/* Brings the page of the fault after hmm, or judge(), said @pfn of it. 0: it is there already; 1: look again. */
+/*
+ * Brings the page of the fault after hmm, or judge(), said @pfn of it. 0: it is there already; 1:
+ * look again.
+ */
 static int bring_page(struct pass *p, unsigned long pfn)
 {
 	const struct port_fault *f = p->f;

@@ -152,7 +152,8 @@ u64 svm_memory_resident(const struct svm_memory *memory)
 }
 EXPORT_SYMBOL_GPL(svm_memory_resident);
 
-#define EVICT_ROUNDS	50	/* of 2 ms: so long others may look at a page */
+#define EVICT_ROUNDS	20	/* of EVICT_PAUSE ms: so long others may look at a page */
+#define EVICT_PAUSE	20
 
 void svm_memory_destroy(struct svm_memory *memory)
 {
@@ -160,8 +161,8 @@ void svm_memory_destroy(struct svm_memory *memory)
 
 	for (round = 0; round < EVICT_ROUNDS && svm_memory_resident(memory); round++) {
 		if (round)
-			msleep(2);
-		/* Nothing went, and nothing was in the way: it cannot be copied, or there is no memory. */
+			msleep(EVICT_PAUSE);
+		/* The device cannot copy any more. */
 		if (svm_memory_evict(memory, 0, memory->pages) < 0)
 			break;
 	}

@@ -180,8 +180,8 @@ struct drm_svm_bind {
 /**
  * struct drm_svm_prefetch - make a span present before the device asks
  * @vm_id: the vm
- * @flags: DRM_SVM_PREFETCH_WRITE: ready for writing. DRM_SVM_PREFETCH_TO_DEVICE: what can move moves
- *	to the device's memory first, -EOPNOTSUPP where there is none
+ * @flags: DRM_SVM_PREFETCH_WRITE: ready for writing. DRM_SVM_PREFETCH_TO_DEVICE: what can move
+ *	moves to the device's memory first, -EOPNOTSUPP where there is none
  *	(&drm_svm_device_info.capabilities); DRM_SVM_PREFETCH_TO_SYSTEM: out of it. Not both
  * @start: first device address
  * @length: bytes; a span with a hole in it is -EINVAL
@@ -189,8 +189,8 @@ struct drm_svm_bind {
  *	where the process has no memory, or a guard page, is left out and is no error
  * @moved: out: how many pages of 4 KiB moved; in: 0
  *
- * Memory of files, huge pages of hugetlbfs and what is pinned does not move, and neither does what
- * finds no room: it stays in system memory, where the device reaches it too. A page
+ * Memory of files, huge pages of hugetlbfs and what is pinned does not move, and neither does
+ * what finds no room: it stays in system memory, where the device reaches it too. A page
  * that the CPU touches comes back by itself.
  *
  * Tables are filled in parallel. A fatal signal ends it early: -EINTR.
