@@ -44,7 +44,7 @@ void expect_as_cheap_as_touching(svmirror::vm &vm, std::size_t size, std::size_t
 	mapping memory(size, PROT_NONE);
 	build(memory.data());
 	// the machine may do something else meanwhile, so a bad round has others after it
-	for (unsigned rounds = 0; rounds < 2 || (rounds < 5 && prefetching >= 2 * touching); rounds++) {
+	for (unsigned rounds = 0; rounds < 2 || (rounds < 20 && prefetching >= 2 * touching); rounds++) {
 		ASSERT_EQ(madvise(memory.data(), size, MADV_DONTNEED), 0);
 		touching = std::min(touching, time_of([&] {
 			for (std::size_t at = 0; at < size; at += step)
