@@ -226,7 +226,8 @@ class Check:
 		"""One virtual machine at a time, and what it leaves of the CPUs for the suites that have time and for the build of one
 		whose tests, which look at clocks, come last."""
 		def rest():
-			os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))      # of this thread, and of what it starts
+			if any(self.rows(lane) for lane in self.chosen):        # else nothing of ours is in a hurry
+				os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))      # of this thread, and of what it starts
 			self.patient_suites()
 			if self.wants("unit-tsan"):
 				with contextlib.suppress(Failed):       # the suite will say it

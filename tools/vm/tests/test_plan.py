@@ -92,6 +92,14 @@ class Plan(unittest.TestCase):
 			[("build tsan", os.SCHED_IDLE), ("guest", os.SCHED_OTHER), ("patient", os.SCHED_IDLE)])
 		self.assertEqual(seen[-1], ("races", os.SCHED_OTHER))
 
+	def test_without_a_virtual_machine_nothing_has_to_stand_back(self):
+		with mock.patch.object(check, "machines", lambda: 1):
+			runner = check.Check([lanes.one("debian-12")], ["docs"])
+		seen = []
+		with mock.patch.multiple(runner, prefetch=mock.DEFAULT, patient_suites=lambda: seen.append(os.sched_getscheduler(0))):
+			runner.run()
+		self.assertEqual(seen, [os.SCHED_OTHER])
+
 	def test_no_suite_is_forgotten(self):
 		for machines in (1, 2):
 			with mock.patch.object(check, "machines", lambda: machines):
