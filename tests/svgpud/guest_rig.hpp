@@ -159,13 +159,22 @@ public:
 		EXPECT_EQ(done.status, unsigned{ SVGPU_DONE_INVALID });
 	}
 
-	bool alive()
+	// Whether its heart beats within that time: every 200 ms at least, later on a busy machine.
+	bool beats(std::chrono::milliseconds within)
 	{
 		std::uint64_t beat = reg(SVGPU_REG_HEARTBEAT);
+		auto limit = std::chrono::steady_clock::now() + within;
 
-		std::this_thread::sleep_for(400ms);
-		return reg(SVGPU_REG_HEARTBEAT) != beat;
+		while (reg(SVGPU_REG_HEARTBEAT) == beat) {
+			if (std::chrono::steady_clock::now() > limit)
+				return false;
+			std::this_thread::sleep_for(1ms);
+		}
+		return true;
 	}
+
+	bool alive() { return beats(20s); }
+	bool dead() { return !beats(400ms); }
 
 	void leave() { connection_.close(); }
 

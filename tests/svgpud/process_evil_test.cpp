@@ -66,7 +66,7 @@ TEST_F(bus, off_is_the_end_of_the_device)
 	EXPECT_EQ(g->reg(SVGPU_REG_BUS_MAGIC), SVGPU_BUS_MAGIC);
 	g->begin_epoch(5);
 	g->set_bus(1);
-	EXPECT_FALSE(g->alive());
+	EXPECT_TRUE(g->dead());
 	EXPECT_EQ(g->reg(SVGPU_REG_MAGIC), 0u);
 	// Not to be started by hand either.
 	svgpud->signal(SIGUSR2);
@@ -90,7 +90,7 @@ TEST_F(bus, a_device_that_was_killed_stays_dead)
 	svgpud->signal(SIGUSR1);
 	svgpud->read_until("was killed");
 	cycle(1);
-	EXPECT_FALSE(g->alive());
+	EXPECT_TRUE(g->dead());
 	svgpud->signal(SIGUSR2);
 	g->await("the next device", SVGPU_REG_MAGIC, SVGPU_MAGIC);
 	g->begin_epoch(5);

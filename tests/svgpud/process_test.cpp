@@ -49,7 +49,7 @@ TEST_F(process, device_is_killed_and_started_again)
 	EXPECT_TRUE(g.alive());
 	svgpud.signal(SIGUSR1);
 	svgpud.read_until("was killed");
-	EXPECT_FALSE(g.alive());
+	EXPECT_TRUE(g.dead());
 	svgpud.signal(SIGUSR2);
 	g.await("the second generation", SVGPU_REG_GENERATION, 2);
 	EXPECT_TRUE(g.alive());
@@ -62,7 +62,7 @@ TEST_F(process, device_is_killed_and_started_again)
 	EXPECT_EQ(g.reg(SVGPU_REG_GENERATION), 2u);
 	svgpud.signal(SIGTERM);
 	EXPECT_EQ(svgpud.wait(), 0);
-	EXPECT_FALSE(g.alive());
+	EXPECT_TRUE(g.dead());
 	EXPECT_NE(::access(socket_path.c_str(), F_OK), 0);
 }
 
@@ -78,7 +78,7 @@ TEST_F(process, device_does_not_outlive_a_killed_supervisor)
 	g.await("the device", SVGPU_REG_MAGIC, SVGPU_MAGIC);
 	svgpud.signal(SIGKILL);
 	EXPECT_EQ(svgpud.wait(), -SIGKILL);
-	EXPECT_FALSE(g.alive());
+	EXPECT_TRUE(g.dead());
 
 	// Its socket is in the way of nobody.
 	program next(command_line());
@@ -105,7 +105,7 @@ TEST_F(process, device_that_dies_stays_dead_until_told)
 	std::string said = svgpud.read_until("ended with status 1");
 
 	EXPECT_NE(said.find("cannot open " + testing::TempDir()), said.npos) << said;
-	EXPECT_FALSE(g.alive());
+	EXPECT_TRUE(g.dead());
 	svgpud.signal(SIGUSR2);
 	svgpud.read_until("ended with status 1");
 	svgpud.signal(SIGUSR1);

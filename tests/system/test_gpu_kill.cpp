@@ -185,8 +185,8 @@ SVM_TEST_WITHIN(Row24Kill, QueuesOfAFileEndTogether, 150)
 SVM_TEST_WITHIN(Row24Kill, LoadedWhileTheGpuIsDead, 150)
 {
 	revival afterwards;
-	modules modules;
-	kill_gpu();
+	kill_gpu_for_good();
+	modules modules; // load() gives the module that timeout, too
 	ASSERT_EQ(modules.unload(), 0) << "rmmod must not need the device";
 	// probing a dead device ends in time; whether it leaves a node is its own affair
 	auto begin = std::chrono::steady_clock::now();

@@ -181,7 +181,8 @@ void user_takes_all(const std::function<bool(unsigned)> &become)
 
 SVM_TEST_WITHIN(OneAgainstAll, FaultsThatNobodyAnswers, 240)
 {
-	unsigned alone = jobs_done(4s);
+	constexpr auto measure = 2s;
+	unsigned alone = jobs_done(measure);
 	ASSERT_GT(alone, 0u);
 	signal_pipe begun, seen;
 	child attacker([&] {
@@ -195,7 +196,11 @@ SVM_TEST_WITHIN(OneAgainstAll, FaultsThatNobodyAnswers, 240)
 	std::optional<numbers> held = driver_file("svm_leaks");
 	ASSERT_TRUE(held);
 	EXPECT_LE((*held)["faults"], silence::queues) << "faults of queues that ended are still there";
-	EXPECT_GE(jobs_done(4s) * 2, alone) << "alone " << alone;
+	// whatever else the host does slows one measure down; the faults would slow each of them down
+	unsigned beside = 0;
+	for (unsigned i = 0; i < 4 && beside * 2 < alone; i++)
+		beside = jobs_done(measure);
+	EXPECT_GE(beside * 2, alone);
 	seen.send();
 	EXPECT_TRUE(attacker.succeeded());
 	EXPECT_TRUE(nothing_held());

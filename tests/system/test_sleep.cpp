@@ -33,6 +33,8 @@ class Sleep : public testing::Test {
 	{
 		if (write_once("/sys/power/pm_test", "devices"))
 			GTEST_SKIP() << "this kernel has no /sys/power/pm_test";
+		// how long it stays asleep, 5 s if nothing is said
+		write_once("/sys/module/suspend/parameters/pm_test_delay", "1");
 	}
 	void TearDown() override { write_once("/sys/power/pm_test", "none"); }
 };

@@ -7,6 +7,7 @@ time, and a kernel is made when its turn comes: a build in the background would 
 """
 
 import concurrent.futures
+import contextlib
 import os
 import sys
 import time
@@ -75,19 +76,20 @@ class Check:
 	def host_suites(self):
 		if self.wants("tools"):
 			self.record(host.tools())
-		for preset in ("debug", "tsan"):
-			name = "unit" if preset == "debug" else f"unit-{preset}"
-			if self.wants(name):
-				self.record(host.unit(preset, self.soak))
-			if preset == coverage.PRESET and self.wants("coverage"):
-				suite, self.coverage = coverage.suite()
-				self.record(suite)
-		self.at_once(("sim", sim.simulation), ("fuzz", fuzz.suite))
+		if self.wants("unit"):
+			self.record(host.unit(coverage.PRESET, self.soak))
+		if self.wants("coverage"):
+			suite, self.coverage = coverage.suite()
+			self.record(suite)
 		if self.wants("mutations"):
 			self.record(sim.mutations())
 
+	def races(self):
+		if self.wants("unit-tsan"):
+			self.record(host.unit("tsan", self.soak))
+
 	def at_once(self, *suites):
-		"""Those that keep one CPU busy at a time for the most part, in which no test looks at a clock, and that build in different folders."""
+		"""Those that keep one CPU busy at a time for the most part, and that build in different folders."""
 		wanted = [function for name, function in suites if self.wants(name)]
 		with concurrent.futures.ThreadPoolExecutor(len(suites)) as pool:
 			for suite in pool.map(lambda function: function(self.soak), wanted):
@@ -102,6 +104,7 @@ class Check:
 		if self.wants("docs"):
 			self.record(host.docs())
 		self.checkpatch()
+		self.at_once(("sim", sim.simulation), ("fuzz", fuzz.suite))
 
 	def checkpatch(self):
 		"""Needs a kernel's source, of whichever chosen lane can be had; the distribution's if none has any."""
@@ -215,17 +218,24 @@ class Check:
 		begun = concurrent.futures.ThreadPoolExecutor(1).submit(self.guest_part)
 		os.nice(10)                 # of this thread, and of what it starts
 		self.host_suites()
+		self.races()
 		self.patient_suites()
 		begun.result()
 
 	def one_by_one(self):
-		"""One virtual machine at a time, and what it leaves of the CPUs for the suites that have time."""
+		"""One virtual machine at a time, and what it leaves of the CPUs for the suites that have time and for the build of one
+		whose tests, which look at clocks, come last."""
 		def rest():
-			os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))      # of this thread, and of what it starts
+			if any(self.rows(lane) for lane in self.chosen):        # else nothing of ours is in a hurry
+				os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))      # of this thread, and of what it starts
 			self.patient_suites()
+			if self.wants("unit-tsan"):
+				with contextlib.suppress(Failed):       # the suite will say it
+					host.build("tsan", host.unit_targets())
 		patient = concurrent.futures.ThreadPoolExecutor(1).submit(rest)
 		self.guest_part()
 		patient.result()
+		self.races()
 
 	def guest_part(self):
 		for lane in self.chosen:

@@ -14,7 +14,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 sys.dont_write_bytecode = True
 
-from vm.lib import check, guest, lanes, plan, results, say
+from vm.lib import check, guest, host, lanes, plan, results, say
 from vm.lib.paths import TOP
 from vm.lib.say import Failed
 
@@ -77,13 +77,39 @@ class Plan(unittest.TestCase):
 		seen = []
 
 		def look(name):
-			return lambda: seen.append((name, os.sched_getscheduler(0)))
+			return lambda *_: seen.append((name, os.sched_getscheduler(0)))
+
+		def fail(preset, _targets):
+			look(f"build {preset}")()
+			raise Failed("the compiler's words")
 		with mock.patch.multiple(runner, prefetch=mock.DEFAULT, build_programs=mock.DEFAULT, host_suites=look("host"),
-				guest_part=look("guest"), patient_suites=look("patient")) as parts:
+				guest_part=look("guest"), patient_suites=look("patient"), races=look("races")) as parts, \
+				mock.patch.object(host, "build", fail):
 			runner.run()
 		parts["prefetch"].assert_not_called()
 		self.assertEqual(seen[0], ("host", os.SCHED_OTHER))
-		self.assertEqual(sorted(seen[1:]), [("guest", os.SCHED_OTHER), ("patient", os.SCHED_IDLE)])
+		self.assertEqual(sorted(seen[1:-1]),
+			[("build tsan", os.SCHED_IDLE), ("guest", os.SCHED_OTHER), ("patient", os.SCHED_IDLE)])
+		self.assertEqual(seen[-1], ("races", os.SCHED_OTHER))
+
+	def test_without_a_virtual_machine_nothing_has_to_stand_back(self):
+		with mock.patch.object(check, "machines", lambda: 1):
+			runner = check.Check([lanes.one("debian-12")], ["docs"])
+		seen = []
+		with mock.patch.multiple(runner, prefetch=mock.DEFAULT, patient_suites=lambda: seen.append(os.sched_getscheduler(0))):
+			runner.run()
+		self.assertEqual(seen, [os.SCHED_OTHER])
+
+	def test_no_suite_is_forgotten(self):
+		for machines in (1, 2):
+			with mock.patch.object(check, "machines", lambda: machines):
+				runner = check.Check([], [])
+			asked = []
+			with mock.patch.multiple(runner, prefetch=mock.DEFAULT, build_programs=mock.DEFAULT, record=mock.DEFAULT,
+					at_once=lambda *suites: asked.extend(name for name, _ in suites), wants=lambda name: asked.append(name)), \
+					mock.patch.object(os, "nice"):
+				runner.run()
+			self.assertEqual(set(asked), set(check.SUITES) - set(check.GUEST_SUITES))
 
 	def test_suites_of_one_thread_run_at_once(self):
 		meeting = threading.Barrier(2, timeout=30)
