@@ -31,8 +31,8 @@ struct dmirror_command {
 
 /*
  * READ copies @addr to @ptr and WRITE copies @ptr to @addr. Memory that cannot be read is -EFAULT,
- * memory that cannot be written -EPERM, and the pages before it are done. READ_UNLOCKED is READ: each
- * fault of this device lets a userfaultfd's handler resolve it.
+ * memory that cannot be written -EPERM, and the pages before it are done. READ_UNLOCKED is READ:
+ * each fault of this device waits for a userfaultfd's handler where one has to resolve it.
  *
  * SNAPSHOT says of each page what the device can reach, by the bits below. What the CPU's tables
  * do not have yet is brought for reading first: a device sees its own tables only.

@@ -44,7 +44,6 @@ int main(int argc, char **argv)
 	struct __fixture_variant_metadata **v;
 	struct __fixture_metadata *f;
 	struct __test_metadata **t;
-	char *alone[] = { argv[0], NULL };
 
 	for (f = __fixture_list; f; f = f->next) {
 		for (t = &f->tests; *t;) {
@@ -60,5 +59,5 @@ int main(int argc, char **argv)
 				*v = (*v)->next;
 		}
 	}
-	return selftest_main(1, alone);
+	return selftest_main(1, (char *[]){ argv[0], NULL });
 }
