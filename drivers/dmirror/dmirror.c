@@ -262,7 +262,7 @@ static int do_all(struct access *a, unsigned int cmd, const struct dmirror_comma
 	for (i = 0; i < args->npages; i++, a->va += PAGE_SIZE) {
 		if (cmd == DMIRROR_SNAPSHOT)
 			ret = do_snapshot(a, u64_to_user_ptr(args->ptr + i));
-		else if (cmd == DMIRROR_READ)
+		else if (a->kind == SVM_READ)
 			ret = do_read(a, u64_to_user_ptr(args->ptr + i * PAGE_SIZE));
 		else
 			ret = do_write(a, u64_to_user_ptr(args->ptr + i * PAGE_SIZE));
@@ -304,8 +304,15 @@ static long dmirror_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	struct dmirror_command args;
 	int ret;
 
-	if (cmd != DMIRROR_READ && cmd != DMIRROR_WRITE && cmd != DMIRROR_SNAPSHOT)
+	switch (cmd) {
+	case DMIRROR_READ:
+	case DMIRROR_READ_UNLOCKED:
+	case DMIRROR_WRITE:
+	case DMIRROR_SNAPSHOT:
+		break;
+	default:
 		return -ENOTTY;
+	}
 	if (svm_vm_mm(m->vm) != current->mm)
 		return -EPERM;
 	if (copy_from_user(&args, user, sizeof(args)))

@@ -31,7 +31,8 @@ struct dmirror_command {
 
 /*
  * READ copies @addr to @ptr and WRITE copies @ptr to @addr. Memory that cannot be read is -EFAULT,
- * memory that cannot be written -EPERM, and the pages before it are done.
+ * memory that cannot be written -EPERM, and the pages before it are done. READ_UNLOCKED is READ:
+ * each fault of this device waits for a userfaultfd's handler where one has to resolve it.
  *
  * SNAPSHOT says of each page what the device can reach, by the bits below. What the CPU's tables
  * do not have yet is brought for reading first: a device sees its own tables only.
@@ -39,6 +40,7 @@ struct dmirror_command {
 #define DMIRROR_READ		_IOWR('H', 0x00, struct dmirror_command)
 #define DMIRROR_WRITE		_IOWR('H', 0x01, struct dmirror_command)
 #define DMIRROR_SNAPSHOT	_IOWR('H', 0x04, struct dmirror_command)
+#define DMIRROR_READ_UNLOCKED	_IOWR('H', 0x09, struct dmirror_command)
 
 #define DMIRROR_SAW_READ	0x01	/* may be read, not written */
 #define DMIRROR_SAW_WRITE	0x02	/* may be read and written */

@@ -14,7 +14,14 @@ namespace svm_host
 struct buffer::backing {
 	memory &mem;
 	std::shared_ptr<frames> all;
+	std::function<int()> wanted;
 
+	static int bring(void *arg)
+	{
+		auto *self = static_cast<backing *>(arg);
+
+		return self->wanted ? self->wanted() : -EAGAIN;
+	}
 	static void release(void *arg)
 	{
 		auto *self = static_cast<backing *>(arg);
@@ -26,16 +33,16 @@ struct buffer::backing {
 	}
 };
 
-const svm_object_ops buffer::ops = {.bring = nullptr, .release = backing::release};
+const svm_object_ops buffer::ops = {.bring = backing::bring, .release = backing::release};
 
-buffer::buffer(memory &mem, u64 pages, unsigned number, bool blocks, u64 frames)
+buffer::buffer(memory &mem, u64 pages, unsigned number, bool blocks, u64 frames, std::function<int()> wanted)
 	: mem_(mem)
 	, pages_(pages)
 	, number_(number)
 	, blocks_(blocks)
 	, words_(frames ? frames : pages)
 {
-	auto *b = new backing{mem, frames_};
+	auto *b = new backing{mem, frames_, std::move(wanted)};
 
 	if (svm_object_create(size(), &ops, b, &object_)) {
 		delete b;

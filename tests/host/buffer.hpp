@@ -12,6 +12,7 @@
 
 #include <svm/object.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -25,9 +26,9 @@ public:
 
 	/*
 	 * blocks: it lies in blocks of 512 frames where there are some, else in single frames. frames: so many frames are the
-	 * pages' in turn; 0: each has its own.
+	 * pages' in turn; 0: each has its own. wanted: see svm_object_ops::bring; without it -EAGAIN.
 	 */
-	buffer(memory &mem, u64 pages, unsigned number = 0, bool blocks = false, u64 frames = 0);
+	buffer(memory &mem, u64 pages, unsigned number = 0, bool blocks = false, u64 frames = 0, std::function<int()> wanted = {});
 	~buffer()
 	{
 		give_back();

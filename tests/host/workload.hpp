@@ -127,6 +127,11 @@ private:
 	void check_error(const char *what, int err);
 	bool allowed(int err) const;
 	u64 sum();
+	struct lender {
+		std::unique_ptr<buffer> memory;
+		mutex moving; /* one thread at a time */
+	};
+	int bring(lender &l);
 	void prepare_rebound();
 	void end_lending();
 	u64 rebound(random &r);
@@ -139,10 +144,6 @@ private:
 	std::atomic<u64> lent_added_{0}; /* to buffers */
 	std::atomic<u64> newest_{0}; /* how many tables were new so far */
 	std::atomic<u64> windows_{0}; /* for come_and_go(): which of the threads is which */
-	struct lender {
-		std::unique_ptr<buffer> memory;
-		mutex moving; /* one thread at a time */
-	};
 	std::array<lender, bound::LENDERS> lent_;
 	bound bound_;
 	mutex rebinding_; /* one thread at a time changes bound_ */

@@ -17,8 +17,8 @@ void workload::prepare_rebound()
 	const u64 kept = REBOUND - KEPT, churned = REBOUND - CHURN;
 
 	/* One in a few frames, one in a block. */
-	lent_[0].memory = std::make_unique<buffer>(*m_.mem, bound::PAGES, 0, false, 24);
-	lent_[1].memory = std::make_unique<buffer>(*m_.mem, bound::PAGES, 1, true, BLOCK_FRAMES);
+	lent_[0].memory = std::make_unique<buffer>(*m_.mem, bound::PAGES, 0, false, 24, [this] { return bring(lent_[0]); });
+	lent_[1].memory = std::make_unique<buffer>(*m_.mem, bound::PAGES, 1, true, BLOCK_FRAMES, [this] { return bring(lent_[1]); });
 	for (lender &l : lent_)
 		if (l.memory->place())
 			complain("a buffer has no place");
@@ -42,7 +42,15 @@ void workload::end_lending()
 		complain("buffers: " + std::to_string(lent_added_) + " were added, " + std::to_string(seen) + " are there");
 }
 
-/* Jobs go on; from the return of displace() on they reach nothing of it. */
+/* A fault or a prefetch needs it, and it had no place. By now it may have one, or come and go again. */
+int workload::bring(lender &l)
+{
+	std::lock_guard one(l.moving);
+
+	return l.memory->placed() ? 0 : l.memory->place();
+}
+
+/* Jobs go on; from the return of displace() on they reach nothing of it. Half of the times they have it brought back. */
 void workload::move_some(random &r)
 {
 	sleep_for(microseconds(r() % 200));
@@ -51,6 +59,8 @@ void workload::move_some(random &r)
 	std::lock_guard one(l.moving);
 
 	l.memory->displace();
+	if (r() % 2)
+		return;
 	sleep_for(microseconds(r() % 100));
 	if (int err = l.memory->place(); !allowed(err))
 		complain("a buffer has no place: error " + std::to_string(err));

@@ -208,7 +208,7 @@ TEST(svmctl_test, the_driver_refuses_the_demo)
 	EXPECT_EQ(o.status, 1);
 	ASSERT_TRUE(report.is_object()) << o.out;
 	EXPECT_EQ(report["ok"], false);
-	EXPECT_EQ(report["jobs"].size(), 5u);
+	EXPECT_EQ(report["jobs"].size(), 6u);
 	for (const json &job : report["jobs"]) {
 		EXPECT_EQ(job["ok"], false);
 		EXPECT_NE(job["checked"].get<std::string>().find("create vm"), std::string::npos);

@@ -212,6 +212,10 @@ UNIT = {
 		(MIRROR, "asked.access != SVM_READ && @{b.read_only()}@", "false")],
 	"a lost device counts lent pages as mapped": [
 		(LEAVES, "			tb.unowned = tb.unowned + (tb.live - before);", "if (S::null) tb.unowned = tb.unowned + (tb.live - before);")],
+	"a fault that has an object brought keeps its reference": [
+		(OBJECT, "	svm_object_put(&o);\n	return done;", "	if (!o.ops.bring) svm_object_put(&o);\n	return done;")],
+	"an object without a place is not asked for": [
+		(OBJECT, "status done = @{o.ops.bring}@ ?", "false")],
 	"an object ends although it is bound": [
 		(OBJECT, "	svm_object_get(op.object);", ";")],
 	"an object may be smaller than its span": [

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The demo: five jobs at once, each in a vm and on queues of its own so that its
+ * The demo: six jobs at once, each in a vm and on queues of its own so that its
  * counters are its own, over memory that never moves amid memory that always
  * does. Jobs go on until the churn has met them often enough to matter.
  */
@@ -14,6 +14,7 @@
 
 #include "demo_churn.hpp"
 #include "demo_memory.hpp"
+#include "demo_mixed.hpp"
 #include "workload.hpp"
 
 namespace svmctl {
@@ -47,6 +48,7 @@ try {
 	svmirror::vm space(gpu);
 	space.bind_all();
 	std::array<svmirror::queue, 2> queues{svmirror::queue(space), svmirror::queue(space)};
+	std::shared_ptr<void> kept = work.move_in ? work.move_in(space) : nullptr;
 	std::uint64_t from = noise.rounds();
 	do {
 		work.pass(queues);
@@ -59,7 +61,8 @@ try {
 	out.error = error.what();
 }
 
-std::vector<workload> make_jobs(const mapped_file &file, const huge_buffer &buffer, neighbourhood &near)
+std::vector<workload> make_jobs(const svmirror::device &gpu, const std::string &path, const mapped_file &file,
+				const huge_buffer &buffer, neighbourhood &near)
 {
 	bytes input = file.contents();
 	std::size_t nodes = std::clamp<std::size_t>(input.size() / 64, 256, most_nodes);
@@ -71,6 +74,7 @@ std::vector<workload> make_jobs(const mapped_file &file, const huge_buffer &buff
 	jobs.push_back(make_graph(input, nodes, hook));
 	jobs.push_back(make_saxpy(input, floats));
 	jobs.push_back(make_copy(buffer.contents(), input));
+	jobs.push_back(make_mixed(gpu, path, input));
 	return jobs;
 }
 
@@ -108,7 +112,7 @@ json run_demo(const demo_options &options, const std::function<void(const std::s
 	neighbourhood near;
 	mapped_file file(options.input, near);
 	huge_buffer buffer(std::min(file.contents().size(), most_copied), near);
-	std::vector<workload> jobs = make_jobs(file, buffer, near);
+	std::vector<workload> jobs = make_jobs(gpu, options.device, file, buffer, near);
 	say(fmt::format("{} bytes of {}, {} jobs at once, {} neighbouring pages in motion", file.contents().size(),
 			options.input, jobs.size(), near.pages().size()));
 

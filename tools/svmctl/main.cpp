@@ -116,7 +116,7 @@ void declare_info(CLI::App &app, settings &set, plan &todo)
 void declare_demo(CLI::App &app, settings &set, plan &todo)
 {
 	auto *command =
-		app.add_subcommand("demo", "five jobs over malloc'ed and mapped memory under churn, all checked");
+		app.add_subcommand("demo", "six jobs over memory under churn and binds that change, all checked");
 	command->add_option("--input", set.demo.input, "real data to work on")->required()->check(CLI::ExistingFile);
 	command->add_option("--json-out", set.json_out, "write the report to this file as well");
 	command->callback([&] { todo = {[&] { return demo(set); }, svmctl::print_demo}; });

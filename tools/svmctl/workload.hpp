@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ struct workload {
 	std::function<void(std::span<svmirror::queue>)> pass;
 	// Against the CPU's own result after that many passes.
 	std::function<verdict(unsigned passes)> check;
+	// What else the vm needs before the first pass; it has it until the pointer is dropped. May be empty.
+	std::function<std::shared_ptr<void>(svmirror::vm &)> move_in = {};
 };
 
 // Called between allocations of linked data, so that others' memory lies amid it.

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 
-from . import bench, coverage, fuzz, guest, host, kernel, lanes, modules, plan, preload, results, say, sim, vm
+from . import bench, coverage, fuzz, guest, hmm, host, kernel, lanes, modules, plan, preload, results, say, sim, vm
 from .paths import JOBS, OUT, TOP
 from .results import Suite
 from .say import Failed, Skipped
@@ -142,13 +142,15 @@ class Check:
 			self.record(self.broken(guest.named(built, "modules"), lane.name, error))
 			return
 		for row in here:
-			if self.programs_ready or row.suite == "kunit":
+			if self.programs_ready or row.suite in plan.BARE:
 				self.boot_row(row, built, ours)
 
 	def boot_row(self, row, built, ours):
 		match row.suite:
 			case "kunit":
 				self.boot(row.suite, built, guest.kunit, ours)
+			case plan.HMM:
+				self.boot(row.suite, built, hmm.suite_of, ours)
 			case name if name in guest.SYSTEM_SUITES:
 				self.boot(row.suite, built, guest.system, ours, row.suite, row.programs)
 			case "demo":
@@ -168,7 +170,7 @@ class Check:
 
 	def build_programs(self):
 		suites = {row.suite for lane in self.chosen for row in self.rows(lane)}
-		if not suites - {"kunit"}:
+		if not suites - set(plan.BARE):
 			return
 		try:
 			guest.build_host(with_tests=bool(suites & set(guest.SYSTEM_SUITES)),

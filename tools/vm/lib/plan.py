@@ -10,6 +10,8 @@ import dataclasses
 SYSTEM, PRESSURE, LIFETIME, LIAR = PROGRAMS = (
 	"svm_system_tests", "svm_pressure_tests", "svm_lifetime_tests", "svm_liar_tests")
 BENCH = "bench"
+HMM = "hmm-tests"
+BARE = ("kunit", HMM)      # need no program of ours and no virtual GPU
 # Of SYSTEM, the tests whose behaviour touches leaves, and short ones: for each format of page tables.
 LEAF_TESTS = ":".join((
 	"Granularity.*", "Row01Munmap.*", "Row02MapFixed.*", "Row03Mremap.*", "Row04Mprotect.*", "Row05Fork.DeviceWrite*", "Row05Fork.ChildWrite*",
@@ -60,6 +62,7 @@ TABLE = (
 	Row("system-little-vram", ("current",), DEBUG, "moves of buffers, and the newest kernel's ways to take mappings away", (EVICTION,)),
 	Row("system-little-vram", ("stock",), PREBUILT, "the same at the speed that users meet: one process's hunger and the others' throughput",
 		(TABLES, EVICTION)),
+	Row(HMM, ("debian-12", "debian-13", "current"), DEBUG, "what each kernel demands of a driver that uses HMM, by its own selftest"),
 	Row("demo", ("stock",), PREBUILT, "what `make demo` shows"),
 	Row("preload", ("stock",), PREBUILT, "unmodified programs, at the speed and with the options that they meet"),
 	Row(BENCH, ("stock",), PREBUILT, "nothing has become dearer: instructions, counted on a kernel that need not be built"),
