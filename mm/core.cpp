@@ -10,4 +10,5 @@
 #include "mm/prefetch.cpp"
 #include "mm/reclaim.cpp"
 #include "mm/room.cpp"
+#include "mm/stops.cpp"
 #include "mm/vm.cpp"

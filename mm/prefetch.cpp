@@ -185,13 +185,7 @@ status fill_and_wait(prefetching &p, va_span left)
 
 void count(prefetching &p, va_span part)
 {
-	reader section(p.vm.domain());
-	table *tb = p.vm.pt.find(part.start);
-
-	if (!tb)
-		return;
-	p.pages.fetch_add_relaxed(p.vm.pt.present(*tb, p.vm.pt.index(part.start),
-						  static_cast<unsigned>(part.pages()), p.access, nullptr));
+	p.pages.fetch_add_relaxed(pages_present(p.vm, part, p.access));
 }
 
 void work(void *arg)
@@ -228,6 +222,33 @@ bool is_bound(const svm_vm &vm, va_span span)
 
 } // namespace
 
+u64 pages_present(svm_vm &vm, va_span span, svm_access access)
+{
+	u64 pages = 0;
+
+	for (u64 at = span.start; at < span.end;) { // a table on each turn
+		reader section(vm.domain());
+		va_span part = vm.pt.table_span(at).common({ at, span.end });
+
+		if (table *tb = vm.pt.find(at))
+			pages += vm.pt.present(*tb, vm.pt.index(at), static_cast<unsigned>(part.pages()), access, nullptr);
+		at = part.end;
+		port_relax();
+	}
+	return pages;
+}
+
+status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages)
+{
+	prefetching p{ vm, span, access, atomic<u64>(span.start) };
+	u64 tables = span.widened(vm.pt.table_lg2()).size() >> vm.pt.table_lg2();
+
+	port_parallel(vm.domain(), tables < threads ? static_cast<u32>(tables) : threads, work, &p);
+	pages = p.pages.load_relaxed();
+	vm.pt.stat.add(stat::prefetched, pages);
+	return status::from(p.error.load_relaxed());
+}
+
 } // namespace svm
 
 extern "C" bool svm_port_gone(void *domain_owner)
@@ -238,17 +259,12 @@ extern "C" bool svm_port_gone(void *domain_owner)
 extern "C" int svm_prefetch(svm_vm *vm, u64 start, u64 end, svm_access access, u64 *pages)
 {
 	svm::va_span span{ start, end };
-	svm::prefetching p{ *vm, span, access, svm::atomic<u64>(start) };
 
 	*pages = 0;
-	if (span.empty() || !span.page_aligned() || !svm::is_bound(*vm, span))
+	if (vm->no_fault || span.empty() || !span.page_aligned() || !svm::is_bound(*vm, span))
 		return static_cast<int>(svm::err::inval);
 	svm::session process(vm->domain());
 	if (!process.held().ok())
 		return process.held().error();
-	u64 tables = (span.widened(vm->pt.table_lg2()).size()) >> vm->pt.table_lg2();
-	port_parallel(vm->domain(), tables < svm::threads ? static_cast<u32>(tables) : svm::threads, svm::work, &p);
-	*pages = p.pages.load_relaxed();
-	vm->pt.stat.add(svm::stat::prefetched, *pages);
-	return p.error.load_relaxed();
+	return svm::bring_in(*vm, span, access, *pages).error();
 }

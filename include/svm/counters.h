@@ -24,4 +24,5 @@ SVM_COUNTER(intervals),
 SVM_COUNTER(prefetched),
 SVM_COUNTER(host_bytes),
 SVM_COUNTER(device_bytes),
-SVM_COUNTER(present)
+SVM_COUNTER(present),
+SVM_COUNTER(stops)

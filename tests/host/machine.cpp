@@ -18,6 +18,7 @@ svm_vm_params machine::params(u32 interval_lg2, u32 granule_lg2)
 		.dma_device = &dev,
 		.interval_lg2 = interval_lg2,
 		.granule_lg2 = granule_lg2,
+		.flags = 0,
 	};
 }
 

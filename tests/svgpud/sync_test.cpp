@@ -30,7 +30,7 @@ protected:
 TEST_F(sync_ops, unknown_operations)
 {
 	refused({ .op = 0 });
-	refused({ .op = SVGPU_SYNC_TRANSLATE + 1 });
+	refused({ .op = SVGPU_SYNC_CONTEXT_RESUME + 1 });
 	refused({ .op = ~0u });
 }
 

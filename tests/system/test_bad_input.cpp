@@ -428,15 +428,15 @@ SVM_TEST(BadInput, SizesOfAVm)
 	std::uint32_t table = device.info().table_lg2, bits = device.info().va_bits;
 	std::uint32_t id;
 	for (std::uint32_t interval : {1u, 12u, table - 1, bits + 1, 64u, ~0u}) {
-		svmirror_vm_options options{.interval_lg2 = interval, .granule_lg2 = 0};
+		svmirror_vm_options options{.interval_lg2 = interval, .granule_lg2 = 0, .flags = 0};
 		EXPECT_EQ(svmirror_vm_create(device.fd(), &options, &id), -EINVAL) << "interval " << interval;
 	}
 	for (std::uint32_t granule : {1u, 11u, table + 1, 64u, ~0u}) {
-		svmirror_vm_options options{.interval_lg2 = 0, .granule_lg2 = granule};
+		svmirror_vm_options options{.interval_lg2 = 0, .granule_lg2 = granule, .flags = 0};
 		EXPECT_EQ(svmirror_vm_create(device.fd(), &options, &id), -EINVAL) << "granule " << granule;
 	}
-	svmirror::vm smallest(device, {.interval_lg2 = table, .granule_lg2 = 12});
-	svmirror::vm largest(device, {.interval_lg2 = bits, .granule_lg2 = table});
+	svmirror::vm smallest(device, {.interval_lg2 = table, .granule_lg2 = 12, .flags = 0});
+	svmirror::vm largest(device, {.interval_lg2 = bits, .granule_lg2 = table, .flags = 0});
 }
 
 SVM_TEST(BadInput, QueriesThatDoNotExist)

@@ -153,7 +153,8 @@ TEST_F(vm_test, two_vms_on_one_process)
 			   .mm = proc.get(),
 			   .dma_device = &dev,
 			   .interval_lg2 = 0,
-			   .granule_lg2 = 0};
+			   .granule_lg2 = 0,
+			   .flags = 0};
 
 	ASSERT_EQ(svm_vm_create(&p, &other), 0);
 	second.device().set_root(svm_vm_root(other)->addr, false);
@@ -250,7 +251,8 @@ TEST_F(vm_test, publish_is_optional)
 			   .mm = proc.get(),
 			   .dma_device = &dev,
 			   .interval_lg2 = 0,
-			   .granule_lg2 = 0};
+			   .granule_lg2 = 0,
+			   .flags = 0};
 
 	ASSERT_EQ(svm_vm_create(&p, &vm), 0);
 	device().set_root(svm_vm_root(vm)->addr, false);
