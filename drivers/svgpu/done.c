@@ -30,8 +30,8 @@ void svgpu_jobs_init(struct svgpu_device *dev)
 }
 
 /*
- * A job of a vm that cannot fault met a fault: that ends it, and nothing was asked before. The error
- * is as of a fault that failed.
+ * A job of a vm that cannot fault met a fault: that ends it, and nothing was asked before. The
+ * error is as of a fault that failed.
  */
 static void fail_fault(struct svgpu_task *task, const struct svgpu_done *done)
 {
@@ -76,7 +76,8 @@ static void end_one(struct svgpu_device *dev, const struct svgpu_done *done)
 			done->cookie);
 		return;
 	}
-	if (done->status == SVGPU_DONE_FAULT && task->queue->vm->base.no_fault && !task->fault_error)
+	if (done->status == SVGPU_DONE_FAULT && task->queue->vm->base.no_fault &&
+	    !task->fault_error)
 		fail_fault(task, done);
 	status = status_to_errno(task, done->status);
 	result = &task->result;

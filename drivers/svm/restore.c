@@ -5,10 +5,10 @@
  *
  * How often a vm can be stopped is bounded, so that its jobs get on. After each resume the jobs are
  * left alone for RUN_MS: what would stop them sleeps for the rest of that time (delay()), and so
- * does the munmap() or page migration that it belongs to. Only a caller that may not sleep, the OOM
- * reaper, stops them at once. The worker waits PAUSE_MS before it restores, so that a burst of
- * changes is one stop, and twice as long each time where the jobs had run for a short time only, up to
- * PAUSE_MAX_MS. A restore that was spoiled by a change is tried again at once, and changes
+ * does the munmap() or page migration that it belongs to. Only a caller that may not sleep, the
+ * OOM reaper, stops them at once. The worker waits PAUSE_MS before it restores, so that a burst of
+ * changes is one stop, and twice as long each time where the jobs had run for a short time only,
+ * up to PAUSE_MAX_MS. A restore that was spoiled by a change is tried again at once, and changes
  * are put off meanwhile, by QUIET_MS at first and up to QUIET_MAX_MS.
  *
  * restore mutex: one svm_restore() of a vm at a time
@@ -153,7 +153,7 @@ static void restore_work(struct work_struct *work)
 	mutex_lock(&r->mutex);
 	ret = svm_session_begin(vm->svm, &r->session);
 	if (!ret) {
-		/* Before restore() looks whether the vm was stopped: see svm_drm_restore_cancel(). */
+		/* Before restore() looks whether the vm was stopped: svm_drm_restore_cancel(). */
 		in_session(r, true);
 		ret = restore(vm, NULL, 0);
 		in_session(r, false);

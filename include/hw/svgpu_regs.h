@@ -160,13 +160,13 @@ enum svgpu_sync_op {
 	 * memory, which may be written? SVGPU_SYNC_BAD: it is not. Nothing is accessed but tables.
 	 */
 	SVGPU_SYNC_TRANSLATE = 7,
-	/* context: its jobs make no access from the acknowledge on, until CONTEXT_RESUME or their end */
+	/* context: from the acknowledge on its jobs make no access, until CONTEXT_RESUME */
 	SVGPU_SYNC_CONTEXT_STOP = 8,
 	SVGPU_SYNC_CONTEXT_RESUME = 9,	/* context */
 };
 
 /* Flags of CONTEXT_SET. A job that faults ends with SVGPU_DONE_FAULT, and nothing is asked. */
-#define SVGPU_CONTEXT_NO_FAULT	(1 << 0)
+#define SVGPU_CONTEXT_NO_FAULT	1
 
 enum svgpu_sync_status {
 	SVGPU_SYNC_OK = 0,

@@ -262,6 +262,7 @@ SVM_TEST_WITHIN(NoFault, AStormIsBounded, 180)
 	std::uint64_t stops = gpu.vm.counters().stops - before;
 	std::printf("%llu changes stopped the jobs %llu times in %lld ms\n", static_cast<unsigned long long>(changes),
 		    static_cast<unsigned long long>(stops), static_cast<long long>(took));
+	std::fflush(stdout); // the test body ends without it
 	// two milliseconds of running before each stop
 	EXPECT_LE(stops, static_cast<std::uint64_t>(took) / 2 + 2);
 	EXPECT_GE(stops, 3u);

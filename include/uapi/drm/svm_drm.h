@@ -50,10 +50,11 @@ extern "C" {
 #define DRM_IOCTL_SVM_QUERY      DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_QUERY, struct drm_svm_query)
 
 /*
- * The vm is one for jobs that cannot wait for a fault. What is bound is there when the bind returns, for writing
- * where the process may write, and is kept there: where it changes the jobs are stopped until it is
- * there again. An access that still fails is its job's error: -EPERM where the page can be read,
- * else -EFAULT. Where the device has no such vms: -EOPNOTSUPP (&drm_svm_device_info.capabilities).
+ * The vm is one for jobs that cannot wait for a fault. What is bound is there when the bind
+ * returns, for writing where the process may write, and is kept there: where it changes the jobs
+ * are stopped until it is there again. An access that still fails is its job's error: -EPERM where
+ * the page can be read, else -EFAULT. Where the device has no such vms: -EOPNOTSUPP
+ * (&drm_svm_device_info.capabilities).
  */
 #define DRM_SVM_VM_NO_FAULT	(1 << 0)
 
@@ -170,12 +171,13 @@ struct drm_svm_bind_op {
  * by what is bound then. On return (asynchronous: when it has been done) none goes by the former.
  * -ENOMEM and -EINTR: nothing was done.
  *
- * In a vm with DRM_SVM_VM_NO_FAULT objects are not bound on demand (-EINVAL), all of a mirror's
- * span must be memory that the process can read (-EFAULT), and the mirrors of a call together may be as large
- * as the machine's memory (-ENOMEM): else nothing was done. What is bound is brought in before the call
- * returns, while the jobs are stopped. If that fails the bindings stand: -EFAULT: a part of the
- * memory cannot be had without a userfaultfd's manager or at all, and the jobs go on without it;
- * -ENOMEM, -EINTR, -EBUSY (the memory kept changing): they go on as soon as it could be brought.
+ * In a vm with DRM_SVM_VM_NO_FAULT objects are not bound on demand (-EINVAL), the mirrors of a
+ * call together are at most as large as the machine's memory (-ENOMEM), and all of a mirror's span
+ * is memory that the process can read (-EFAULT): else nothing was done. What is bound is brought
+ * in before the call returns, while the jobs are stopped. If that fails the bindings stand:
+ * -EFAULT: a part of the memory cannot be had, or not without a userfaultfd's manager, and the
+ * jobs go on without it; -ENOMEM, -EINTR, -EBUSY (the memory kept changing): they go on as soon as
+ * it could be brought.
  */
 struct drm_svm_bind {
 	__u32 vm_id;
