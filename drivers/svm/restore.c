@@ -4,8 +4,9 @@
  * it takes anything from them; here a worker has it brought back and the jobs go on.
  *
  * How often a vm can be stopped is bounded, so that its jobs get on. After each resume the jobs are
- * left alone for RUN_MS: what would stop them sleeps for the rest of that time (delay()), and so
- * does the munmap() or page migration that it belongs to. Only a caller that may not sleep, the
+ * left alone for as long as they were stopped, but for RUN_MS at least and RUN_MAX_MS at most: what
+ * would stop them sleeps for the rest of that time (delay()), and so does the munmap() or page
+ * migration that it belongs to. Only a caller that may not sleep, the
  * OOM reaper, stops them at once. The worker waits PAUSE_MS before it restores, so that a burst of
  * changes is one stop, and twice as long each time where the jobs had run for a short time only,
  * up to PAUSE_MAX_MS. A restore that was spoiled by a change is tried again at once, and changes
@@ -25,6 +26,7 @@
 #include "internal.h"
 
 #define RUN_MS		2
+#define RUN_MAX_MS	16
 #define SHORT_MS	20	/* jobs that were stopped sooner ran for a short time */
 #define PAUSE_MS	1
 #define PAUSE_MAX_MS	16
@@ -39,9 +41,14 @@ static struct svm_drm_vm *vm_of(void *backend)
 	return backend;
 }
 
-static void leave_alone(struct svm_drm_restore *r, unsigned int ms)
+static u64 ms_to_ns(unsigned int ms)
 {
-	WRITE_ONCE(r->alone_until, ktime_get_ns() + ms * (u64)NSEC_PER_MSEC);
+	return ms * (u64)NSEC_PER_MSEC;
+}
+
+static void leave_alone(struct svm_drm_restore *r, u64 ns)
+{
+	WRITE_ONCE(r->alone_until, ktime_get_ns() + ns);
 }
 
 static void restore_later(struct svm_drm_vm *vm, unsigned int ms)
@@ -59,10 +66,11 @@ static u64 stop(void *backend)
 {
 	struct svm_drm_vm *vm = vm_of(backend);
 	struct svm_drm_restore *r = &vm->restore;
-	u64 ran = ktime_get_ns() - r->resumed;
+	u64 now = ktime_get_ns();
 
-	/* svmirror's lock is held, which makes these two ours. */
-	if (r->pause_ms && ran < SHORT_MS * (u64)NSEC_PER_MSEC)
+	/* svmirror's lock is held, which makes these ours. */
+	r->stopped = now;
+	if (r->pause_ms && now - r->resumed < ms_to_ns(SHORT_MS))
 		r->pause_ms = min(2 * r->pause_ms, PAUSE_MAX_MS);
 	else
 		r->pause_ms = PAUSE_MS;
@@ -75,8 +83,8 @@ static void resume(void *backend)
 {
 	struct svm_drm_restore *r = &vm_of(backend)->restore;
 
-	leave_alone(r, RUN_MS);
 	r->resumed = ktime_get_ns();
+	leave_alone(r, clamp(r->resumed - r->stopped, ms_to_ns(RUN_MS), ms_to_ns(RUN_MAX_MS)));
 	vm_of(backend)->dev->backend_ops->resume(backend);
 }
 
@@ -129,7 +137,7 @@ static int restore(struct svm_drm_vm *vm, const struct svm_bind_op *ops, u32 cou
 		ret = moot(vm) ?: svm_restore(vm->svm, ops, count);
 		if (ret != -EAGAIN)
 			return ret;
-		leave_alone(&vm->restore, quiet);
+		leave_alone(&vm->restore, ms_to_ns(quiet));
 		quiet = min_t(unsigned int, 2 * quiet, QUIET_MAX_MS);
 		cond_resched();
 	}

@@ -306,7 +306,8 @@ struct svm_drm_restore {
 	/* private: */
 	struct mutex mutex;	/* restore mutex: one svm_restore() at a time */
 	u64 alone_until;	/* until then what would stop the jobs is put off, ns; no lock */
-	u64 resumed;		/* when they were last; under svmirror's lock of the vm's stops, */
+	u64 stopped;		/* when the jobs were last stopped, under svmirror's stops lock, */
+	u64 resumed;		/* and resumed, */
 	unsigned int pause_ms;	/* and how long after the last stop the worker began */
 	spinlock_t lock;	/* restore lock: all below */
 	bool closed;		/* the worker is not queued any more */

@@ -244,7 +244,7 @@ SVM_TEST_WITHIN(NoFault, AStormIsBounded, 180)
 	mapping memory(4 * table_span);
 	memory.no_huge_pages();
 	window gpu(memory, no_fault);
-	adder busy(gpu.vm, memory.bytes(1024, 16), 2000);
+	adder busy(gpu.vm, memory.bytes(1024, 16));
 	busy.wait_for(2);
 	std::uint64_t before = gpu.vm.counters().stops;
 	steady_clock::time_point begun = steady_clock::now();
@@ -255,7 +255,7 @@ SVM_TEST_WITHIN(NoFault, AStormIsBounded, 180)
 			mprotect(&memory.at(600), 8 * page, PROT_READ);
 			mprotect(&memory.at(600), 8 * page, PROT_READ | PROT_WRITE);
 		});
-		busy.wait_for(40);
+		busy.wait_for(20);
 		changes = throws.stop() + protects.stop();
 	}
 	auto took = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - begun).count();
