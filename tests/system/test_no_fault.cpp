@@ -256,7 +256,7 @@ SVM_TEST_WITHIN(NoFault, AStormIsBounded, 180)
 			mprotect(&memory.at(600), 8 * page, PROT_READ | PROT_WRITE);
 		});
 		std::this_thread::sleep_for(1s);
-		busy.wait_for(20);
+		busy.wait_for(8);
 		changes = throws.stop() + protects.stop();
 	}
 	auto took = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - begun).count();
