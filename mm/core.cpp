@@ -11,4 +11,5 @@
 #include "mm/prefetch.cpp"
 #include "mm/reclaim.cpp"
 #include "mm/room.cpp"
+#include "mm/stops.cpp"
 #include "mm/vm.cpp"

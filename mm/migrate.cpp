@@ -72,7 +72,7 @@ extern "C" int svm_migrate(svm_vm *vm, u64 start, u64 end, svm_aperture to, u64 
 	svm::migrating m(*vm, span, to == SVM_VRAM);
 
 	*pages = 0;
-	if (span.empty() || !span.page_aligned() || (to != SVM_VRAM && to != SVM_SYSTEM) || !svm::is_bound(*vm, span))
+	if (vm->no_fault || span.empty() || !span.page_aligned() || (to != SVM_VRAM && to != SVM_SYSTEM) || !svm::is_bound(*vm, span))
 		return static_cast<int>(svm::err::inval);
 	if (!vm->memory) // all is at home
 		return m.into ? static_cast<int>(svm::err::opnotsupp) : 0;

@@ -417,14 +417,29 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 
 	vm.pt.stat.add(svm::stat::invalidations);
 	svm::full_barrier(); // B1 of mirror.hpp, with B2 in look()
-	if (!hit.empty()) {
-		svm::va_span part{ b.to_va(hit.start), b.to_va(hit.end) };
+	if (hit.empty())
+		return;
+	svm::va_span part{ b.to_va(hit.start), b.to_va(hit.end) };
 
-		if (forking) // one flush for a table's mappings: the calls that follow find nothing to take
-			part = part.widened(vm.pt.table_lg2()).common(in.span);
-		vm.pt.visit(part, svm::invalidate_table, &i);
-	}
+	if (forking) // one flush for a table's mappings: the calls that follow find nothing to take
+		part = part.widened(vm.pt.table_lg2()).common(in.span);
+	svm::halt stopped(vm, vm.no_fault && svm::binds(vm, b, part) ? part : svm::va_span{}, may_sleep); // (22) of stops.hpp
+	vm.pt.visit(part, svm::invalidate_table, &i);
 	batch.finish();
+}
+
+// Before anything says that the invalidation is under way. The driver may put it off.
+extern "C" void svm_port_approach(void *owner, u64 start, u64 end)
+{
+	auto &in = *static_cast<svm::interval *>(owner);
+	svm_vm &vm = *in.vm;
+
+	if (!vm.no_fault)
+		return;
+	svm::reader section(vm.domain());
+	svm::cpu_span hit = svm::cpu_span{ start, end }.common(in.of->to_cpu(in.span));
+	if (!hit.empty() && svm::binds(vm, *in.of, { in.of->to_va(hit.start), in.of->to_va(hit.end) }))
+		svm::put_off(vm);
 }
 
 namespace svm {
@@ -490,7 +505,9 @@ extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access)
 	svm::status done = svm::err::fault;
 
 	vm->pt.stat.add(svm::stat::faults);
-	if (vm->pt.all().holds(va)) {
+	if (vm->no_fault) {
+		done = svm::why_missing(*vm, va, access);
+	} else if (vm->pt.all().holds(va)) {
 		if (svm::allowed(*vm, va, access)) {
 			vm->pt.stat.add(svm::stat::duplicates);
 			return 0;

@@ -76,6 +76,12 @@ struct wish {
 // wait_for_bind() first; err::absent: bring() first.
 status fault_in(svm_vm &vm, wish &w);
 
+// What svm_prefetch() does, in a session; what is not bound is left out.
+status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages);
+
+// How many pages of the span the device can reach. Takes no lock; what changes meanwhile may count or not.
+u64 pages_present(svm_vm &vm, va_span span, svm_access access);
+
 // A bind that is under way has ended. Sleeps; not in a reader section. err::intr.
 status wait_for_bind(svm_vm &vm);
 

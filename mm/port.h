@@ -210,6 +210,8 @@ void port_warn(const char *what);
  * one of a row of calls, most likely, that take writing away from one mapping after the other.
  */
 void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep, bool forking);
+/* Before that and before the interval gets its sequence, where the caller is blockable. May sleep. */
+void svm_port_approach(void *owner, u64 start, u64 end);
 /* Asked now and then while threads of the domain wait: is its device on its way out? Then their waits end. May sleep. */
 bool svm_port_gone(void *domain_owner);
 /* A grace period after port_defer: free the node. True: it was part of a page table, so memory for tables may have come back. */

@@ -109,13 +109,7 @@ status fill_and_wait(prefetching &p, va_span left)
 
 void count(prefetching &p, va_span part)
 {
-	reader section(p.vm.domain());
-	table *tb = p.vm.pt.find(part.start);
-
-	if (!tb)
-		return;
-	p.pages.fetch_add_relaxed(p.vm.pt.present(*tb, p.vm.pt.index(part.start),
-						  static_cast<unsigned>(part.pages()), p.access, nullptr));
+	p.pages.fetch_add_relaxed(pages_present(p.vm, part, p.access));
 }
 
 void fill_tables(void *arg)
@@ -138,6 +132,32 @@ void fill_tables(void *arg)
 
 } // namespace
 
+u64 pages_present(svm_vm &vm, va_span span, svm_access access)
+{
+	u64 pages = 0;
+
+	for (u64 at = span.start; at < span.end;) { // a table on each turn
+		reader section(vm.domain());
+		va_span part = vm.pt.table_span(at).common({ at, span.end });
+
+		if (table *tb = vm.pt.find(at))
+			pages += vm.pt.present(*tb, vm.pt.index(at), static_cast<unsigned>(part.pages()), access, nullptr);
+		at = part.end;
+		port_relax();
+	}
+	return pages;
+}
+
+status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages)
+{
+	prefetching p(vm, span, access);
+	status done = status::from(p.run(fill_tables));
+
+	pages = p.pages.load_relaxed();
+	vm.pt.stat.add(stat::prefetched, pages);
+	return done;
+}
+
 } // namespace svm
 
 extern "C" bool svm_port_gone(void *domain_owner)
@@ -148,16 +168,12 @@ extern "C" bool svm_port_gone(void *domain_owner)
 extern "C" int svm_prefetch(svm_vm *vm, u64 start, u64 end, svm_access access, u64 *pages)
 {
 	svm::va_span span{ start, end };
-	svm::prefetching p(*vm, span, access);
 
 	*pages = 0;
-	if (span.empty() || !span.page_aligned() || !svm::is_bound(*vm, span))
+	if (vm->no_fault || span.empty() || !span.page_aligned() || !svm::is_bound(*vm, span))
 		return static_cast<int>(svm::err::inval);
 	svm::session process(vm->domain());
 	if (!process.held().ok())
 		return process.held().error();
-	int failed = p.run(svm::fill_tables);
-	*pages = p.pages.load_relaxed();
-	vm->pt.stat.add(svm::stat::prefetched, *pages);
-	return failed;
+	return svm::bring_in(*vm, span, access, *pages).error();
 }

@@ -151,6 +151,8 @@ void evict(void *owner, void *arg)
 	bool bare = all->young == youngest_age;
 	ages a{ vm, all->young, static_cast<u32>(pieces / 16 + 1), bare };
 	vm.pt.visit(vm.pt.all(), count_age, &a);
+	put_off(vm);
+	halt stopped(vm, vm.pt.all(), true);
 	taking t{ vm, all->young, a.from(n), n, bare };
 	all->taken += t.pass();
 }

@@ -5,6 +5,7 @@
 #include "mm/bind/binding.hpp"
 #include "mm/pt/page_table.hpp"
 #include "mm/scratch.hpp"
+#include "mm/stops.hpp"
 
 namespace svm {
 
@@ -31,6 +32,8 @@ struct svm_vm {
 	svm::atomic<u64> shrink_at{ 0 };	 // where the shrinker goes on
 	svm::atomic<u32> trimmed_at{ 0 };	 // page_table::clock at the last trim()
 	svm::scratch_pool scratch;
+	bool no_fault = false; // SVM_VM_NO_FAULT: see stops.hpp. Constant
+	svm::stops stops;
 
 	port_domain *domain() const { return pt.domain; }
 

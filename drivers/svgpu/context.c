@@ -16,6 +16,7 @@ int svgpu_context_start(struct svm_drm_vm *base)
 		.address = root->addr,
 		.aperture = root->aperture,
 		.format = svgpu_of(base)->format,
+		.flags = base->no_fault ? SVGPU_CONTEXT_NO_FAULT : 0,
 	};
 
 	/* From now on flushes are sent: see flush_begin(). There is none yet: nothing is bound. */
@@ -49,4 +50,30 @@ void svgpu_context_stopped(struct svm_drm_vm *base)
 	 * now is told by its cookie, which is no job of that owner's.
 	 */
 	svgpu_faults_drain(dev);
+}
+
+static u64 tell_jobs(struct svm_drm_vm *base, u32 what)
+{
+	struct svgpu_vm *vm = to_svgpu_vm(base);
+	struct svgpu_sync op = {
+		.op = what,
+		.context = base->context,
+	};
+
+	/* As flush_begin(): before its context is set and after it is cleared, it has no job. */
+	if (!READ_ONCE(vm->live))
+		return 0;
+	return svgpu_sync_begin(svgpu_of(base), &op, &vm->cleared);
+}
+
+/* For svm_backend_ops.stop. */
+u64 svgpu_jobs_stop(void *backend)
+{
+	return tell_jobs(backend, SVGPU_SYNC_CONTEXT_STOP);
+}
+
+/* For svm_backend_ops.resume. */
+void svgpu_jobs_resume(void *backend)
+{
+	tell_jobs(backend, SVGPU_SYNC_CONTEXT_RESUME);
 }

@@ -29,6 +29,22 @@ void svgpu_jobs_init(struct svgpu_device *dev)
 	atomic_set(&jobs->cookie, 0);
 }
 
+/*
+ * A job of a vm that cannot fault met a fault: that ends it, and nothing was asked before. The
+ * error is as of a fault that failed.
+ */
+static void fail_fault(struct svgpu_task *task, const struct svgpu_done *done)
+{
+	struct svm_drm_vm *vm = &task->queue->vm->base;
+	u32 access = min_t(u32, done->access, SVGPU_ATOMIC);
+
+	/* The queue, which waits for this task before it ends, keeps svmirror's vm. */
+	task->fault_error = svm_fault(vm->svm, done->va, (enum svm_access)access);
+	task->result.va = done->va;
+	task->result.access = access;
+	svm_drm_faultlog_add(vm, done->va, task->queue->id, access, task->fault_error);
+}
+
 static int status_to_errno(const struct svgpu_task *task, u32 status)
 {
 	switch (status) {
@@ -60,6 +76,9 @@ static void end_one(struct svgpu_device *dev, const struct svgpu_done *done)
 			done->cookie);
 		return;
 	}
+	if (done->status == SVGPU_DONE_FAULT && task->queue->vm->base.no_fault &&
+	    !task->fault_error)
+		fail_fault(task, done);
 	status = status_to_errno(task, done->status);
 	result = &task->result;
 	result->bytes = done->bytes;

@@ -276,6 +276,8 @@ int svgpu_copy_wait(struct svm_drm_device *svm, u64 token);
 int svgpu_context_start(struct svm_drm_vm *base);
 void svgpu_context_stop(struct svm_drm_vm *base);
 void svgpu_context_stopped(struct svm_drm_vm *base);
+u64 svgpu_jobs_stop(void *backend);
+void svgpu_jobs_resume(void *backend);
 
 /* fault.c */
 void svgpu_fault_take(struct svgpu_device *dev, const struct svgpu_fault *entry,

@@ -158,6 +158,8 @@ const struct svm_backend_ops svgpu_vram_ops = {
 	.publish = publish,
 	.lost = lost,
 	.gone = gone,
+	.stop = svgpu_jobs_stop,
+	.resume = svgpu_jobs_resume,
 };
 
 const struct svm_backend_ops svgpu_system_ops = {
@@ -167,4 +169,6 @@ const struct svm_backend_ops svgpu_system_ops = {
 	.flush_wait = flush_wait,
 	.publish = publish,
 	.gone = gone,
+	.stop = svgpu_jobs_stop,
+	.resume = svgpu_jobs_resume,
 };

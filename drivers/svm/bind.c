@@ -126,8 +126,9 @@ static int bring_objects(const struct svm_bind_op *ops, u32 count)
 /* In the vm's process, or in a session of it. */
 int svm_drm_bind_do(struct svm_drm_vm *vm, struct svm_bind_op *ops, u32 count)
 {
-	return may_bind(vm, ops, count) ?: bring_objects(ops, count) ?:
-	       svm_bind_many(vm->svm, ops, count);
+	return may_bind(vm, ops, count) ?: svm_drm_restore_check(vm, ops, count) ?:
+	       bring_objects(ops, count) ?: svm_bind_many(vm->svm, ops, count) ?:
+	       svm_drm_restore_bound(vm, ops, count);
 }
 
 /* Takes the caller's use of the vm. */

@@ -18,6 +18,7 @@ int svm_drm_device_init(struct svm_drm_device *dev)
 	svm_drm_shares_init(dev);
 	svm_drm_parked_init(dev);
 	svm_drm_bos_init(dev);
+	svm_drm_restore_ops(dev);
 	dev->wq = alloc_workqueue("svm_drm", WQ_UNBOUND, 0);
 	return dev->wq ? svm_drm_pages_init(dev) : -ENOMEM;
 }

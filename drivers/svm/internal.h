@@ -11,6 +11,7 @@
  *               keeps what was found
  *   park lock   queues that wait for a syncobj without a fence; wake() is called under it
  *   bind lock   a vm's asynchronous binds
+ *   restore lock a vm's worker that restores, and whether it may be queued
  *   fault lock  a vm's faults and their groups; sessions are cancelled under it
  *   share lock  what processes and users hold of the device's ids
  *   log lock    (sleeps) a vm's fault log
@@ -55,8 +56,8 @@ void svm_drm_parked_init(struct svm_drm_device *dev);
 void svm_drm_parked_stop(struct svm_drm_device *dev);
 
 /* vm.c */
-struct svm_drm_vm *svm_drm_vm_create(struct svm_drm_device *dev, u32 interval_lg2,
-				     u32 granule_lg2);
+struct svm_drm_vm *svm_drm_vm_create(struct svm_drm_device *dev,
+				     const struct drm_svm_vm_create *args);
 bool svm_drm_vm_use(struct svm_drm_vm *vm);
 void svm_drm_vm_unuse(struct svm_drm_vm *vm);
 void svm_drm_vm_stop(struct svm_drm_vm *vm);
@@ -64,6 +65,14 @@ unsigned long svm_drm_vm_deadline(void);
 void svm_drm_vm_wait_gone(struct svm_drm_vm *vm, unsigned long deadline);
 void svm_drm_vms_stop_file(struct svm_drm_file *file);
 void svm_drm_vms_stop_all(struct svm_drm_device *dev);
+
+/* restore.c */
+void svm_drm_restore_ops(struct svm_drm_device *dev);
+void svm_drm_restore_init(struct svm_drm_vm *vm);
+void svm_drm_restore_cancel(struct svm_drm_vm *vm);
+void svm_drm_restore_fini(struct svm_drm_vm *vm);
+int svm_drm_restore_check(const struct svm_drm_vm *vm, const struct svm_bind_op *ops, u32 count);
+int svm_drm_restore_bound(struct svm_drm_vm *vm, const struct svm_bind_op *ops, u32 count);
 
 /* faultlog.c */
 void svm_drm_faultlog_init(struct svm_drm_faultlog *log);

@@ -23,11 +23,13 @@ int svm_drm_ioctl_vm_create(struct drm_device *drm, void *data,
 	struct svm_drm_vm *vm;
 	int ret;
 
-	if (args->flags || args->reserved[0] || args->reserved[1])
+	if (args->flags & ~DRM_SVM_VM_NO_FAULT || args->reserved[0] || args->reserved[1])
 		return -EINVAL;
+	if (args->flags & DRM_SVM_VM_NO_FAULT && !dev->backend_ops->stop)
+		return -EOPNOTSUPP;
 	if (svm_drm_error(dev))
 		return svm_drm_error(dev);
-	vm = svm_drm_vm_create(dev, args->interval_lg2, args->granule_lg2);
+	vm = svm_drm_vm_create(dev, args);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	ret = xa_alloc(&file->vms, &args->vm_id, vm, xa_limit_31b, GFP_KERNEL);
@@ -120,7 +122,8 @@ static int query_device(struct svm_drm_device *dev, struct drm_svm_query *args)
 			(format->null ? DRM_SVM_CAPABILITY_NULL : 0) |
 			(drm_core_check_feature(dev->drm, DRIVER_GEM) ?
 				 DRM_SVM_CAPABILITY_OBJECT : 0) |
-			(dev->pages.memory ? DRM_SVM_CAPABILITY_MIGRATE : 0),
+			(dev->pages.memory ? DRM_SVM_CAPABILITY_MIGRATE : 0) |
+			(dev->backend_ops->stop ? DRM_SVM_CAPABILITY_NO_FAULT : 0),
 		.va_bits = format->va_bits,
 		.table_lg2 = format->table_lg2,
 		.leaf_sizes = format->leaf_sizes,

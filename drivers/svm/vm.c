@@ -52,6 +52,7 @@ static void vm_end(struct work_struct *work)
 	struct svm_drm_device *dev = vm->dev;
 
 	svm_drm_binds_fini(vm);
+	svm_drm_restore_fini(vm);
 	svm_drm_faults_fini(vm);
 	svm_vm_destroy(vm->svm);
 	xa_erase(&dev->contexts, vm->context);
@@ -82,17 +83,18 @@ void svm_drm_vm_leave(struct svm_drm_vm *vm)
 }
 EXPORT_SYMBOL_GPL(svm_drm_vm_leave);
 
-static int vm_make_svm(struct svm_drm_vm *vm, u32 interval_lg2, u32 granule_lg2)
+static int vm_make_svm(struct svm_drm_vm *vm, const struct drm_svm_vm_create *args)
 {
 	struct svm_vm_params params = {
-		.ops = vm->dev->backend_ops,
+		.ops = vm->no_fault ? &vm->dev->no_fault_ops : vm->dev->backend_ops,
 		.backend = vm,
 		.format = vm->dev->format,
 		.mm = current->mm,
 		.dma_device = vm->dev->dma_device,
 		.memory = vm->dev->pages.memory,
-		.interval_lg2 = interval_lg2,
-		.granule_lg2 = granule_lg2,
+		.interval_lg2 = args->interval_lg2,
+		.granule_lg2 = args->granule_lg2,
+		.flags = vm->no_fault ? SVM_VM_NO_FAULT : 0,
 	};
 
 	return svm_vm_create(&params, &vm->svm);
@@ -117,6 +119,7 @@ static struct svm_drm_vm *vm_alloc(struct svm_drm_device *dev)
 	INIT_WORK(&vm->end_work, vm_end);
 	init_completion(&vm->gone);
 	svm_drm_binds_init(vm);
+	svm_drm_restore_init(vm);
 	svm_drm_faultlog_init(&vm->log);
 	return vm;
 }
@@ -124,21 +127,21 @@ static struct svm_drm_vm *vm_alloc(struct svm_drm_device *dev)
 /**
  * svm_drm_vm_create() - make a vm for the current process
  * @dev: the device
- * @interval_lg2: as in struct drm_svm_vm_create
- * @granule_lg2: as in struct drm_svm_vm_create
+ * @args: how; its flags were checked
  *
  * Context: process; sleeps.
  * Return: the vm, to be ended by svm_drm_vm_stop() and svm_drm_vm_put(); -ENOSPC: the
  * process or its user has its share of contexts; -EINVAL, -ENOMEM, -EIO, -ENODEV.
  */
-struct svm_drm_vm *svm_drm_vm_create(struct svm_drm_device *dev, u32 interval_lg2,
-				     u32 granule_lg2)
+struct svm_drm_vm *svm_drm_vm_create(struct svm_drm_device *dev,
+				     const struct drm_svm_vm_create *args)
 {
 	struct svm_drm_vm *vm = vm_alloc(dev);
 	int ret;
 
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
+	vm->no_fault = args->flags & DRM_SVM_VM_NO_FAULT;
 	ret = svm_drm_share_take(vm->process, SVM_DRM_CONTEXT_ID);
 	if (ret)
 		goto put;
@@ -148,7 +151,7 @@ struct svm_drm_vm *svm_drm_vm_create(struct svm_drm_device *dev, u32 interval_lg
 	if (ret)
 		goto give;
 	ret = svm_drm_faults_init(vm) ?:
-	      vm_make_svm(vm, interval_lg2, granule_lg2);
+	      vm_make_svm(vm, args);
 	if (ret) {
 		svm_drm_faults_fini(vm);
 		xa_erase(&dev->contexts, vm->context);
@@ -193,6 +196,7 @@ static void stop_finish(struct list_head *ending)
 		vm->dev->ops->stopped(vm);
 		svm_drm_faults_cancel(vm);
 		svm_drm_binds_cancel(vm);
+		svm_drm_restore_cancel(vm);
 		svm_drm_vm_leave(vm);
 	}
 }

@@ -140,12 +140,15 @@
  * so the driver goes on emptying that one while it waits, and at no time gives the
  * device more jobs than half as many as there is room for. A queue whose context was
  * cleared stays set, and its jobs are INVALID, until it is cleared or set anew.
+ * CONTEXT_STOP stops the jobs of a context, those that run and those that begin later, each
+ * between two accesses. They give up their engines. A context that is stopped or not may be
+ * stopped or resumed; one that is set again is not stopped.
  * A job may be written once its QUEUE_SET is acknowledged.
  */
 enum svgpu_sync_op {
 	/* context, start, end: forget translations and table pointers for [start, end) */
 	SVGPU_SYNC_INVALIDATE = 1,
-	/* context, address = root table, aperture, format = one that the device announces */
+	/* context, address = root table, aperture, format = one that the device announces, flags */
 	SVGPU_SYNC_CONTEXT_SET = 2,
 	SVGPU_SYNC_CONTEXT_CLEAR = 3,	/* context */
 	SVGPU_SYNC_QUEUE_SET = 4,	/* queue, context, owner */
@@ -157,12 +160,18 @@ enum svgpu_sync_op {
 	 * memory, which may be written? SVGPU_SYNC_BAD: it is not. Nothing is accessed but tables.
 	 */
 	SVGPU_SYNC_TRANSLATE = 7,
+	/* context: from the acknowledge on its jobs make no access, until CONTEXT_RESUME */
+	SVGPU_SYNC_CONTEXT_STOP = 8,
+	SVGPU_SYNC_CONTEXT_RESUME = 9,	/* context */
 	/*
 	 * address: of an array of struct svgpu_copy in system memory, end: how many; aperture:
 	 * where the pages go. Each is copied, or filled with zeros. No page tables are asked.
 	 */
-	SVGPU_SYNC_COPY = 8,
+	SVGPU_SYNC_COPY = 10,
 };
+
+/* Flags of CONTEXT_SET. A job that faults ends with SVGPU_DONE_FAULT, and nothing is asked. */
+#define SVGPU_CONTEXT_NO_FAULT	1
 
 /* 4 KiB between VRAM and system memory. */
 struct svgpu_copy {
@@ -191,7 +200,7 @@ struct svgpu_sync {
 	__u32 aperture;
 	__u32 format;
 	__u32 owner;
-	__u32 reserved;
+	__u32 flags;
 };
 
 /*
@@ -281,7 +290,8 @@ struct svgpu_reply {
 
 enum svgpu_done_status {
 	SVGPU_DONE_OK = 0,
-	SVGPU_DONE_FAULT = 1,		/* va, access: the fault that was answered FAIL */
+	/* va, access: the fault that was answered FAIL, or met in a context that cannot fault */
+	SVGPU_DONE_FAULT = 1,
 	/*
 	 * va, access, address: a translation led outside RAM and VRAM, or had a reserved bit
 	 * set

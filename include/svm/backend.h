@@ -110,6 +110,32 @@ struct svm_backend_ops {
 	 * to its end.
 	 */
 	int (*gone)(void *backend);
+
+	/**
+	 * @stop: make the device stop the jobs of a vm with SVM_VM_NO_FAULT, each between two
+	 * accesses: those that run, and those that come until @resume. Ordered as a flush.
+	 * Context: any; must not sleep.
+	 * Return: a token for @flush_wait, after which no job of the vm makes an access until
+	 * @resume. NULL: there are no such vms.
+	 */
+	u64 (*stop)(void *backend);
+
+	/**
+	 * @resume: let the jobs go on that @stop stopped. Orders before it all earlier writes to
+	 * tables. It is not waited for, and a @stop that follows comes after it.
+	 * Context: any; must not sleep. NULL as @stop.
+	 */
+	void (*resume)(void *backend);
+
+	/**
+	 * @delay: something is about to stop the jobs: a change of the process's memory, an
+	 * object that moves, a bind. It waits until this returns, and so does whatever it
+	 * belongs to, such as an munmap. A driver sleeps here to let jobs run for some time after
+	 * each @resume, and to let svm_restore() get through; milliseconds at most.
+	 * Context: sleeps; core mm may hold its locks, mmap_lock among them: no allocation that
+	 * reclaims, and no lock that is held over one. NULL: nothing is put off.
+	 */
+	void (*delay)(void *backend);
 };
 
 #ifdef __cplusplus

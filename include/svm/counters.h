@@ -25,5 +25,6 @@ SVM_COUNTER(prefetched),
 SVM_COUNTER(host_bytes),
 SVM_COUNTER(device_bytes),
 SVM_COUNTER(present),
+SVM_COUNTER(stops),
 SVM_COUNTER(moved_in),
 SVM_COUNTER(moved_home)

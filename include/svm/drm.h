@@ -234,6 +234,7 @@ struct svm_drm_device {
 
 	/* private: */
 	u32 table_lg2;
+	struct svm_backend_ops no_fault_ops; /* @backend_ops, with what restore.c puts in between */
 	struct workqueue_struct *wq; /* ends of vms, faults that are overdue, parked queues */
 	struct xarray contexts;	/* id → vm */
 	struct svm_drm_shares shares;
@@ -323,12 +324,29 @@ struct svm_drm_binds {
 	struct svm_drm_waiter waiter; /* the worker's: of the first one */
 };
 
+/** struct svm_drm_restore - what gets the jobs of a vm that cannot fault to go on */
+struct svm_drm_restore {
+	/* private: */
+	struct mutex mutex;	/* restore mutex: one svm_restore() at a time */
+	u64 alone_until;	/* until then what would stop the jobs is put off, ns; no lock */
+	u64 stopped;		/* when the jobs were last stopped, under svmirror's stops lock, */
+	u64 resumed;		/* and resumed, */
+	unsigned int pause_ms;	/* and how long after the last stop the worker began */
+	spinlock_t lock;	/* restore lock: all below */
+	bool closed;		/* the worker is not queued any more */
+	bool in_session;	/* @session may be cancelled */
+	struct svm_session session;
+	struct delayed_work work;
+};
+
 /**
  * struct svm_drm_vm - a device address space
  * @dev: the device
  * @process: whose it is
  * @svm: svmirror's
  * @context: its number in the device, which no other vm has until all of this one is gone
+ * @no_fault: its jobs fail where they fault (DRM_SVM_VM_NO_FAULT). The device is told in
+ *	&svm_drm_ops.start
  *
  * A reference (svm_drm_vm_grab()) keeps this; a use keeps @svm. A vm that is stopped gets no
  * new uses, and svmirror's vm is destroyed after the last one.
@@ -338,6 +356,7 @@ struct svm_drm_vm {
 	struct svm_drm_process *process;
 	struct svm_vm *svm;
 	u32 context;
+	bool no_fault;
 
 	/* private: */
 	u32 queues;		/* under the file's xa_lock of vms */
@@ -349,6 +368,7 @@ struct svm_drm_vm {
 	struct completion gone;
 	struct svm_drm_faults faults;
 	struct svm_drm_binds binds;
+	struct svm_drm_restore restore;
 	struct svm_drm_faultlog log;
 };
 

@@ -143,9 +143,9 @@ u64 svm_memory_resident(const struct svm_memory *memory);
  * finds no room. What is there already does not move. Other bindings than mirrors are passed over.
  * Leaves for the pages come by faults, or by svm_prefetch() afterwards.
  * Context: process; sleeps; killable; not under mmap_lock.
- * Return: 0; -EINVAL (alignment; a hole in the span); -EOPNOTSUPP (%SVM_VRAM, and the vm has no
- * memory of a device's); -EFAULT (the process's memory is gone); -EPERM (the thread is of another
- * process); -EINTR; -ENOMEM; what &svm_backend_ops.gone said.
+ * Return: 0; -EINVAL (alignment; a hole in the span; %SVM_VM_NO_FAULT); -EOPNOTSUPP
+ * (%SVM_VRAM, and the vm has no memory of a device's); -EFAULT (the process's memory is gone);
+ * -EPERM (the thread is of another process); -EINTR; -ENOMEM; what &svm_backend_ops.gone said.
  */
 int svm_migrate(struct svm_vm *vm, u64 start, u64 end, enum svm_aperture to, u64 *pages);
 

@@ -49,6 +49,16 @@ enum svm_access {
 	SVM_ATOMIC = 2,		/**< @SVM_ATOMIC: read-modify-write at one stroke */
 };
 
+/** enum svm_vm_flags - what a vm is like */
+enum svm_vm_flags {
+	/**
+	 * @SVM_VM_NO_FAULT: the device cannot fault. Whatever is bound is kept in the page table:
+	 * when it is to leave, the device's jobs are stopped first (&svm_backend_ops.stop), and the
+	 * driver then calls svm_restore()
+	 */
+	SVM_VM_NO_FAULT = 1 << 0,
+};
+
 /**
  * struct svm_vm_params - how a vm is made
  * @ops: the device's functions; must outlive the vm
@@ -62,6 +72,7 @@ enum svm_access {
  *	format's VA bits.
  * @granule_lg2: log2 of what one fault makes present around its page; 0: 16. From 12 to a
  *	table's span.
+ * @flags: enum svm_vm_flags
  */
 struct svm_vm_params {
 	const struct svm_backend_ops *ops;
@@ -72,6 +83,7 @@ struct svm_vm_params {
 	struct svm_memory *memory;
 	u32 interval_lg2;
 	u32 granule_lg2;
+	u32 flags;
 };
 
 /**
@@ -174,8 +186,8 @@ void svm_sample_free(const struct svm_backend_ops *ops, void *backend,
  * @out: the vm
  *
  * Context: process; sleeps.
- * Return: 0, -EINVAL (sizes; no ops, format or mm; memory of a device's, and the format has no
- * %SVM_VRAM), -ENOMEM.
+ * Return: 0, -EINVAL (sizes, flags; no ops, format or mm; SVM_VM_NO_FAULT without stop and
+ * resume; memory of a device's, and the format has no %SVM_VRAM), -ENOMEM.
  */
 int svm_vm_create(const struct svm_vm_params *params, struct svm_vm **out);
 
@@ -266,9 +278,13 @@ struct svm_bind_op {
  * before this returns, under no lock of svmirror's.
  * Context: process; sleeps; killable until it has begun; not under mmap_lock. Where
  * something is replaced it waits for faults under way in the vm.
+ *
+ * In a vm with SVM_VM_NO_FAULT the jobs are stopped before anything changes, also where the bind
+ * fails with -ENOMEM or -EINTR, and svm_restore() is to follow.
  * Return: 0; -EINVAL (alignment, an unknown kind or flag, spans that meet, outside the
- * device's or the user's address space or the object); -EOPNOTSUPP (the format has no
- * null entries); -ENOMEM; -EINTR.
+ * device's or the user's address space or the object; on demand in a vm with
+ * SVM_VM_NO_FAULT); -EFAULT (in such a vm: the process has nothing that can be read in all of a
+ * mirror's span); -EOPNOTSUPP (the format has no null entries); -ENOMEM; -EINTR.
  */
 int svm_bind_many(struct svm_vm *vm, const struct svm_bind_op *ops, u32 count);
 
@@ -384,7 +400,8 @@ void svm_session_cancel(struct svm_session *session);
  * page without bouncing, or is not cache-coherent; or the object is in memory of the
  * device's, and the format knows none. -ENOMEM: there was no memory just now (the CPU's
  * own fault would try again); also where the DMA API refuses the page. -EINTR: killed,
- * the session was cancelled, or the device goes.
+ * the session was cancelled, or the device goes. In a vm with SVM_VM_NO_FAULT nothing is
+ * served: -EPERM or -EFAULT, without waiting, says why the access failed.
  */
 int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
 
@@ -397,11 +414,30 @@ int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
  * @pages: out: pages of 4 KiB of the span that the device can reach now
  *
  * Context: process; sleeps; killable; not under mmap_lock. Tables are filled in parallel.
- * Return: 0; -EINVAL (alignment, a hole in the span); -EFAULT (the process's memory is
+ * Return: 0; -EINVAL (alignment, a hole in the span, a vm with SVM_VM_NO_FAULT, which has
+ * all that there is); -EFAULT (the process's memory is
  * gone); -EPERM (the thread is of another process); -EINTR; -ENOMEM; what
  * &svm_backend_ops.gone said.
  */
 int svm_prefetch(struct svm_vm *vm, u64 start, u64 end, enum svm_access access, u64 *pages);
+
+/**
+ * svm_restore() - make a vm with SVM_VM_NO_FAULT whole again, and let its jobs go on
+ * @vm: the vm; one call at a time
+ * @ops: what was just bound and must be there, or NULL
+ * @count: of them
+ *
+ * Brings in what is bound and was taken since the jobs were stopped: for writing where the
+ * process may write, else for reading. What the process does not have any more is left out, and
+ * so is what a userfaultfd's manager would have to bring. Where the vm is whole it does nothing.
+ * Context: process; sleeps; killable; in a session or a thread of the process; not under
+ * mmap_lock.
+ * Return: 0: the jobs run. -EFAULT: they run, and something of the mirrors in @ops is not
+ * there. -EAGAIN: something was taken meanwhile, or an object has no place: call again. -ENOMEM:
+ * call again later. -EFAULT (of a call without @ops): the process's memory is gone. -EPERM,
+ * -EINTR; what &svm_backend_ops.gone said. -EINVAL: another kind of vm.
+ */
+int svm_restore(struct svm_vm *vm, const struct svm_bind_op *ops, u32 count);
 
 /**
  * svm_vm_counters() - what it did

@@ -339,11 +339,13 @@ status check(const svm_vm &vm, const svm_bind_op &op)
 	if (span.empty() || !span.page_aligned() || !vm.pt.all().holds(span))
 		return err::inval;
 	if (op.kind == SVM_BIND_OBJECT)
-		return check_object(op);
+		return vm.no_fault && op.flags & SVM_BIND_ON_DEMAND ? err::inval : check_object(op);
 	if (op.flags || op.object)
 		return err::inval;
+	if (op.kind == SVM_BIND_MIRROR && (cpu.empty() || !cpu.page_aligned() || !user.holds(cpu)))
+		return err::inval;
 	if (op.kind == SVM_BIND_MIRROR)
-		return cpu.empty() || !cpu.page_aligned() || !user.holds(cpu) ? err::inval : status();
+		return vm.no_fault ? all_mapped(vm, cpu) : status();
 	if (op.kind > SVM_BIND_NULL || op.offset)
 		return err::inval;
 	return op.kind == SVM_BIND_NULL && !vm.pt.format->info.null ? err::opnotsupp : status();
@@ -370,6 +372,15 @@ status check_all(const svm_vm &vm, const svm_bind_op *ops, u32 count)
 			return done;
 	}
 	return {};
+}
+
+va_span hull_of(const svm_bind_op *ops, u32 count)
+{
+	va_span all{};
+
+	for (u32 i = 0; i < count; i++)
+		all.join({ ops[i].start, ops[i].end });
+	return all;
 }
 
 status rebind_locked(svm_vm &vm, const svm_bind_op *ops, u32 count, ended_objects &ended)
@@ -411,8 +422,11 @@ status rebind(svm_vm &vm, const svm_bind_op *ops, u32 count)
 	ended_objects ended;
 	status done = check_all(vm, ops, count);
 
-	if (done.ok())
-		done = rebind_locked(vm, ops, count, ended);
+	if (!done.ok())
+		return done;
+	put_off(vm);
+	halt stopped(vm, hull_of(ops, count), true);
+	done = rebind_locked(vm, ops, count, ended);
 	// Also what lies beside an operation and went with it, in a leaf for all of the table.
 	for (u32 i = 0; done.ok() && i < count && vm.objects.load_relaxed(); i++)
 		fill_objects(vm, va_span{ ops[i].start, ops[i].end }.widened(vm.pt.table_lg2()));

@@ -49,6 +49,7 @@ SVM_EXPORT(svm_session_cancel);
 SVM_EXPORT(svm_fault);
 SVM_EXPORT(svm_prefetch);
 SVM_EXPORT(svm_migrate);
+SVM_EXPORT(svm_restore);
 SVM_EXPORT(svm_vm_counters);
 
 /* Separated by commas, so that it is one parameter for insmod. */

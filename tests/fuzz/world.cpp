@@ -75,6 +75,7 @@ void world::make_vm(u8 config)
 		.memory = nullptr,
 		.interval_lg2 = interval_lg2[config & 3],
 		.granule_lg2 = granule_lg2[config >> 2 & 3],
+		.flags = 0,
 	};
 
 	AGREE("svm_vm_create", 0, svm_vm_create(&p, &vm));

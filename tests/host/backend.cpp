@@ -37,6 +37,9 @@ const svm_backend_ops backend::ops = {
 	.publish = publish,
 	.lost = lost,
 	.gone = gone,
+	.stop = stop,
+	.resume = resume,
+	.delay = delay,
 };
 
 backend::backend(memory &mem, svm_aperture where, u64 tables)
@@ -207,9 +210,14 @@ void backend::flush_wait(void *self, u64 token, bool may_sleep)
 	b.waiting_++;
 	b.flush_cv_.wait(hold, [&] { return !b.held_; });
 	b.waiting_--;
-	for (const request &r : b.pending_)
-		if (r.token <= token)
+	for (const request &r : b.pending_) {
+		if (r.token > token)
+			continue;
+		if (r.stop)
+			b.device_.stop();
+		else
 			b.device_.invalidate(r.start, r.end);
+	}
 	std::erase_if(b.pending_, [&](const request &r) { return r.token <= token; });
 }
 
@@ -229,6 +237,43 @@ bool backend::lost(void *self)
 int backend::gone(void *self)
 {
 	return static_cast<backend *>(self)->why_gone.load(std::memory_order_relaxed);
+}
+
+/* The device stops when that is waited for: until then its accesses go on. */
+u64 backend::stop(void *self)
+{
+	auto &b = *static_cast<backend *>(self);
+
+	b.stops.fetch_add(1, std::memory_order_relaxed);
+
+	std::lock_guard hold(b.flush_lock_);
+
+	b.pending_.push_back({++b.last_token_, 0, 0, true});
+	return b.last_token_;
+}
+
+void backend::resume(void *self)
+{
+	auto &b = *static_cast<backend *>(self);
+
+	b.resumes.fetch_add(1, std::memory_order_relaxed);
+	{
+		std::lock_guard hold(b.flush_lock_);
+
+		for (const request &r : b.pending_)
+			if (r.stop)
+				complain("the jobs are resumed before they were seen to have stopped");
+	}
+	b.device_.resume();
+}
+
+void backend::delay(void *self)
+{
+	auto &b = *static_cast<backend *>(self);
+
+	might_sleep("delay");
+	if (b.on_delay)
+		b.on_delay();
 }
 
 void backend::lose()

@@ -64,6 +64,10 @@ public:
 	std::atomic<u64> publishes{0};
 	/* What gone() says: 0, or why nothing more need be brought. */
 	std::atomic<int> why_gone{0};
+	/* Called in delay. Set while nothing runs. */
+	std::function<void()> on_delay;
+	std::atomic<u64> stops{0};
+	std::atomic<u64> resumes{0};
 
 private:
 	struct slot {
@@ -75,6 +79,7 @@ private:
 		u64 token;
 		u64 start;
 		u64 end;
+		bool stop = false;
 	};
 
 	static int table_alloc(void *self, u32 bytes, svm_table_mem *mem);
@@ -84,6 +89,9 @@ private:
 	static void publish(void *self);
 	static bool lost(void *self);
 	static int gone(void *self);
+	static u64 stop(void *self);
+	static void resume(void *self);
+	static void delay(void *self);
 
 	slot *at(u64 addr) const;
 	void retire(slot *s);

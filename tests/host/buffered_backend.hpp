@@ -105,6 +105,9 @@ inline const svm_backend_ops buffered_backend::ops = {
 	.publish = publish,
 	.lost = nullptr,
 	.gone = nullptr,
+	.stop = nullptr,
+	.resume = nullptr,
+	.delay = nullptr,
 };
 
 } // namespace svm_host

@@ -141,6 +141,11 @@ gpu::answer gpu::access(u64 va, svm_access how, Fn fn)
 	answer a;
 
 	gate_.lock_shared();
+	if (stopped_) {
+		gate_.unlock_shared();
+		a.what = status::stopped;
+		return a;
+	}
 
 	translation t = translate(va);
 	if (t.what == translation::outcome::bad) {
@@ -190,6 +195,20 @@ static void drop(Map &map, u64 start, u64 end, unsigned lg2, unsigned key_lg2)
 
 	while (it != map.end() && it->first << key_lg2 < end)
 		it = map.erase(it);
+}
+
+void gpu::stop()
+{
+	gate_.lock();
+	stopped_ = true;
+	gate_.unlock();
+}
+
+void gpu::resume()
+{
+	gate_.lock();
+	stopped_ = false;
+	gate_.unlock();
 }
 
 void gpu::invalidate(u64 start, u64 end)

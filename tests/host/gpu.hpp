@@ -27,7 +27,7 @@ namespace svm_host
 class gpu
 {
 public:
-	enum class status { ok, fault, bad };
+	enum class status { ok, fault, bad, stopped };
 
 	struct answer {
 		status what = status::fault;
@@ -73,6 +73,10 @@ public:
 
 	void invalidate(u64 start, u64 end);
 
+	/* Between the two each access is answered `stopped`; stop() returns when none that began before is under way. */
+	void stop();
+	void resume();
+
 	/* Walks as that device does, and not as Xe2 does. It then keeps no pointers to tables. */
 	void set_mmu(const mmu &m)
 	{
@@ -108,6 +112,7 @@ private:
 	const mmu *mmu_ = nullptr;
 	u64 root_ = 0;
 	bool root_vram_ = false;
+	bool stopped_ = false; /* written with the gate shut */
 	rule leads_ = [](u64 va, u64 cpu) { return cpu == some_page || cpu == null || cpu == va; };
 	rwsem gate_; /* shared: an access from its translation to its end */
 	mutex tlb_lock_;

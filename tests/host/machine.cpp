@@ -19,6 +19,7 @@ svm_vm_params machine::params(u32 interval_lg2, u32 granule_lg2)
 		.memory = has_vram() ? &vram : nullptr,
 		.interval_lg2 = interval_lg2,
 		.granule_lg2 = granule_lg2,
+		.flags = 0,
 	};
 }
 

@@ -16,10 +16,12 @@ static void call_back(interval &i, u64 seq, const event &e)
 
 	if (t.table_locks)
 		complain("an invalidation starts under a table lock");
-	/* The glue's half: the interval's sequence first, then the core. */
-	i.seq.store_relaxed(seq);
 	t.callbacks++;
 	t.atomic_callbacks += !e.may_sleep;
+	if (e.may_sleep)
+		svm_port_approach(i.owner, e.start, e.end);
+	/* The glue's half: the interval's sequence first, then the core. */
+	i.seq.store_relaxed(seq);
 	svm_port_invalidate(i.owner, seq, e.start, e.end, e.may_sleep, e.forking);
 	t.atomic_callbacks -= !e.may_sleep;
 	t.callbacks--;

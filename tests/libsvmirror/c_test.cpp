@@ -75,11 +75,11 @@ TEST_F(c_test, open_where_there_is_none)
 
 TEST_F(c_test, vm_create)
 {
-	svmirror_vm_options options = {.interval_lg2 = 30, .granule_lg2 = 14};
+	svmirror_vm_options options = {.interval_lg2 = 30, .granule_lg2 = 14, .flags = DRM_SVM_VM_NO_FAULT};
 	uint32_t vm = 0;
 
 	fake::on<drm_svm_vm_create>(DRM_IOCTL_SVM_VM_CREATE, [](auto &a) {
-		EXPECT_EQ(a.flags, 0u);
+		EXPECT_EQ(a.flags, unsigned{DRM_SVM_VM_NO_FAULT});
 		EXPECT_EQ(a.interval_lg2, 30u);
 		EXPECT_EQ(a.granule_lg2, 14u);
 		a.vm_id = 7;
@@ -88,6 +88,7 @@ TEST_F(c_test, vm_create)
 	EXPECT_EQ(svmirror_vm_create(fd, &options, &vm), 0);
 	EXPECT_EQ(vm, 7u);
 	fake::on<drm_svm_vm_create>(DRM_IOCTL_SVM_VM_CREATE, [](auto &a) {
+		EXPECT_EQ(a.flags, 0u);
 		EXPECT_EQ(a.interval_lg2, 0u);
 		EXPECT_EQ(a.granule_lg2, 0u);
 		a.vm_id = 8;

@@ -21,10 +21,11 @@ TABLE = "mm/pt/page_table.hpp"
 VM = "mm/vm.hpp"
 VM_CPP = "mm/vm.cpp"
 OBJECT = "mm/bind/object.cpp"
+STOPS = "mm/stops.cpp"
 
 FLUSH = "		pt.flush(owed, may_sleep);"
-VISIT = "		vm.pt.visit(part, svm::invalidate_table, &i);"
-EARLY_FLUSH = "		vm.pt.flush({ b.to_va(hit.start), b.to_va(hit.end) }, may_sleep);\n"
+VISIT = "	vm.pt.visit(part, svm::invalidate_table, &i);"
+EARLY_FLUSH = "	vm.pt.flush({ b.to_va(hit.start), b.to_va(hit.end) }, may_sleep);\n"
 
 # Of a rebind, see mm/bind/rebind.hpp.
 TAKE_AWAY = "		pt.take_away(tb, owed.empty() ? owed : pt.span_of(tb));"
@@ -109,6 +110,20 @@ SIM = {
 }
 
 UNIT = {
+	"a restore resumes without looking for halts": [
+		(STOPS, "	if (@{vm.stops.begun != seen || vm.stops.ended != seen}@) // (20)", "false")],
+	"a restore looks for halts that ended, not for those under way": [
+		(STOPS, "	if (@{vm.stops.begun != seen || vm.stops.ended != seen}@) // (20)", "vm.stops.ended != seen")],
+	"leaves go before the device has stopped": [
+		(STOPS, "	vm->pt.ops->flush_wait(vm->pt.backend, token, may_sleep); // (19)", "")],
+	"an invalidation does not stop the jobs": [
+		(MIRROR, "@{vm.no_fault && svm::binds(vm, b, part) ? part : svm::va_span{}}@", "svm::va_span{}")],
+	"an invalidation stops jobs that it does not concern": [
+		(MIRROR, "@{vm.no_fault && svm::binds(vm, b, part) ? part : svm::va_span{}}@", "part")],
+	"displacing does not stop the jobs": [
+		(OBJECT, "		svm::halt stopped(next.b->vm, next.hull, true);", "")],
+	"a bind does not stop the jobs": [
+		(REBIND, "	halt stopped(vm, hull_of(ops, count), true);", "")],
 	"a fault that was spoiled again and again asks for the whole table": [
 		(MIRROR, "attempt >= narrow_after", "false")],
 	"a fault that was spoiled again and again asks for its granule": [
@@ -137,11 +152,11 @@ UNIT = {
 	"the loser of a directory goes on before it is linked": [
 		(WALK, "				next = static_cast<directory *>(winner);", "				return static_cast<directory *>(winner);")],
 	"an unbind waits for a whole prefetch": [
-		(PREFETCH, "	int failed = p.run(svm::fill_tables);",
-			"	svm::reader all(vm->domain());\n"
-			"	int failed = p.run(svm::fill_tables);")],
+		(PREFETCH, "	status done = status::from(p.run(fill_tables));",
+			"	reader all(vm.domain());\n"
+			"	status done = status::from(p.run(fill_tables));")],
 	"read-only pages count as prefetched for writing": [
-		(PREFETCH, "static_cast<unsigned>(part.pages()), @{p.access}@, nullptr", "SVM_READ")],
+		(PREFETCH, "pages_present(p.vm, part, @{p.access}@)", "SVM_READ")],
 	"a prefetch goes on when the device goes": [
 		("mm/vm.hpp", "return @{vm.pt.ops->gone != nullptr}@ ?", "false")],
 	"a prefetch waits for the same page again and again": [

@@ -101,7 +101,7 @@ SVM_TEST(BadFaults, WildAddressesAreFaultsLikeOthers)
 SVM_TEST(BadFaults, FaultsOfQueuesThatEndAreStale)
 {
 	constexpr std::uint64_t enough = 5;
-	gpu gpu({.interval_lg2 = 0, .granule_lg2 = 12});
+	gpu gpu({.interval_lg2 = 0, .granule_lg2 = 12, .flags = 0});
 	mapping memory(8 * mib);
 	memory.no_huge_pages();
 	std::uint64_t garbage = fault_count("garbage"), stale = fault_count("stale");

@@ -68,8 +68,8 @@ SVM_TEST(BadInput, UnknownFlags)
 	calls good(gpu, memory);
 	for (std::uint32_t bit = 0; bit < 32; bit += 31) {
 		calls bad = good;
-		bad.create.flags = bad.queue.flags = bad.submit.flags = 1u << bit;
-		bad.bind.flags = bit ? 1u << bit : 2u;
+		bad.queue.flags = bad.submit.flags = 1u << bit;
+		bad.create.flags = bad.bind.flags = bit ? 1u << bit : 2u;
 		bad.prefetch.flags = bit ? 1u << bit : 8u;
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_VM_CREATE, &bad.create), -EINVAL);
 		EXPECT_EQ(call(fd, DRM_IOCTL_SVM_BIND, &bad.bind), -EINVAL);
@@ -429,15 +429,15 @@ SVM_TEST(BadInput, SizesOfAVm)
 	std::uint32_t table = device.info().table_lg2, bits = device.info().va_bits;
 	std::uint32_t id;
 	for (std::uint32_t interval : {1u, 12u, table - 1, bits + 1, 64u, ~0u}) {
-		svmirror_vm_options options{.interval_lg2 = interval, .granule_lg2 = 0};
+		svmirror_vm_options options{.interval_lg2 = interval, .granule_lg2 = 0, .flags = 0};
 		EXPECT_EQ(svmirror_vm_create(device.fd(), &options, &id), -EINVAL) << "interval " << interval;
 	}
 	for (std::uint32_t granule : {1u, 11u, table + 1, 64u, ~0u}) {
-		svmirror_vm_options options{.interval_lg2 = 0, .granule_lg2 = granule};
+		svmirror_vm_options options{.interval_lg2 = 0, .granule_lg2 = granule, .flags = 0};
 		EXPECT_EQ(svmirror_vm_create(device.fd(), &options, &id), -EINVAL) << "granule " << granule;
 	}
-	svmirror::vm smallest(device, {.interval_lg2 = table, .granule_lg2 = 12});
-	svmirror::vm largest(device, {.interval_lg2 = bits, .granule_lg2 = table});
+	svmirror::vm smallest(device, {.interval_lg2 = table, .granule_lg2 = 12, .flags = 0});
+	svmirror::vm largest(device, {.interval_lg2 = bits, .granule_lg2 = table, .flags = 0});
 }
 
 SVM_TEST(BadInput, QueriesThatDoNotExist)

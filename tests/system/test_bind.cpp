@@ -63,7 +63,9 @@ SVM_TEST(Row26Windows, CapabilitiesNameTheKindsOfBindings)
 	svmirror::device device;
 	svmirror::device_info info = device.info();
 	bool knows = std::strcmp(info.format, "mlx5_odp") != 0; // the only format without null
-	EXPECT_EQ(info.capabilities, DRM_SVM_CAPABILITY_MIRROR | DRM_SVM_CAPABILITY_OBJECT | (knows ? DRM_SVM_CAPABILITY_NULL : 0)) << "and no other kind";
+	EXPECT_EQ(info.capabilities, DRM_SVM_CAPABILITY_MIRROR | DRM_SVM_CAPABILITY_OBJECT | DRM_SVM_CAPABILITY_NO_FAULT |
+					     (knows ? DRM_SVM_CAPABILITY_NULL : 0))
+		<< "and no other kind";
 	svmirror::vm vm(device);
 	EXPECT_EQ(svmirror_bind_null(device.fd(), vm.id(), 1ull << 40, page), knows ? 0 : -EOPNOTSUPP);
 	EXPECT_EQ(vm.bindings().size(), knows ? 1u : 0u);
@@ -76,7 +78,7 @@ SVM_TEST(Row26Windows, IntervalsOfEverySize)
 	for (std::uint32_t interval : {table, 29u, bits}) {
 		mapping memory(4 * mib);
 		memory.no_huge_pages();
-		svmirror::vm vm(device, {.interval_lg2 = interval, .granule_lg2 = 0});
+		svmirror::vm vm(device, {.interval_lg2 = interval, .granule_lg2 = 0, .flags = 0});
 		vm.bind_all();
 		svmirror::queue queue(vm);
 		ASSERT_EQ(device_fill(queue, memory.bytes(), std::byte{5}), 0) << "interval " << interval;

@@ -53,7 +53,7 @@ SVM_TEST(Granularity, InvalidationElsewhereRestartsNoFault)
 {
 	mapping memory(6 * mib);
 	memory.no_huge_pages();
-	window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = 12});
+	window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = 12, .flags = 0});
 	// one table is faulted in all the time while the two around it, in the same interval, are discarded
 	std::atomic<bool> stop{false};
 	std::thread noise([&] {
@@ -109,7 +109,7 @@ SVM_TEST(Granularity, GranuleDecidesHowManyPagesAFaultBrings)
 	for (std::uint32_t granule : {12u, 16u, 21u}) {
 		mapping memory(2 * mib);
 		memory.no_huge_pages();
-		window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = granule});
+		window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = granule, .flags = 0});
 		ASSERT_EQ(finish(gpu.queue.touch(memory.bytes(0, 1), page, true)).status, 0);
 		svmirror::counters counters = gpu.vm.counters();
 		EXPECT_EQ(counters.faults, 1u) << "granule " << granule;
@@ -123,7 +123,7 @@ SVM_TEST(Granularity, PresentNeighboursComeAlong)
 	memory.no_huge_pages();
 	for (std::size_t i = 0; i < memory.pages(); i++)
 		memory.at(i) = std::byte{1};
-	window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = 12});
+	window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = 12, .flags = 0});
 	ASSERT_EQ(finish(gpu.queue.touch(memory.bytes(), page, true)).status, 0);
 	svmirror::counters counters = gpu.vm.counters();
 	EXPECT_EQ(counters.faults, 1u) << "what the CPU has present costs no further fault";
@@ -134,7 +134,7 @@ SVM_TEST(Granularity, DuplicateFaultsAreCounted)
 {
 	mapping memory(2 * mib);
 	memory.no_huge_pages();
-	window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = 12});
+	window gpu(memory, {.interval_lg2 = 0, .granule_lg2 = 12, .flags = 0});
 	std::vector<svmirror::queue> queues;
 	for (unsigned i = 0; i < 4; i++)
 		queues.emplace_back(gpu.vm);

@@ -46,7 +46,7 @@ SVM_TEST(Row04Mprotect, GuardPageHurtsNoNeighbour)
 {
 	// granules of all sizes around the guard page: it is left out, never an error
 	for (std::uint32_t granule : {12u, 16u, 21u}) {
-		gpu gpu({.interval_lg2 = 0, .granule_lg2 = granule});
+		gpu gpu({.interval_lg2 = 0, .granule_lg2 = granule, .flags = 0});
 		mapping memory(2 * mib);
 		memory.no_huge_pages();
 		ASSERT_EQ(mprotect(&memory.at(200), page, PROT_NONE), 0);

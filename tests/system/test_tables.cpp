@@ -13,7 +13,7 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 // Granules of one page: a fault makes no neighbour present.
-constexpr svmirror_vm_options by_the_page{.interval_lg2 = 0, .granule_lg2 = 12};
+constexpr svmirror_vm_options by_the_page{.interval_lg2 = 0, .granule_lg2 = 12, .flags = 0};
 
 constexpr int reserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 

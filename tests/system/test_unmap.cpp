@@ -173,7 +173,7 @@ SVM_TEST(Row02MapFixed, PartOfATable)
 SVM_TEST(Row02MapFixed, FaultsInFlightNeverBringBackOldPages)
 {
 	// the window between what a fault learns of a page and the entry that it writes: many faults, many changes
-	gpu gpu({.interval_lg2 = 0, .granule_lg2 = 12});
+	gpu gpu({.interval_lg2 = 0, .granule_lg2 = 12, .flags = 0});
 	mapping memory(16 * page), copy(16 * page);
 	memory.no_huge_pages();
 	// the writer rewrites another byte of each page than the one that is looked at

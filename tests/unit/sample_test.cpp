@@ -65,6 +65,9 @@ static const svm_backend_ops sample_ops = {
 	.publish = nullptr,
 	.lost = nullptr,
 	.gone = nullptr,
+	.stop = nullptr,
+	.resume = nullptr,
+	.delay = nullptr,
 };
 
 static constexpr u64 va = 0x5a35'9c6a'7000, page_addr = 0x3c5a'6000;

@@ -154,7 +154,8 @@ TEST_F(vm_test, two_vms_on_one_process)
 			   .dma_device = &dev,
 			   .memory = nullptr,
 			   .interval_lg2 = 0,
-			   .granule_lg2 = 0};
+			   .granule_lg2 = 0,
+			   .flags = 0};
 
 	ASSERT_EQ(svm_vm_create(&p, &other), 0);
 	second.device().set_root(svm_vm_root(other)->addr, false);
@@ -252,7 +253,8 @@ TEST_F(vm_test, publish_is_optional)
 			   .dma_device = &dev,
 			   .memory = nullptr,
 			   .interval_lg2 = 0,
-			   .granule_lg2 = 0};
+			   .granule_lg2 = 0,
+			   .flags = 0};
 
 	ASSERT_EQ(svm_vm_create(&p, &vm), 0);
 	device().set_root(svm_vm_root(vm)->addr, false);

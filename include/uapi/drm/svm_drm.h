@@ -49,9 +49,18 @@ extern "C" {
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_PREFETCH, struct drm_svm_prefetch)
 #define DRM_IOCTL_SVM_QUERY      DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_QUERY, struct drm_svm_query)
 
+/*
+ * The vm is one for jobs that cannot wait for a fault. What is bound is there when the bind
+ * returns, for writing where the process may write, and is kept there: where it changes the jobs
+ * are stopped until it is there again. An access that still fails is its job's error: -EPERM where
+ * the page can be read, else -EFAULT. Where the device has no such vms: -EOPNOTSUPP
+ * (&drm_svm_device_info.capabilities).
+ */
+#define DRM_SVM_VM_NO_FAULT	(1 << 0)
+
 /**
  * struct drm_svm_vm_create - make a device address space
- * @flags: none are defined: 0
+ * @flags: DRM_SVM_VM_NO_FAULT, or 0
  * @vm_id: out: its id, never 0
  * @interval_lg2: log2 of the bytes that one MMU interval notifier covers, from
  *	a table's span (&drm_svm_device_info.table_lg2) to the address space;
@@ -161,6 +170,14 @@ struct drm_svm_bind_op {
  * error. While jobs run, each of the device's accesses goes by what was bound before or
  * by what is bound then. On return (asynchronous: when it has been done) none goes by the former.
  * -ENOMEM and -EINTR: nothing was done.
+ *
+ * In a vm with DRM_SVM_VM_NO_FAULT objects are not bound on demand (-EINVAL), the mirrors of a
+ * call together are at most as large as the machine's memory (-ENOMEM), and all of a mirror's span
+ * is memory that the process can read (-EFAULT): else nothing was done. What is bound is brought
+ * in before the call returns, while the jobs are stopped. If that fails the bindings stand:
+ * -EFAULT: a part of the memory cannot be had, or not without a userfaultfd's manager, and the
+ * jobs go on without it; -ENOMEM, -EINTR, -EBUSY (the memory kept changing): they go on as soon as
+ * it could be brought.
  */
 struct drm_svm_bind {
 	__u32 vm_id;
@@ -193,7 +210,8 @@ struct drm_svm_bind {
  * what finds no room: it stays in system memory, where the device reaches it too. A page
  * that the CPU touches comes back by itself.
  *
- * Tables are filled in parallel. A fatal signal ends it early: -EINTR.
+ * Tables are filled in parallel. A fatal signal ends it early: -EINTR. In a vm with
+ * DRM_SVM_VM_NO_FAULT there is nothing to prefetch: -EINVAL.
  */
 struct drm_svm_prefetch {
 	__u32 vm_id;
@@ -240,7 +258,8 @@ struct drm_svm_query {
 #define DRM_SVM_CAPABILITY_MIRROR	(1ull << 0) /* DRM_SVM_BIND_MIRROR */
 #define DRM_SVM_CAPABILITY_NULL		(1ull << 1) /* DRM_SVM_BIND_NULL */
 #define DRM_SVM_CAPABILITY_OBJECT	(1ull << 2) /* DRM_SVM_BIND_OBJECT */
-#define DRM_SVM_CAPABILITY_MIGRATE	(1ull << 3) /* DRM_SVM_PREFETCH_TO_DEVICE */
+#define DRM_SVM_CAPABILITY_NO_FAULT	(1ull << 3) /* DRM_SVM_VM_NO_FAULT */
+#define DRM_SVM_CAPABILITY_MIGRATE	(1ull << 4) /* DRM_SVM_PREFETCH_TO_DEVICE */
 
 /**
  * struct drm_svm_device_info - what the device's address spaces are like
@@ -281,6 +300,7 @@ struct drm_svm_device_info {
  *	the notifiers themselves and the maps of bindings and intervals come on top
  * @device_bytes: bytes of device-visible page tables held now (a gauge)
  * @present: pages of 4 KiB that the device can reach now (a gauge)
+ * @stops: times that jobs were stopped, in a vm with DRM_SVM_VM_NO_FAULT
  * @moved_in: pages of 4 KiB that a prefetch moved into the device's memory
  * @moved_home: pages of 4 KiB that a prefetch moved out of it
  */
@@ -305,6 +325,7 @@ struct drm_svm_counters {
 	__u64 host_bytes;
 	__u64 device_bytes;
 	__u64 present;
+	__u64 stops;
 	__u64 moved_in;
 	__u64 moved_home;
 };

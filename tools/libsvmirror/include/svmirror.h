@@ -71,10 +71,12 @@ void svmirror_close(int fd);
  * struct svmirror_vm_options - how a vm is made
  * @interval_lg2: log2 of the bytes per MMU interval notifier; 0: the kernel's choice
  * @granule_lg2: log2 of the bytes that one fault makes present; 0: the kernel's choice
+ * @flags: DRM_SVM_VM_*
  */
 struct svmirror_vm_options {
 	uint32_t interval_lg2;
 	uint32_t granule_lg2;
+	uint32_t flags;
 };
 
 /**
@@ -82,7 +84,8 @@ struct svmirror_vm_options {
  * @fd: render node
  * @options: NULL: the kernel's choice
  * @vm: out: its id
- * Return: 0; -EINVAL: sizes; -ENOSPC: the process or its user has its share of contexts (svm_drm.h);
+ * Return: 0; -EINVAL: sizes, flags; -EOPNOTSUPP: the device has no such vms; -ENOSPC: the process or its
+ * user has its share of contexts (svm_drm.h);
  * -ENOMEM; -EIO: the device is wedged.
  */
 int svmirror_vm_create(int fd, const struct svmirror_vm_options *options, uint32_t *vm);

@@ -13,6 +13,7 @@ int svmirror_vm_create(int fd, const struct svmirror_vm_options *options, uint32
 	if (options) {
 		args.interval_lg2 = options->interval_lg2;
 		args.granule_lg2 = options->granule_lg2;
+		args.flags = options->flags;
 	}
 	err = svmirror_ioctl(fd, DRM_IOCTL_SVM_VM_CREATE, &args);
 	if (!err)

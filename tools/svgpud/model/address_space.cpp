@@ -129,6 +129,13 @@ void address_space::invalidate(std::uint64_t start, std::uint64_t end)
 	gate.open();
 }
 
+void address_space::set_stopped(bool stopped)
+{
+	gate.close();
+	stopped_ = stopped;
+	gate.open();
+}
+
 flush_ledger::clock address_space::begin_invalidation()
 {
 	std::lock_guard hold(lock_);

@@ -54,6 +54,9 @@ public:
 	// False, and nothing changed, when the root table is misaligned or not inside its aperture.
 	bool set_root(std::uint64_t address, unsigned aperture);
 	void invalidate(std::uint64_t start, std::uint64_t end);
+	// When it returns, each piece that is opened finds the space stopped, or not.
+	void set_stopped(bool stopped);
+	bool stopped() const { return stopped_; } // inside the gate
 
 	// Around invalidate(), by whoever acknowledges it: before it, and before the driver can see the acknowledge.
 	flush_ledger::clock begin_invalidation();
@@ -82,6 +85,7 @@ private:
 	tlb tlb_;
 	std::uint64_t root_ = 0;
 	unsigned root_aperture_ = 0;
+	bool stopped_ = false; // written while the gate is closed
 	flush_ledger ledger_; // lock_
 	std::atomic<std::uint64_t> acknowledged_{ 0 };
 	const violation_report &violated_;

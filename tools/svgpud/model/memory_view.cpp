@@ -49,6 +49,12 @@ memory_view::piece memory_view::open(std::uint64_t va, std::uint64_t most, svgpu
 		port_.check();
 
 		std::optional<inside_gate> inside(std::in_place, space_.gate, port_.engine());
+		if (space_.stopped()) {
+			inside.reset();
+			port_.pause();
+			continue;
+		}
+
 		translated t = lookup(va, access);
 
 		++(t.hit ? count_.hits : count_.misses);

@@ -26,17 +26,19 @@ struct job_ended {
 	std::uint64_t address = 0;
 };
 
-// What the view needs of its job. check() and stall() are called outside of the gate, and may move the job to another
+// What the view needs of its job. check(), stall() and pause() are called outside of the gate, and may move the job to another
 // engine.
 class stall_port {
 public:
 	virtual ~stall_port() = default;
-	// The job has it for itself until the next call of check() or stall().
+	// The job has it for itself until the next call of one of these.
 	virtual unsigned engine() const = 0;
 	// Throws job_ended when the job was canceled. Called before each piece.
 	virtual void check() = 0;
 	// Returns when the access is to be tried again; throws job_ended when it is not.
 	virtual void stall(std::uint64_t va, svgpu_access access) = 0;
+	// The space is stopped: returns when it may not be any more; throws job_ended when the job was canceled. Outside of the gate.
+	virtual void pause() {}
 };
 
 struct access_count {

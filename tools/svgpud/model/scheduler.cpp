@@ -42,6 +42,8 @@ struct scheduler::running final : stall_port {
 	{
 		svgpu_fault fault{};
 
+		if (where->no_fault.load(std::memory_order_relaxed))
+			throw job_ended{ SVGPU_DONE_FAULT, va, access };
 		fault.va = va;
 		fault.cookie = job.cookie;
 		fault.context = where->id;
@@ -67,6 +69,19 @@ struct scheduler::running final : stall_port {
 		owner.await_engine(hold, *this);
 	}
 
+	void pause() override
+	{
+		std::unique_lock hold(owner.lock_);
+
+		if (!where->stopped) // it was resumed just now
+			return;
+		owner.give_up(*this);
+		owner.hand_out();
+		// Relaxed: written under the lock.
+		granted.wait(hold, [&] { return !where->stopped || canceled.load(std::memory_order_relaxed); });
+		owner.await_engine(hold, *this);
+	}
+
 	scheduler &owner;
 	const svgpu_job job;
 	const std::shared_ptr<context> where;
@@ -75,7 +90,7 @@ struct scheduler::running final : stall_port {
 	// Under the scheduler's lock; the job itself reads `slot` without it, since only the job takes it away.
 	bool silent = false;
 	std::optional<unsigned> slot;
-	std::condition_variable granted; // `slot` was set, or `canceled`
+	std::condition_variable granted; // `slot` was set, `canceled`, or the context resumed
 
 	// The job's own.
 	std::chrono::steady_clock::time_point begun; // its slice
@@ -242,6 +257,29 @@ void scheduler::clear_context(const context &which)
 	std::unique_lock hold(lock_);
 
 	end_jobs(hold, queues_that([&](const queue &q) { return q.where.get() == &which; }), false);
+}
+
+void scheduler::stop_context(context &which)
+{
+	{
+		std::lock_guard hold(lock_);
+
+		which.stopped = true;
+	}
+	which.space.set_stopped(true); // a job that sees this finds the other, or was resumed
+}
+
+void scheduler::resume_context(context &which)
+{
+	which.space.set_stopped(false);
+
+	std::lock_guard hold(lock_);
+
+	which.stopped = false;
+	for (queue &q : queues_) {
+		if (q.where.get() == &which && q.current)
+			q.current->granted.notify_one();
+	}
 }
 
 void scheduler::drop_all()

@@ -3,7 +3,7 @@
 //
 //  - Jobs of one queue run one after the other, in order, also where the one before failed.
 //  - A job runs while it has an engine, and no two jobs have the same one. It gives the engine up when it ends, while it
-//    stalls on a fault, and when it had the engine for a slice and another queue waits for one.
+//    stalls on a fault or its context is stopped, and when it had the engine for a slice and another queue waits for one.
 //  - Engines are given to owners in turn, and to the queues of an owner in turn (turns.hpp).
 //  - Each job that submit() took is reported done exactly once, unless drop_all() takes it away in silence.
 //  - clear_queue() and clear_context() return when all jobs concerned have ended and were reported, whether they ran,
@@ -41,6 +41,8 @@ namespace svgpu {
 struct context {
 	unsigned id;
 	address_space space;
+	std::atomic<bool> no_fault{ false }; // SVGPU_CONTEXT_NO_FAULT. Relaxed: it orders nothing
+	bool stopped = false; // the scheduler's lock
 
 	context(unsigned number, const physical &memory, unsigned slots, const violation_report &violated, unsigned format)
 		: id(number)
@@ -66,6 +68,9 @@ public:
 	bool clear_queue(unsigned queue);
 	// Its queues stay set but lead nowhere until they are cleared or set anew.
 	void clear_context(const context &which);
+	// No job of it makes an access from here on, until resume_context() or its end; it has no engine meanwhile.
+	void stop_context(context &which);
+	void resume_context(context &which);
 	// Ends everything without a report and unsets all queues.
 	void drop_all();
 

@@ -73,6 +73,10 @@ const char *sync_unit::dispatch(const svgpu_sync &op, bool pretend)
 		return poison(op);
 	case SVGPU_SYNC_TRANSLATE:
 		return translate(op);
+	case SVGPU_SYNC_CONTEXT_STOP:
+		return stop_context(op, true);
+	case SVGPU_SYNC_CONTEXT_RESUME:
+		return stop_context(op, false);
 	case SVGPU_SYNC_COPY:
 		return copy(op);
 	default:
@@ -107,12 +111,17 @@ const char *sync_unit::set_context(const svgpu_sync &op)
 		return "no such context";
 	if (op.format != announced_)
 		return "not the format of this device";
+	if (op.flags & ~SVGPU_CONTEXT_NO_FAULT)
+		return "unknown flags";
 
 	auto &slot = contexts_[op.context];
 	auto c = slot ? slot : std::make_shared<context>(op.context, memory_, engines_, violated_, format_);
 
 	if (!c->space.set_root(op.address, op.aperture))
 		return "root table misaligned or out of bounds";
+	c->no_fault.store(op.flags & SVGPU_CONTEXT_NO_FAULT, std::memory_order_relaxed);
+	if (c->stopped)
+		jobs_.resume_context(*c);
 	slot = std::move(c);
 	return nullptr;
 }
@@ -125,6 +134,19 @@ const char *sync_unit::clear_context(const svgpu_sync &op)
 		return "no such context, or not set";
 	jobs_.clear_context(*c);
 	contexts_[op.context].reset();
+	return nullptr;
+}
+
+const char *sync_unit::stop_context(const svgpu_sync &op, bool stop)
+{
+	context *c = find(op.context);
+
+	if (!c)
+		return "no such context, or not set";
+	if (stop)
+		jobs_.stop_context(*c);
+	else
+		jobs_.resume_context(*c);
 	return nullptr;
 }
 

@@ -35,6 +35,7 @@ private:
 	const char *invalidate(const svgpu_sync &op, bool pretend);
 	const char *set_context(const svgpu_sync &op);
 	const char *clear_context(const svgpu_sync &op);
+	const char *stop_context(const svgpu_sync &op, bool stop);
 	const char *set_queue(const svgpu_sync &op);
 	const char *poison(const svgpu_sync &op);
 	const char *translate(const svgpu_sync &op);

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Stopping the jobs of a vm that cannot fault, and making it whole again: see stops.hpp.
+#include "mm/stops.hpp"
+
+#include "mm/bind/object.hpp"
+#include "mm/mirror.hpp"
+
+namespace svm {
+
+halt::halt(svm_vm &of, va_span taken, bool may_sleep) : vm(of.no_fault && !taken.empty() ? &of : nullptr)
+{
+	u64 token;
+
+	if (!vm)
+		return;
+	{
+		table_guard lock(vm->stops.lock);
+
+		vm->stops.begun++;
+		vm->stops.stale.join(taken.widened(vm->pt.table_lg2()).common(vm->pt.all())); // huge leaves go as a whole
+		if (vm->stops.running) {
+			vm->stops.running = false;
+			vm->stops.token = vm->pt.ops->stop(vm->pt.backend);
+			vm->pt.stat.add(stat::stops);
+		}
+		token = vm->stops.token;
+	}
+	vm->pt.ops->flush_wait(vm->pt.backend, token, may_sleep); // (19)
+}
+
+halt::~halt()
+{
+	if (!vm)
+		return;
+	table_guard lock(vm->stops.lock);
+
+	vm->stops.ended++;
+}
+
+void put_off(svm_vm &vm)
+{
+	if (vm.no_fault && vm.pt.ops->delay)
+		vm.pt.ops->delay(vm.pt.backend);
+}
+
+bool binds(const svm_vm &vm, const binding &b, va_span part)
+{
+	return !parts_of(vm, b, part).next().empty();
+}
+
+status why_missing(svm_vm &vm, u64 va, svm_access access)
+{
+	reader section(vm.domain());
+	binding *b = vm.bindings.at(va);
+	table *tb = b && access != SVM_READ ? vm.pt.find(va) : nullptr;
+
+	if (b && access != SVM_READ && b->is_object() && as_object(*b).read_only())
+		return err::perm;
+	return tb && vm.pt.allows(*tb, va, SVM_READ) ? err::perm : err::fault;
+}
+
+status all_mapped(const svm_vm &vm, cpu_span cpu)
+{
+	session process(vm.domain());
+	cpu_span m;
+
+	if (!process.held().ok())
+		return process.held();
+	for (u64 at = cpu.start; at < cpu.end; at = m.end) { // goes past a mapping on each turn
+		if (!port_next_mapping(vm.domain(), at, cpu.end, false, &m.start, &m.end) || m.start > at)
+			return port_killed() ? err::intr : err::fault;
+	}
+	return {};
+}
+
+namespace {
+
+// The next piece at or after `at` that is bound, as far as it lies in the span.
+struct next_bound {
+	va_span span{};
+	bool mirrors = false;
+	bool homeless = false; // of an object that has no place
+
+	next_bound(const svm_vm &vm, u64 at, va_span within)
+	{
+		reader section(vm.domain());
+		span_map::piece p = vm.bindings.next(at);
+
+		if (!p || !p.span.meets(within))
+			return;
+		auto &b = *static_cast<binding *>(p.of);
+		span = p.span.common({ at, within.end });
+		mirrors = b.mirrors();
+		homeless = b.is_object() && !as_object(b).object.placed.load_relaxed(); // a hint: a stale answer costs a turn
+	}
+};
+
+// err::again: an object has no place yet.
+status bring_back(svm_vm &vm, va_span stale)
+{
+	u64 pages;
+
+	for (u64 at = stale.start; at < stale.end;) { // goes past a piece on each turn
+		va_span part = next_bound(vm, at, stale).span;
+		if (part.empty())
+			break;
+		at = part.end;
+		// For writing first: the second pass finds in place what the first has brought, and brings what cannot be written.
+		status done = next_bound(vm, part.start, part).mirrors ? bring_in(vm, part, SVM_WRITE, pages) : status();
+		if (done.ok())
+			done = bring_in(vm, part, SVM_READ, pages);
+		if (!done.ok() && !done.is(err::io)) // where the device cannot reach the memory, its jobs fail
+			return done;
+		if (next_bound(vm, part.start, part).homeless)
+			return err::again;
+	}
+	return {};
+}
+
+// Has the device all that the operations mirror?
+bool has_all(svm_vm &vm, const svm_bind_op *ops, u32 count)
+{
+	for (u32 i = 0; i < count; i++) {
+		va_span span{ ops[i].start, ops[i].end };
+
+		if (ops[i].kind == SVM_BIND_MIRROR && pages_present(vm, span, SVM_READ) != span.pages())
+			return false;
+	}
+	return true;
+}
+
+status restore(svm_vm &vm, const svm_bind_op *ops, u32 count)
+{
+	va_span stale;
+	u64 seen;
+	{
+		table_guard lock(vm.stops.lock);
+
+		seen = vm.stops.ended;
+		stale = vm.stops.stale;
+	}
+	status done = bring_back(vm, stale);
+	if (!done.ok())
+		return done;
+	bool all = has_all(vm, ops, count);
+
+	table_guard lock(vm.stops.lock);
+	if (vm.stops.begun != seen || vm.stops.ended != seen) // (20)
+		return err::again;
+	vm.stops.stale = {};
+	if (!vm.stops.running) {
+		vm.stops.running = true;
+		vm.pt.ops->resume(vm.pt.backend);
+	}
+	return all ? status() : status(err::fault);
+}
+
+} // namespace
+
+} // namespace svm
+
+extern "C" int svm_restore(svm_vm *vm, const svm_bind_op *ops, u32 count)
+{
+	if (!vm->no_fault)
+		return static_cast<int>(svm::err::inval);
+	svm::session process(vm->domain());
+	if (!process.held().ok())
+		return process.held().error();
+	return svm::restore(*vm, ops, count).error();
+}

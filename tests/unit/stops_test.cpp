@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* mm/stops.hpp: vms whose device cannot fault. Their jobs run only while all that is bound is in the table. */
+#include "svm/object.h"
+#include "tests/host/buffer.hpp"
+#include "tests/unit/bind_machine.hpp"
+
+#include <random>
+
+namespace svm_test
+{
+
+class stops_test : public bind_machine
+{
+protected:
+	void SetUp() override
+	{
+		bind_machine::SetUp();
+		destroy();
+		make();
+	}
+
+	void TearDown() override
+	{
+		gpus->on_delay = nullptr;
+		gpus->on_flush = nullptr;
+		bind_machine::TearDown();
+	}
+
+	void make()
+	{
+		svm_vm_params p = params();
+
+		p.flags = SVM_VM_NO_FAULT;
+		ASSERT_EQ(svm_vm_create(&p, &vm), 0);
+		device().set_root(svm_vm_root(vm)->addr, svm_vm_root(vm)->aperture == SVM_VRAM);
+	}
+
+	/* As a driver does it: again while the CPU's side moves. */
+	int restore(const std::vector<svm_bind_op> &ops = {})
+	{
+		int err = -EAGAIN;
+
+		for (int turn = 0; turn < 10000 && err == -EAGAIN; turn++) {
+			err = svm_restore(vm, ops.data(), u32(ops.size()));
+			std::this_thread::yield();
+		}
+		return err;
+	}
+
+	int restore_once()
+	{
+		return svm_restore(vm, nullptr, 0);
+	}
+
+	int bind_and_restore(const std::vector<svm_bind_op> &ops)
+	{
+		int err = bind(ops);
+
+		return err ? err : restore(ops);
+	}
+
+	gpu::status look(u64 va, u64 *v = nullptr)
+	{
+		gpu::answer a = device().read(va);
+
+		if (v)
+			*v = a.value;
+		return a.what;
+	}
+};
+
+/* Without a fault the device has all of it, for writing too, and what is bound at an offset. */
+TEST_F(stops_test, a_bind_brings_all_of_it)
+{
+	constexpr u64 offset = 16 * MiB + 3 * PAGE;
+	u64 v = 0;
+
+	map(BASE, 3 * MiB);
+	touch(BASE, MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE + offset, BASE + offset + 3 * MiB, offset)}), 0);
+	device().set_offset(offset);
+	EXPECT_EQ(count().present, 3 * MiB / PAGE);
+	EXPECT_EQ(look(BASE + offset + 5 * PAGE, &v), gpu::status::ok);
+	EXPECT_EQ(v, 6u);
+	EXPECT_EQ(device().write(BASE + offset + 2 * MiB, 77).what, gpu::status::ok);
+	EXPECT_EQ(proc->read(BASE + 2 * MiB, &v), 0);
+	EXPECT_EQ(v, 77u);
+	EXPECT_EQ(count().faults, 0u);
+	EXPECT_EQ(gpus->resumes, gpus->stops);
+}
+
+/* What the process may not write is brought for reading, and a write's error is the CPU's. */
+TEST_F(stops_test, errors_of_accesses)
+{
+	map(BASE, MiB);
+	touch(BASE, MiB);
+	ASSERT_EQ(proc->mprotect(BASE, BASE + PAGE, PROT_R), 0);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + MiB)}), 0);
+	EXPECT_EQ(look(BASE), gpu::status::ok);
+	EXPECT_EQ(device().write(BASE, 1).what, gpu::status::fault);
+	EXPECT_EQ(svm_fault(vm, BASE, SVM_WRITE), -EPERM);
+	EXPECT_EQ(look(BASE + MiB), gpu::status::fault);
+	EXPECT_EQ(svm_fault(vm, BASE + MiB, SVM_READ), -EFAULT);
+	EXPECT_EQ(svm_fault(vm, BASE + MiB, SVM_WRITE), -EFAULT);
+	EXPECT_EQ(count().present, MiB / PAGE); /* nothing was served */
+}
+
+TEST_F(stops_test, bad_input)
+{
+	svm_vm_params p = params();
+	svm_backend_ops without = backend::ops;
+	svm_object *o;
+	svm_vm *other;
+	u64 pages;
+
+	p.flags = SVM_VM_NO_FAULT << 1;
+	EXPECT_EQ(svm_vm_create(&p, &other), -EINVAL);
+	p.flags = SVM_VM_NO_FAULT;
+	without.stop = nullptr;
+	p.ops = &without;
+	EXPECT_EQ(svm_vm_create(&p, &other), -EINVAL);
+
+	map(BASE, MiB);
+	map(BASE + 2 * MiB, MiB);
+	/* A hole in the process's memory, and memory that it cannot read; nothing was done and nothing stopped. */
+	EXPECT_EQ(bind({mirror(BASE, BASE + 3 * MiB)}), -EFAULT);
+	EXPECT_EQ(svm_bind_all(vm), -EFAULT);
+	ASSERT_EQ(proc->mprotect(BASE + PAGE, BASE + 2 * PAGE, PROT_N), 0);
+	EXPECT_EQ(bind({mirror(BASE, BASE + MiB)}), -EFAULT);
+	ASSERT_EQ(svm_object_create(MiB, nullptr, nullptr, &o), 0);
+	EXPECT_EQ(bind({object(BASE, BASE + MiB, o, 0, SVM_BIND_ON_DEMAND)}), -EINVAL);
+	svm_object_put(o);
+	EXPECT_TRUE(bindings().empty());
+	EXPECT_EQ(gpus->stops, 0u);
+	ASSERT_EQ(bind_and_restore({mirror(BASE + 2 * MiB, BASE + 3 * MiB)}), 0);
+	EXPECT_EQ(svm_prefetch(vm, BASE + 2 * MiB, BASE + 3 * MiB, SVM_READ, &pages), -EINVAL);
+	destroy();
+	ASSERT_EQ(create(), 0);
+	EXPECT_EQ(svm_restore(vm, nullptr, 0), -EINVAL);
+}
+
+/* The jobs have stopped before the first leaf goes, and they go on when it is back. */
+TEST_F(stops_test, an_invalidation_stops_the_jobs_first)
+{
+	bool stopped = false;
+	u64 v = 0;
+
+	map(BASE, MiB);
+	touch(BASE, MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + MiB)}), 0);
+	u64 stops = gpus->stops;
+
+	gpus->on_flush = [&](u64, u64) { stopped = look(BASE + 9 * PAGE) == gpu::status::stopped; };
+	ASSERT_EQ(proc->dontneed(BASE, BASE + PAGE), 0);
+	EXPECT_TRUE(stopped);
+	EXPECT_EQ(gpus->stops, stops + 1);
+	EXPECT_EQ(look(BASE + 9 * PAGE), gpu::status::stopped);
+	/* A second one has nothing to stop. */
+	ASSERT_EQ(proc->dontneed(BASE + PAGE, BASE + 2 * PAGE), 0);
+	EXPECT_EQ(gpus->stops, stops + 1);
+	EXPECT_EQ(restore(), 0);
+	EXPECT_EQ(look(BASE, &v), gpu::status::ok);
+	EXPECT_EQ(v, 0u);
+	EXPECT_EQ(look(BASE + 9 * PAGE, &v), gpu::status::ok);
+	EXPECT_EQ(v, 10u);
+	EXPECT_EQ(count().stops, gpus->stops);
+}
+
+/* Changes of memory that is not bound concern nobody, be it in the same table and interval. */
+TEST_F(stops_test, what_is_not_bound_stops_nothing)
+{
+	map(BASE, 2 * MiB);
+	touch(BASE, 2 * MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + MiB)}), 0);
+	u64 stops = gpus->stops;
+
+	ASSERT_EQ(proc->dontneed(BASE + MiB, BASE + 2 * MiB), 0);
+	EXPECT_EQ(gpus->stops, stops);
+	EXPECT_EQ(look(BASE), gpu::status::ok);
+}
+
+/* A second invalidation does not zap before the device has stopped, whoever has stopped it. */
+TEST_F(stops_test, the_second_waits_for_the_stop_too)
+{
+	std::atomic<unsigned> flushed{0};
+
+	map(BASE, 4 * MiB);
+	touch(BASE, 4 * MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + 4 * MiB)}), 0);
+	gpus->on_flush = [&](u64, u64) { flushed++; };
+	gpus->hold();
+
+	std::thread one([&] { EXPECT_EQ(proc->dontneed(BASE, BASE + PAGE), 0); });
+	std::thread two([&] { EXPECT_EQ(proc->dontneed(BASE + 2 * MiB, BASE + 2 * MiB + PAGE), 0); });
+
+	EXPECT_TRUE(eventually([&] { return gpus->waiting() == 2; }));
+	EXPECT_EQ(flushed, 0u); /* both wait for the stop */
+	EXPECT_EQ(count().present, 4 * MiB / PAGE);
+	gpus->release();
+	one.join();
+	two.join();
+	gpus->on_flush = nullptr;
+	EXPECT_EQ(restore(), 0);
+}
+
+/* A restore that found a leaf in place which a halt under way takes afterwards does not resume. */
+TEST_F(stops_test, a_restore_amid_a_halt_does_not_resume)
+{
+	std::thread zapping;
+
+	map(BASE, MiB);
+	touch(BASE, MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + MiB)}), 0);
+	gpus->hold();
+	zapping = std::thread([&] { EXPECT_EQ(proc->dontneed(BASE, BASE + PAGE), 0); });
+	ASSERT_TRUE(eventually([&] { return gpus->waiting() == 1; }));
+	/* The halt waits for the stop and has retired nothing: all is there. */
+	u64 resumes = gpus->resumes;
+
+	EXPECT_EQ(restore_once(), -EAGAIN);
+	EXPECT_EQ(gpus->resumes, resumes);
+	gpus->release();
+	zapping.join();
+	EXPECT_EQ(look(BASE), gpu::status::stopped);
+	EXPECT_EQ(restore(), 0);
+	EXPECT_EQ(look(BASE), gpu::status::ok);
+}
+
+/* A halt that came and went while a restore brought pages: it takes what the restore had brought. */
+TEST_F(stops_test, a_halt_amid_a_restore_spoils_it)
+{
+	bool once = false;
+
+	map(BASE, MiB);
+	map(BASE + 2 * MiB, MiB);
+	touch(BASE, MiB);
+	touch(BASE + 2 * MiB, MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + MiB), mirror(BASE + 2 * MiB, BASE + 3 * MiB)}), 0);
+	ASSERT_EQ(proc->dontneed(BASE, BASE + PAGE), 0);
+	ASSERT_EQ(proc->dontneed(BASE + 2 * MiB, BASE + 2 * MiB + PAGE), 0);
+	hook.fault_entry = [&](const auto &f) {
+		if (f.cpu < BASE + 2 * MiB || std::exchange(once, true))
+			return;
+		std::thread([&] { EXPECT_EQ(proc->dontneed(BASE, BASE + PAGE), 0); }).join();
+	};
+	u64 resumes = gpus->resumes;
+
+	EXPECT_EQ(restore_once(), -EAGAIN);
+	hook.fault_entry = nullptr;
+	EXPECT_TRUE(once);
+	EXPECT_EQ(gpus->resumes, resumes);
+	EXPECT_EQ(restore(), 0);
+	EXPECT_EQ(look(BASE), gpu::status::ok);
+}
+
+/* What the process has no more is left out; the rest goes on. */
+TEST_F(stops_test, unmapped_memory_is_left_out)
+{
+	map(BASE, MiB);
+	touch(BASE, MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + MiB)}), 0);
+	ASSERT_EQ(proc->munmap(BASE, BASE + PAGE), 0);
+	EXPECT_EQ(restore(), 0);
+	EXPECT_EQ(look(BASE + PAGE), gpu::status::ok);
+	EXPECT_EQ(look(BASE), gpu::status::fault);
+	EXPECT_EQ(svm_fault(vm, BASE, SVM_READ), -EFAULT);
+}
+
+/* A bind stops the jobs before it takes what was bound, and what it brings is there when they go on. */
+TEST_F(stops_test, a_bind_over_another)
+{
+	bool stopped = false;
+	u64 v = 1;
+
+	map(BASE, 4 * MiB);
+	touch(BASE, 4 * MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + 4 * MiB)}), 0);
+	gpus->on_flush = [&](u64, u64) { stopped = look(BASE + MiB) == gpu::status::stopped; };
+	device().set_rule([](u64, u64) { return true; });
+	ASSERT_EQ(bind_and_restore({null(BASE, BASE + PAGE), mirror(BASE + 2 * MiB, BASE + 3 * MiB, MiB)}), 0);
+	gpus->on_flush = nullptr;
+	EXPECT_TRUE(stopped);
+	EXPECT_EQ(look(BASE, &v), gpu::status::ok);
+	EXPECT_EQ(v, 0u);
+	EXPECT_EQ(look(BASE + PAGE, &v), gpu::status::ok);
+	EXPECT_EQ(v, 2u);
+	EXPECT_EQ(look(BASE + 2 * MiB, &v), gpu::status::ok);
+	EXPECT_EQ(v, MiB / PAGE + 1);
+	EXPECT_EQ(look(BASE + 3 * MiB, &v), gpu::status::ok);
+	EXPECT_EQ(v, 3 * MiB / PAGE + 1);
+}
+
+/* An object that goes stops the jobs, and they go on when it has a place again. */
+TEST_F(stops_test, an_object_moves)
+{
+	u64 v = 0;
+	buffer b(*mem, 1);
+
+	device().set_rule([](u64, u64) { return true; });
+	ASSERT_EQ(b.place(), 0);
+	ASSERT_EQ(bind_and_restore({object(BASE, BASE + PAGE, b.object())}), 0);
+	EXPECT_EQ(device().write(BASE, 5).what, gpu::status::ok);
+	b.displace();
+	EXPECT_EQ(look(BASE), gpu::status::stopped);
+	EXPECT_EQ(restore_once(), -EAGAIN);
+	EXPECT_EQ(look(BASE), gpu::status::stopped);
+	ASSERT_EQ(b.place(), 0);
+	EXPECT_EQ(restore(), 0);
+	EXPECT_EQ(look(BASE, &v), gpu::status::ok);
+	EXPECT_EQ(v, 5u);
+	destroy();
+}
+
+/* The driver may put off what is about to stop the jobs; a fault of a restore does not wait for it. */
+TEST_F(stops_test, what_is_put_off_holds_up_no_restore)
+{
+	std::atomic<bool> waits{false}, go{false};
+
+	map(BASE, MiB);
+	touch(BASE, MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + MiB)}), 0);
+	ASSERT_EQ(proc->dontneed(BASE, BASE + PAGE), 0);
+	gpus->on_delay = [&] {
+		waits = true;
+		EXPECT_TRUE(eventually([&] { return go.load(); }));
+	};
+
+	std::thread zapping([&] { EXPECT_EQ(proc->dontneed(BASE, BASE + PAGE), 0); });
+
+	EXPECT_TRUE(eventually([&] { return waits.load(); }));
+	EXPECT_EQ(restore(), 0);
+	EXPECT_EQ(look(BASE), gpu::status::ok);
+	go = true;
+	zapping.join();
+	EXPECT_EQ(look(BASE), gpu::status::stopped);
+}
+
+/* Jobs, a worker that restores, and everything that changes memory: no job ever misses what is bound. */
+TEST_F(stops_test, storm)
+{
+	constexpr u64 size = 4 * MiB;
+	std::atomic<bool> stop{false};
+	std::atomic<u64> done{0}, misses{0};
+	std::vector<std::thread> all;
+
+	map(BASE, size);
+	touch(BASE, size);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + size)}), 0);
+	for (unsigned n = 0; n < 2; n++)
+		all.emplace_back([&, n] {
+			std::minstd_rand random(n + 1);
+
+			while (!stop) {
+				u64 va = BASE + random() % (size / PAGE) * PAGE;
+				gpu::status s = random() % 2 ? device().write(va, 1).what : device().read(va).what;
+
+				done += s == gpu::status::ok;
+				misses += s == gpu::status::fault;
+				if (s == gpu::status::stopped)
+					std::this_thread::sleep_for(std::chrono::microseconds(100));
+			}
+		});
+	all.emplace_back([&] {
+		while (!stop)
+			(void)svm_restore(vm, nullptr, 0);
+	});
+	for (unsigned n = 0; n < 2; n++)
+		all.emplace_back([&, n] {
+			std::minstd_rand random(n + 100);
+
+			while (!stop) {
+				u64 at = BASE + random() % (size / PAGE - 8) * PAGE, end = at + (1 + random() % 8) * PAGE;
+
+				EXPECT_EQ(proc->dontneed(at, end), 0);
+				std::this_thread::sleep_for(std::chrono::milliseconds(1));
+			}
+		});
+	EXPECT_TRUE(eventually([&] { return gpus->resumes > 100 && done > 1000; }));
+	stop = true;
+	for (std::thread &t : all)
+		t.join();
+	EXPECT_EQ(misses, 0u);
+}
+
+} // namespace svm_test
