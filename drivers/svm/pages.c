@@ -3,8 +3,8 @@
  * Processes' pages in VRAM: where they lie, and who has to go when it is full.
  *
  * VRAM is taken in chunks of 2 MiB, or smaller where it is in pieces, from the driver's
- * allocator, which buffer objects and page tables use too. A chunk hands out pages of 4 KiB to any process,
- * and goes back when the last one is free. It is also what an eviction sends home, page by
+ * allocator, which buffer objects and page tables use too. A chunk hands out pages of 4 KiB to
+ * any process, and goes back when the last one is free. It is also what an eviction sends home, page by
  * page. What a page holds before it is handed out does not matter: it is filled whole.
  *
  * Pages and buffers are in one order of age, from when the chunk got its last page, or the
@@ -156,7 +156,7 @@ static struct chunk *oldest(struct svm_drm_pages *pages, unsigned long before)
 	spin_lock_irq(&pages->lock);
 	for (i = 0; i < ARRAY_SIZE(lists); i++)
 		list_for_each_entry(chunk, lists[i], link)
-			if (chunk->used && !time_after(chunk->since, before) &&
+			if (!time_after(chunk->since, before) &&
 			    (!found || time_before(chunk->since, found->since)))
 				found = chunk;
 	if (found)
@@ -165,7 +165,7 @@ static struct chunk *oldest(struct svm_drm_pages *pages, unsigned long before)
 	return found;
 }
 
-/* Sends a chunk's pages home. Return: did any go? */
+/* Sends a chunk's pages home. Return: is there more room, in it or where it was? */
 static bool evict(struct svm_drm_device *dev, struct chunk *chunk)
 {
 	struct svm_drm_pages *pages = &dev->pages;
@@ -180,7 +180,15 @@ static bool evict(struct svm_drm_device *dev, struct chunk *chunk)
 	spin_unlock_irq(&pages->lock);
 	if (empty)
 		free_empty(dev);
-	return moved > 0;
+	return moved > 0 || empty;
+}
+
+/* The oldest chunk, if it is in use since @before or longer. */
+static bool evict_oldest(struct svm_drm_device *dev, unsigned long before)
+{
+	struct chunk *chunk = dev->pages.memory ? oldest(&dev->pages, before) : NULL;
+
+	return chunk && evict(dev, chunk);
 }
 
 /**
@@ -194,15 +202,12 @@ static bool evict(struct svm_drm_device *dev, struct chunk *chunk)
 bool svm_drm_make_room(struct svm_drm_device *dev, unsigned long patience)
 {
 	unsigned long before = jiffies - patience, bo_since;
-	struct chunk *chunk = NULL;
 	bool bo = svm_drm_bo_oldest(dev, &bo_since);
 
-	if (dev->pages.memory)
-		chunk = oldest(&dev->pages,
-			       bo && time_before(bo_since, before) ? bo_since : before);
-	if (chunk && evict(dev, chunk))
-		return true;
-	return svm_drm_bo_send_away(dev, patience);
+	if (bo && !time_after(bo_since, before))
+		return evict_oldest(dev, bo_since) || svm_drm_bo_send_away(dev, patience) ||
+		       evict_oldest(dev, before);
+	return evict_oldest(dev, before);
 }
 
 /* For svm_memory_ops.alloc. */

@@ -16,8 +16,10 @@
  */
 #include <linux/dma-mapping.h>
 #include <linux/highmem.h>
+#include <linux/hmm.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -244,29 +246,79 @@ static u32 move_part(struct svm_memory *memory, struct vm_area_struct *vma, u64 
 	return used;
 }
 
+/*
+ * Under mmap_lock: how many pages of the part are not in the device's memory. Only a guess of how
+ * much room is needed, so it does not matter what changes meanwhile: hmm is given a notifier that
+ * nobody calls.
+ */
+static u32 count_outside(struct port_domain *d, u64 start, u64 end, unsigned long *pfns)
+{
+	struct mmu_interval_notifier nobody = { .mm = d->mm };
+	struct hmm_range range = {
+		.notifier = &nobody,
+		.start = start,
+		.end = end,
+		.hmm_pfns = pfns,
+		.dev_private_owner = d->memory,
+	};
+	u32 count = (end - start) >> PAGE_SHIFT, i, n = count;
+
+	memset(pfns, 0, n * sizeof(*pfns));
+	if (hmm_range_fault(&range))
+		return n;
+	for (i = 0; i < n; i++)
+		count -= (pfns[i] & HMM_PFN_VALID) &&
+			 is_device_private_page(hmm_pfn_to_page(pfns[i]));
+	return count;
+}
+
+/* Asks for room for what is to move into the device's memory. Return: for how many; 0; -EINTR. */
+static int find_room(struct port_domain *d, struct port_migrate *m, struct batch *b)
+{
+	struct vm_area_struct *vma;
+	u32 want = 0;
+	u64 end;
+	int found;
+
+	if (mmap_read_lock_killable(d->mm))
+		return -EINTR;
+	vma = next_part(d->mm, m, &end);
+	if (vma)
+		want = count_outside(d, m->start, end, b->src);
+	mmap_read_unlock(d->mm);
+	m->reached = end;
+	if (!want)
+		return 0;
+	found = d->memory->ops->alloc(d->memory->arg, b->room, want);
+	/* Without room the rest of the span stays as well. */
+	if (!found)
+		m->reached = m->end;
+	return found;
+}
+
 static int migrate(struct port_domain *d, struct port_migrate *m, struct batch *b)
 {
-	u64 end, most = min_t(u64, PORT_MIGRATE_PAGES, (m->end - m->start) >> PAGE_SHIFT);
 	struct svm_memory *memory = d->memory;
 	struct vm_area_struct *vma;
 	int found = 0;
 	u32 used = 0;
+	u64 end;
 
-	if (m->into)
-		found = memory->ops->alloc(memory->arg, b->room, most);
-	if (found < 0)
-		return found;
+	if (m->into) {
+		found = find_room(d, m, b);
+		if (found <= 0)
+			return found;
+	}
 	if (mmap_read_lock_killable(d->mm)) {
 		give_back(memory, b->room, found);
 		return -EINTR;
 	}
 	vma = next_part(d->mm, m, &end);
-	if (vma && (found || !m->into))
+	if (vma)
 		used = move_part(memory, vma, end, m, b, found);
 	mmap_read_unlock(d->mm);
 	give_back(memory, b->room + used, found - used);
-	/* Without room the rest of the span stays as well. */
-	m->reached = m->into && !found ? m->end : end;
+	m->reached = end;
 	return 0;
 }
 

@@ -228,3 +228,23 @@ SVM_TEST(Row25Pages, MoreThanThereIs)
 	for (std::size_t first = 0; first < memory.pages(); first += 2048)
 		ASSERT_EQ((&memory.at(first))[8], std::byte{0x5a}) << "page " << first;
 }
+
+// To ask for what is there already takes no room from others.
+SVM_TEST(Row25Pages, AskingAgainSendsNobodyHome)
+{
+	gpu gpu;
+	NEEDS_DEVICE_MEMORY(gpu);
+	mapping first(vram_part(gpu.device, 8) * 3), second(vram_part(gpu.device, 8) * 3);
+	for (const mapping *each : {&first, &second}) {
+		each->no_huge_pages();
+		number(*each);
+		ASSERT_EQ(send_there(gpu.vm, each->bytes()), each->pages());
+	}
+	for (unsigned round = 0; round < 4; round++) {
+		std::this_thread::sleep_for(slice);
+		EXPECT_EQ(send_there(gpu.vm, second.bytes()), 0u);
+	}
+	EXPECT_EQ(send_home(gpu.vm, first.bytes()), first.pages());
+	EXPECT_TRUE(numbered(first));
+	EXPECT_TRUE(numbered(second));
+}
