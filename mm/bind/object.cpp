@@ -249,7 +249,7 @@ void end_object_binding(object_binding &b)
 
 status bring(svm_object &o)
 {
-	status done = o.ops.bring ? status::from(o.ops.bring(o.arg)) : status(err::again);
+	status done = o.ops.bring != nullptr ? status::from(o.ops.bring(o.arg)) : status(err::again);
 
 	svm_object_put(&o);
 	return done;

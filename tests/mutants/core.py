@@ -152,9 +152,9 @@ UNIT = {
 	"the loser of a directory goes on before it is linked": [
 		(WALK, "				next = static_cast<directory *>(winner);", "				return static_cast<directory *>(winner);")],
 	"an unbind waits for a whole prefetch": [
-		(PREFETCH, "	status done = status::from(p.run(fill_tables));",
-			"	reader all(vm.domain());\n"
-			"	status done = status::from(p.run(fill_tables));")],
+		(SWEEP, "		port_parallel(vm.domain(), tables < threads ? static_cast<u32>(tables) : threads, work, this);",
+			"		reader all(vm.domain());\n"
+			"		port_parallel(vm.domain(), tables < threads ? static_cast<u32>(tables) : threads, work, this);")],
 	"read-only pages count as prefetched for writing": [
 		(PREFETCH, "pages_present(p.vm, part, @{p.access}@)", "SVM_READ")],
 	"a prefetch goes on when the device goes": [
@@ -230,7 +230,7 @@ UNIT = {
 	"a fault that has an object brought keeps its reference": [
 		(OBJECT, "	svm_object_put(&o);\n	return done;", "	if (!o.ops.bring) svm_object_put(&o);\n	return done;")],
 	"an object without a place is not asked for": [
-		(OBJECT, "status done = @{o.ops.bring}@ ?", "false")],
+		(OBJECT, "status done = @{o.ops.bring != nullptr}@ ?", "false")],
 	"an object ends although it is bound": [
 		(OBJECT, "	svm_object_get(op.object);", ";")],
 	"an object may be smaller than its span": [

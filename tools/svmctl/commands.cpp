@@ -106,7 +106,7 @@ json run(const svmirror::device &gpu, const run_options &options)
 {
 	source from(options);
 	workload work = make(options, from);
-	svmirror::vm space(gpu, {.interval_lg2 = 0, .granule_lg2 = options.granule_lg2});
+	svmirror::vm space(gpu, {.interval_lg2 = 0, .granule_lg2 = options.granule_lg2, .flags = 0});
 	space.bind_all();
 	std::vector<svmirror::queue> queues;
 	for (unsigned i = 0; i < options.queues; i++)
@@ -127,7 +127,7 @@ json stat(const svmirror::device &gpu, const run_options &options)
 {
 	source from(options);
 	workload work = make(options, from);
-	svmirror::vm space(gpu, {.interval_lg2 = 0, .granule_lg2 = options.granule_lg2});
+	svmirror::vm space(gpu, {.interval_lg2 = 0, .granule_lg2 = options.granule_lg2, .flags = 0});
 	space.bind_all();
 	svmirror::queue queue(space);
 	std::span<svmirror::queue> one(&queue, 1);
