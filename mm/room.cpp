@@ -15,6 +15,7 @@ constexpr u64 worth_a_look = 64; // one idle node among so many
 
 // What the vms of one device have, and what is taken of it.
 struct device_share {
+	const svm_vm &asking;
 	u64 vms = 0;
 	u64 pieces = 0;
 	u64 pending = 0;
@@ -22,6 +23,8 @@ struct device_share {
 	u32 young = young_age; // what is younger stays
 
 	u64 average() const { return vms ? pieces / vms : 0; }
+	// What the device of such a vm cannot fault for is not taken to make room for the rest of it.
+	bool keeps(const svm_vm &vm) const { return &vm == &asking && vm.no_fault; }
 };
 
 // A vm that is still being made has none, and no domain either.
@@ -114,6 +117,14 @@ struct ages {
 	bool bare; // tables that have no memory count, too
 	u64 count[steps] = {};
 
+	bool any() const
+	{
+		for (u64 n : count)
+			if (n)
+				return true;
+		return false;
+	}
+
 	unsigned index(u32 age) const { return age / step < steps ? age / step : steps - 1; }
 
 	// The age from which on there are n tables, or as many as there are.
@@ -143,7 +154,7 @@ void evict(void *owner, void *arg)
 	auto *all = static_cast<device_share *>(arg);
 	u64 pieces = pieces_of(vm);
 
-	if (!pieces || pieces < all->average())
+	if (!pieces || pieces < all->average() || all->keeps(vm))
 		return;
 	reader section(vm.domain());
 	u64 n = pieces / 8 < 1 ? 1 : pieces / 8 > max_batch ? max_batch : pieces / 8;
@@ -151,6 +162,8 @@ void evict(void *owner, void *arg)
 	bool bare = all->young == youngest_age;
 	ages a{ vm, all->young, static_cast<u32>(pieces / 16 + 1), bare };
 	vm.pt.visit(vm.pt.all(), count_age, &a);
+	if (!a.any())
+		return; // idle nodes alone go by give_up_idle()
 	put_off(vm);
 	halt stopped(vm, vm.pt.all(), true);
 	taking t{ vm, all->young, a.from(n), n, bare };
@@ -192,10 +205,11 @@ enum class found {
 	memory,   // memory is on its way
 };
 
-found evict_some(device *dma, patience &p)
+found evict_some(const svm_vm &vm, patience &p)
 {
+	device *dma = vm.dma;
 	evictor one(dma);
-	device_share all;
+	device_share all{ vm };
 
 	if (!one.chosen)
 		return found::memory;
@@ -207,7 +221,7 @@ found evict_some(device *dma, patience &p)
 		p.waits = 0;
 	if (all.taken || all.pending)
 		return found::memory;
-	if (!all.pieces)
+	if (!all.pieces || (all.keeps(vm) && all.pieces == pieces_of(vm)))
 		return found::nothing;
 	port_each_domain(dma, grow_older, nullptr);
 	return found::young;
@@ -241,7 +255,7 @@ status make_room(svm_vm &vm, patience &p)
 
 	if (!turn.ok())
 		return turn;
-	found what = evict_some(vm.dma, p);
+	found what = evict_some(vm, p);
 	if (what == found::nothing)
 		return err::nomem;
 	if (what == found::memory || p.turns > eager_turns)

@@ -4,8 +4,8 @@
  *
  * VRAM is taken in chunks of 2 MiB, or smaller where it is in pieces, from the driver's
  * allocator, which buffer objects and page tables use too. A chunk hands out pages of 4 KiB to
- * any process, and goes back when the last one is free. It is also what an eviction sends home, page by
- * page. What a page holds before it is handed out does not matter: it is filled whole.
+ * any process, and goes back when the last one is free. It is also what an eviction sends home,
+ * page by page. What a page holds before it is handed out does not matter: it is filled whole.
  *
  * Pages and buffers are in one order of age, from when the chunk got its last page, or the
  * buffer came in. Nothing that has been there for less than a slice is sent away for another
@@ -13,6 +13,7 @@
  * instead of all being moved all the time. Page tables wait for nobody's slice.
  */
 #include <linux/bitmap.h>
+#include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -26,12 +27,13 @@
 #define ROUNDS		64	/* chunks or buffers that one request sends away */
 
 struct chunk {
-	struct list_head link;	/* in pages->open, ->full or ->empty */
+	struct list_head link;	/* in pages->open, ->full (or leaving) or ->empty */
 	struct list_head blocks; /* the one block */
 	u64 first;		/* page of VRAM */
 	u32 count;
 	u32 used;		/* with one for each eviction that is at it */
 	unsigned long since;	/* jiffies */
+	bool leaving;		/* an eviction is at it: no page of it is handed out */
 	DECLARE_BITMAP(taken, CHUNK_PAGES);
 };
 
@@ -41,7 +43,7 @@ static void unuse(struct svm_drm_pages *pages, struct chunk *chunk)
 	lockdep_assert_held(&pages->lock);
 	if (!--chunk->used)
 		list_move_tail(&chunk->link, &pages->empty);
-	else if (!bitmap_full(chunk->taken, chunk->count))
+	else if (!chunk->leaving && !bitmap_full(chunk->taken, chunk->count))
 		list_move_tail(&chunk->link, &pages->open);
 }
 
@@ -156,11 +158,14 @@ static struct chunk *oldest(struct svm_drm_pages *pages, unsigned long before)
 	spin_lock_irq(&pages->lock);
 	for (i = 0; i < ARRAY_SIZE(lists); i++)
 		list_for_each_entry(chunk, lists[i], link)
-			if (!time_after(chunk->since, before) &&
+			if (!chunk->leaving && !time_after(chunk->since, before) &&
 			    (!found || time_before(chunk->since, found->since)))
 				found = chunk;
-	if (found)
+	if (found) {
 		found->used++;
+		found->leaving = true;
+		list_move_tail(&found->link, &pages->full);
+	}
 	spin_unlock_irq(&pages->lock);
 	return found;
 }
@@ -175,6 +180,7 @@ static bool evict(struct svm_drm_device *dev, struct chunk *chunk)
 	spin_lock_irq(&pages->lock);
 	/* What stays is held by something just now: others go first. */
 	chunk->since = jiffies;
+	chunk->leaving = false;
 	unuse(pages, chunk);
 	empty = !list_empty(&pages->empty);
 	spin_unlock_irq(&pages->lock);
@@ -216,9 +222,11 @@ static int alloc_pages_of(void *arg, struct svm_memory_page *out, u32 n)
 	struct svm_drm_device *dev = arg;
 	struct svm_drm_pages *pages = &dev->pages;
 	unsigned int rounds = ROUNDS;
-	u32 got = take_open(pages, out, 0, n);
+	u32 got = 0;
 	int ret;
 
+	if (!READ_ONCE(dev->bos.closed)) /* with svm_drm_bos_evict_all() */
+		got = take_open(pages, out, 0, n);
 	while (got < n && rounds--) {
 		if (fatal_signal_pending(current))
 			break;
@@ -303,10 +311,16 @@ void svm_drm_pages_stop(struct svm_drm_device *dev)
 int svm_drm_pages_evict_all(struct svm_drm_device *dev)
 {
 	struct svm_drm_pages *pages = &dev->pages;
+	unsigned int rounds = 10;
 
 	if (!pages->memory)
 		return 0;
-	svm_memory_evict(pages->memory, 0, (dev->vram.bytes >> PAGE_SHIFT) + 1);
+	/* Others may look at a page for a moment. */
+	while (svm_memory_resident(pages->memory) && rounds--) {
+		svm_memory_evict(pages->memory, 0, (dev->vram.bytes >> PAGE_SHIFT) + 1);
+		if (svm_memory_resident(pages->memory))
+			msleep(20);
+	}
 	free_empty(dev);
 	return svm_memory_resident(pages->memory) ? -EBUSY : 0;
 }

@@ -93,10 +93,17 @@ static int leaks_show(struct seq_file *m, void *unused)
 	seq_printf(m, "mappings %ld\n", svm_dma_mappings());
 	seq_printf(m, "allocations %ld\n",
 		   atomic_long_read(&svm_live.allocations));
-	seq_printf(m, "memories %ld\n", atomic_long_read(&svm_live.memories));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(leaks);
+
+/* Devices' memories; also of a device that has gone, while a process has a page in it. */
+static int memories_show(struct seq_file *m, void *unused)
+{
+	seq_printf(m, "%ld\n", atomic_long_read(&svm_live.memories));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(memories);
 
 static int __init svmirror_init(void)
 {
@@ -114,6 +121,7 @@ static int __init svmirror_init(void)
 	svm_prime_lockdep();
 	svm_debugfs = debugfs_create_dir("svmirror", NULL);
 	debugfs_create_file("leaks", 0400, svm_debugfs, NULL, &leaks_fops);
+	debugfs_create_file("memories", 0400, svm_debugfs, NULL, &memories_fops);
 	return 0;
 }
 

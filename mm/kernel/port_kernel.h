@@ -65,7 +65,7 @@ struct port_domain {
 
 /*
  * What is alive in the whole module, and with it svm_dma_mappings(); debugfs svmirror/leaks.
- * All zero when no vm is.
+ * All zero when no vm is, but for devices' memories, which go with their drivers.
  */
 struct svm_live {
 	atomic_long_t domains;

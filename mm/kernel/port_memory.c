@@ -157,7 +157,9 @@ EXPORT_SYMBOL_GPL(svm_memory_resident);
 
 void svm_memory_destroy(struct svm_memory *memory)
 {
+	struct device *dev = memory->dev;
 	unsigned int round;
+	u64 lost;
 
 	for (round = 0; round < EVICT_ROUNDS && svm_memory_resident(memory); round++) {
 		if (round)
@@ -171,9 +173,9 @@ void svm_memory_destroy(struct svm_memory *memory)
 	synchronize_srcu(&memory->users);
 	/* In case it is the last page's freer who takes it down. */
 	__module_get(THIS_MODULE);
+	lost = svm_memory_resident(memory);
 	if (!atomic_long_dec_and_test(&memory->used)) {
-		dev_warn(memory->dev, "processes lose %ld pages that were in its memory\n",
-			 atomic_long_read(&memory->used));
+		dev_warn(dev, "processes lose %llu pages that were in its memory\n", lost);
 		return;
 	}
 	end(memory);

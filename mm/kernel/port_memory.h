@@ -62,7 +62,7 @@ struct page *svm_memory_take(struct svm_memory *memory, const struct svm_memory_
 
 /**
  * struct svm_move - pages on their way between system memory and a device's
- * @memory: the device's; its users section is held
+ * @memory: the device's. Its users section is held, or a vm has it, which goes before it
  * @into: the way
  * @n: entries of @src and @dst, as of core mm's migrate_vma
  * @src: where a page is; what core mm lets go has MIGRATE_PFN_MIGRATE

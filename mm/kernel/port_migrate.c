@@ -107,7 +107,8 @@ static void take_system(struct svm_move *m, struct vm_area_struct *vma, u64 star
 
 	for (i = 0; i < m->n; i++) {
 		m->dst[i] = 0;
-		if (!(m->src[i] & MIGRATE_PFN_MIGRATE))
+		/* Core mm lets holes go as well, without a page. */
+		if (!(m->src[i] & MIGRATE_PFN_MIGRATE) || !migrate_pfn_to_page(m->src[i]))
 			continue;
 		page = vma ? alloc_page_vma(gfp, vma, start + i * PAGE_SIZE) : alloc_page(gfp);
 		if (!page)
@@ -139,7 +140,7 @@ static u32 take_device(struct svm_move *m, const struct svm_memory_page *room, u
  * Only this page moves. CPUs that touch different pages do not wait for each other here.
  * Context: a CPU's fault; sleeps; mmap_lock or the mapping's lock is held for reading.
  * Return: 0: the CPU tries again; VM_FAULT_OOM; VM_FAULT_SIGBUS: the content is lost with the
- * device.
+ * device, or the device cannot reach the new page.
  */
 vm_fault_t svm_move_home(struct vm_fault *vmf)
 {
@@ -164,11 +165,12 @@ vm_fault_t svm_move_home(struct vm_fault *vmf)
 	if (READ_ONCE(memory->gone) || migrate_vma_setup(&args))
 		goto out;
 	ret = 0;
-	if (src & MIGRATE_PFN_MIGRATE) {
+	/* Else it has gone meanwhile, or something looks at it: the CPU sees when it tries again. */
+	if ((src & MIGRATE_PFN_MIGRATE) && migrate_pfn_to_page(src)) {
 		take_system(&m, vmf->vma, args.start, GFP_HIGHUSER_MOVABLE);
 		if (!dst)
 			ret = VM_FAULT_OOM;
-		else if (svm_move_copy(&m))
+		else if (svm_move_copy(&m) || !dst)
 			ret = VM_FAULT_SIGBUS;
 		migrate_vma_pages(&args);
 	}
@@ -272,6 +274,12 @@ static u32 count_outside(struct port_domain *d, u64 start, u64 end, unsigned lon
 	return count;
 }
 
+/* Has the mapping pages that core mm moves to where no CPU reaches: anonymous ones? */
+static bool may_move(const struct vm_area_struct *vma)
+{
+	return vma->anon_vma || vma_is_anonymous(vma);
+}
+
 /* Asks for room for what is to move into the device's memory. Return: for how many; 0; -EINTR. */
 static int find_room(struct port_domain *d, struct port_migrate *m, struct batch *b)
 {
@@ -283,7 +291,7 @@ static int find_room(struct port_domain *d, struct port_migrate *m, struct batch
 	if (mmap_read_lock_killable(d->mm))
 		return -EINTR;
 	vma = next_part(d->mm, m, &end);
-	if (vma)
+	if (vma && may_move(vma))
 		want = count_outside(d, m->start, end, b->src);
 	mmap_read_unlock(d->mm);
 	m->reached = end;

@@ -69,7 +69,7 @@ SIM = {
 	"retired leaves count as written as the first of them does": [
 		(LEAVES, "				flags = *word & (PORT_PAGE_VALID | PORT_PAGE_WRITE);\n", "")],
 	"a page gets the rights of the page before it": [
-		(LEAVES, "src.kind_at(i) == like", "(src.kind_at(i) | 1) == (like | 1)")],
+		(LEAVES, "src.kind_at(i) == like", "(src.kind_at(i) | PORT_PAGE_WRITE) == (like | PORT_PAGE_WRITE)")],
 	"a retired leaf stays where others became empty": [
 		(LEAVES, "				*word = F::address(leaf, lv) >> PORT_PAGE_LG2 | flags;\n				@{F::store(e, lv, F::empty(lv));}@", "")],
 	"a huge leaf stays": [

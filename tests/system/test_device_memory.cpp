@@ -3,6 +3,7 @@
  * Pages of the process that lie in the device's memory: they go there by a prefetch and come home when the CPU
  * touches them, one by one, while everything that memory can do goes on.
  */
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <sys/uio.h>
@@ -62,6 +63,46 @@ SVM_TEST(DeviceMemory, ATouchBringsOnePage)
 	EXPECT_DEVICE_READS(gpu.queue, &memory.at(301), 0x55);
 	EXPECT_DEVICE_READS(gpu.queue, &memory.at(302), 303 & 255);
 	EXPECT_EQ(send_home(gpu.vm, memory.bytes()), many - 2);
+}
+
+// Home is asked for with holes, files and pages that are there beside each other: only these are moved, and no other is made.
+SVM_TEST(DeviceMemory, HolesStayHolesOnTheWayHome)
+{
+	gpu gpu;
+	NEEDS_DEVICE_MEMORY(gpu);
+	mapping memory(2 * table_span);
+	memory.no_huge_pages();
+	EXPECT_EQ(send_home(gpu.vm, memory.bytes()), 0u) << "nothing was touched";
+	memory.at(3) = std::byte{4};
+	EXPECT_EQ(send_home(gpu.vm, memory.bytes(0, 512)), 0u);
+	ASSERT_EQ(send_there(gpu.vm, memory.bytes(2, 3)), 3u);
+	EXPECT_EQ(send_home(gpu.vm, memory.bytes()), 3u);
+	EXPECT_EQ(memory.at(3), std::byte{4});
+	EXPECT_EQ(memory.at(700), std::byte{0});
+	EXPECT_DEVICE_READS(gpu.queue, &memory.at(3), 4);
+}
+
+// A page goes while the CPU's touch is bringing it.
+SVM_TEST(DeviceMemory, DroppedWhileItIsTouched)
+{
+	gpu gpu;
+	NEEDS_DEVICE_MEMORY(gpu);
+	mapping memory(16 * page);
+	memory.no_huge_pages();
+	std::atomic<bool> stop{false};
+	std::thread dropper([&] {
+		while (!stop)
+			madvise(memory.data(), memory.size(), MADV_DONTNEED);
+	});
+	for (unsigned round = 0; round < 30; round++) {
+		std::memset(memory.data(), 1, memory.size());
+		send_there(gpu.vm, memory.bytes());
+		for (std::size_t i = 0; i < memory.pages(); i++)
+			EXPECT_LE(memory.at(i), std::byte{1});
+	}
+	stop = true;
+	dropper.join();
+	EXPECT_EQ(device_write(gpu.queue, &memory.at(1), std::byte{2}), 0) << "the device works";
 }
 
 // What was never touched is made there, and reads zero for both.

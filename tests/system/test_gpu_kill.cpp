@@ -2,7 +2,6 @@
 /* The virtual GPU dies under load: everybody is told in time, and nothing hangs. */
 #include <cerrno>
 #include <csignal>
-#include <fstream>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -50,14 +49,7 @@ bool is_lost(std::byte &at)
 }
 
 // The core has no device's memory any more.
-bool no_memory_left()
-{
-	std::ifstream leaks("/sys/kernel/debug/svmirror/leaks");
-	for (std::string line; std::getline(leaks, line);)
-		if (line == "memories 0")
-			return true;
-	return false;
-}
+bool no_memory_left() { return read_line("/sys/kernel/debug/svmirror/memories") == "0"; }
 
 } // namespace
 
