@@ -275,7 +275,7 @@ static u32 count_outside(struct port_domain *d, u64 start, u64 end, unsigned lon
 }
 
 /* Has the mapping pages that core mm moves to where no CPU reaches: anonymous ones? */
-static bool may_move(const struct vm_area_struct *vma)
+static bool may_move(struct vm_area_struct *vma)
 {
 	return vma->anon_vma || vma_is_anonymous(vma);
 }
