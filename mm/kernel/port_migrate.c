@@ -165,7 +165,7 @@ vm_fault_t svm_move_home(struct vm_fault *vmf)
 	if (READ_ONCE(memory->gone) || migrate_vma_setup(&args))
 		goto out;
 	ret = 0;
-	/* Else it has gone meanwhile, or something looks at it: the CPU sees when it tries again. */
+	/* Else it has gone, or something looks at it: the CPU sees when it tries again. */
 	if ((src & MIGRATE_PFN_MIGRATE) && migrate_pfn_to_page(src)) {
 		take_system(&m, vmf->vma, args.start, GFP_HIGHUSER_MOVABLE);
 		if (!dst)
