@@ -382,9 +382,10 @@ struct svm_drm_vm {
 int svm_drm_device_init(struct svm_drm_device *dev);
 
 /**
- * svm_drm_pages_resident() - how many pages of 4 KiB processes have in VRAM
+ * svm_drm_pages_resident() - how much of VRAM has pages of processes
  * @dev: the device
  * Context: any, until svm_drm_device_stop().
+ * Return: how many pages of 4 KiB.
  */
 u64 svm_drm_pages_resident(struct svm_drm_device *dev);
 

@@ -7,8 +7,8 @@
  * is, and the device's leaf follows it. A CPU that touches such a page gets it back: core mm calls
  * svmirror, which copies the one page home.
  *
- * The pages are device-private: each has a struct page, and no CPU reaches what is in it. Page n
- * of the memory is the byte n * 4096 of the device's aperture %SVM_VRAM.
+ * The pages are device-private: the kernel knows each as a page, and no CPU reaches what is in it.
+ * Page n of the memory is the byte n * 4096 of the device's aperture %SVM_VRAM.
  *
  * ::
  *
@@ -31,13 +31,14 @@
 extern "C" {
 #endif
 
-/** define SVM_COPY_ZERO - in &svm_copy.dma: the page is to be filled with zeros */
+/* In &svm_copy.dma: the page is to be filled with zeros. */
 #define SVM_COPY_ZERO	(~0ull)
 
 /**
  * struct svm_copy - one page of 4 KiB to be copied
  * @page: its number in the device's memory
- * @dma: the other one's DMA address; of a copy into the memory also %SVM_COPY_ZERO
+ * @dma: the other one's DMA address; of a copy into the memory also %SVM_COPY_ZERO: the page is to
+ *	be filled with zeros
  */
 struct svm_copy {
 	u64 page;
@@ -96,7 +97,7 @@ struct svm_memory_ops {
  *
  * Context: process; sleeps.
  * Return: 0; -EOPNOTSUPP: the kernel has no device-private memory (CONFIG_DEVICE_PRIVATE); -EINVAL;
- * -ENOMEM; what memremap_pages() said.
+ * -ENOMEM; what the kernel said where it found no addresses for them.
  */
 int svm_memory_create(struct device *dev, u64 pages, const struct svm_memory_ops *ops, void *arg,
 		      struct svm_memory **out);
@@ -124,9 +125,10 @@ void svm_memory_destroy(struct svm_memory *memory);
 long svm_memory_evict(struct svm_memory *memory, u64 first, u64 n);
 
 /**
- * svm_memory_resident() - how many of its pages processes have
+ * svm_memory_resident() - how much of a memory is in use
  * @memory: the memory
  * Context: any.
+ * Return: how many of its pages processes have.
  */
 u64 svm_memory_resident(const struct svm_memory *memory);
 
