@@ -197,8 +197,8 @@ static noinline bool is_memory(struct svm_ram *ram, unsigned long pfn)
 
 /*
  * Marks the pages that the device may have written to, before an IOMMU forgets which ones they
- * are; returns the number of mappings. The loop is a large part of what an unmap of 4 KiB pages
- * costs.
+ * are; returns the number of mappings. Words of leaves come here: none has PORT_PAGE_VRAM, see
+ * word_of() in mm/pt/leaves.hpp. The loop is a large part of what an unmap of 4 KiB pages costs.
  */
 static __always_inline u32 mark_all(struct port_domain *d, const u64 *word, u32 n, u32 lg2,
 				    bool direct)
@@ -211,8 +211,8 @@ static __always_inline u32 mark_all(struct port_domain *d, const u64 *word, u32 
 		u64 dma = PORT_PAGE_DMA(*word);
 		unsigned long pfn;
 
-		if (!(*word & PORT_PAGE_WRITE) || !is_mapping(*word)) {
-			others += !is_mapping(*word);
+		if (!(*word & PORT_PAGE_WRITE) || !(*word & PORT_PAGE_VALID)) {
+			others += !(*word & PORT_PAGE_VALID);
 			continue;
 		}
 		pfn = PHYS_PFN(direct ? dma : dma_phys(d, dma));
