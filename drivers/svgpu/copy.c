@@ -4,7 +4,7 @@
  *
  * They are operations of the sync ring: a list of pages each, in memory that the device reads. So
  * they are done in order with flushes: a page that goes home is copied after each flush that
- * was asked for before. There is a fixed number of lists, and whoever finds none waits for others'
+ * was asked for before. There is a fixed number of lists. A copy that finds none waits for others'
  * copies, which the device ends in some 100 us, or it is wedged.
  */
 #include <linux/dma-mapping.h>

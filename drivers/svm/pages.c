@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Processes' pages in VRAM: where they lie, and who has to go when it is full.
+ * Processes' pages in VRAM: where they lie, and what goes home when it is full.
  *
  * VRAM is taken in chunks of 2 MiB, or smaller where it is in pieces, from the driver's
  * allocator, which buffer objects and page tables use too. A chunk hands out pages of 4 KiB to

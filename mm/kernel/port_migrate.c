@@ -27,8 +27,6 @@
 
 #include "port_memory.h"
 
-#define EVICT_PAGES	512	/* in one move */
-
 /* Page @i stays. */
 static void leave(struct svm_move *m, unsigned long i)
 {
@@ -187,8 +185,6 @@ struct batch {
 	struct svm_copy copy[PORT_MIGRATE_PAGES];
 	struct svm_memory_page room[PORT_MIGRATE_PAGES];
 };
-
-static_assert(EVICT_PAGES <= PORT_MIGRATE_PAGES);
 
 static void give_back(struct svm_memory *memory, const struct svm_memory_page *room, u32 count)
 {
@@ -388,8 +384,8 @@ long svm_memory_evict(struct svm_memory *memory, u64 first, u64 n)
 	if (!b)
 		return -ENOMEM;
 	section = srcu_read_lock(&memory->users);
-	for (; first < end && moved >= 0; first += EVICT_PAGES) {
-		moved = evict_some(memory, first, min_t(u64, EVICT_PAGES, end - first), b);
+	for (; first < end && moved >= 0; first += PORT_MIGRATE_PAGES) {
+		moved = evict_some(memory, first, min_t(u64, PORT_MIGRATE_PAGES, end - first), b);
 		sum += moved > 0 ? moved : 0;
 		cond_resched();
 	}

@@ -154,6 +154,7 @@ private:
 	int fault_block(const vma &v, u64 va, bool write);
 	int fault_cow(const vma &v, u64 va);
 	int cow_page(u64 va);
+	bool move(u64 va, bool lent, bool vram);
 	bool move_home(u64 va);
 	int cow_block(u64 va);
 	void split(u64 va);

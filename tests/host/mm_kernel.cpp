@@ -155,92 +155,54 @@ void address_space::truncate(u64 va)
 	mmap_lock_.unlock_shared();
 }
 
+/* To another frame, of VRAM or not, where the page is in VRAM by now (`lent`) or not. The entry keeps its right to write. */
+bool address_space::move(u64 va, bool lent, bool vram)
+{
+	u64 page = va / PAGE;
+	u32 to = mem_.take(page * PAGE, vram);
+	u32 gone = to;
+
+	if (to == NO_FRAME)
+		return false;
+	if (snapshot_block(va))
+		split(va);
+	subs_.during({page * PAGE, page * PAGE + PAGE}, [&] {
+		std::lock_guard hold(ptl_);
+		auto it = pages_.find(page);
+
+		if (it == pages_.end() || it->second.lent != lent || mem_.is_zero(it->second.frame))
+			return;
+
+		frame &from = mem_.at(it->second.frame);
+
+		/* A process that shares a page of VRAM by fork keeps it there. */
+		if (!lent && from.refs.load(std::memory_order_acquire) != 1)
+			return;
+		mem_.at(to).value.store(from.value.load(std::memory_order_relaxed), std::memory_order_relaxed);
+		mem_.at(to).dirty.store(!vram, std::memory_order_relaxed);
+		gone = it->second.frame;
+		it->second.frame = to;
+		it->second.lent = vram;
+	});
+	mem_.put(gone);
+	return gone != to;
+}
+
 void address_space::migrate(u64 va)
 {
-	u64 page = va / PAGE;
-	u32 to = mem_.take(page * PAGE);
-	u32 gone = to;
-
-	if (to == NO_FRAME)
-		return;
-	if (snapshot_block(va))
-		split(va);
-	subs_.during({page * PAGE, page * PAGE + PAGE}, [&] {
-		std::lock_guard hold(ptl_);
-		auto it = pages_.find(page);
-
-		if (it == pages_.end() || it->second.lent || mem_.is_zero(it->second.frame))
-			return;
-
-		frame &from = mem_.at(it->second.frame);
-
-		if (from.refs.load(std::memory_order_acquire) != 1)
-			return;
-		mem_.at(to).value.store(from.value.load(std::memory_order_relaxed), std::memory_order_relaxed);
-		mem_.at(to).dirty.store(true, std::memory_order_relaxed);
-		gone = it->second.frame;
-		it->second.frame = to;
-	});
-	mem_.put(gone);
+	move(va, false, false);
 }
 
-/* As migrate_vma does: what is only this process's, and no file's, goes. The entry keeps its right to write. */
+/* As migrate_vma does: a page goes that only this process has. */
 bool address_space::lend(u64 va)
 {
-	u64 page = va / PAGE;
-	u32 to = mem_.take(page * PAGE, true);
-	u32 gone = to;
-
-	if (to == NO_FRAME)
-		return false;
-	if (snapshot_block(va))
-		split(va);
-	subs_.during({page * PAGE, page * PAGE + PAGE}, [&] {
-		std::lock_guard hold(ptl_);
-		auto it = pages_.find(page);
-
-		if (it == pages_.end() || it->second.lent || mem_.is_zero(it->second.frame))
-			return;
-
-		frame &from = mem_.at(it->second.frame);
-
-		if (from.refs.load(std::memory_order_acquire) != 1)
-			return;
-		mem_.at(to).value.store(from.value.load(std::memory_order_relaxed), std::memory_order_relaxed);
-		gone = it->second.frame;
-		it->second.frame = to;
-		it->second.lent = true;
-	});
-	mem_.put(gone);
-	return gone != to;
+	return move(va, false, true);
 }
 
-/* As the pagemap's migrate_to_ram. Whoever shares the page by fork keeps it. */
+/* As the pagemap's migrate_to_ram. */
 bool address_space::move_home(u64 va)
 {
-	u64 page = va / PAGE;
-	u32 to = mem_.take(page * PAGE);
-	u32 gone = to;
-
-	if (to == NO_FRAME)
-		return false;
-	subs_.during({page * PAGE, page * PAGE + PAGE}, [&] {
-		std::lock_guard hold(ptl_);
-		auto it = pages_.find(page);
-
-		if (it == pages_.end() || !it->second.lent)
-			return;
-
-		frame &from = mem_.at(it->second.frame);
-
-		mem_.at(to).value.store(from.value.load(std::memory_order_relaxed), std::memory_order_relaxed);
-		mem_.at(to).dirty.store(true, std::memory_order_relaxed);
-		gone = it->second.frame;
-		it->second.frame = to;
-		it->second.lent = false;
-	});
-	mem_.put(gone);
-	return gone != to;
+	return move(va, true, false);
 }
 
 bool address_space::take_home(u64 va)

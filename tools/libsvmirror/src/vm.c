@@ -103,15 +103,21 @@ int svmirror_unbind(int fd, uint32_t vm, uint64_t start, uint64_t length)
 	return svmirror_bind_many(fd, vm, &op, 1);
 }
 
-int svmirror_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages)
+static int prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, struct drm_svm_prefetch *args)
 {
-	struct drm_svm_prefetch args = {
+	*args = (struct drm_svm_prefetch){
 		.vm_id = vm,
 		.flags = flags,
 		.start = start,
 		.length = length,
 	};
-	int err = svmirror_ioctl(fd, DRM_IOCTL_SVM_PREFETCH, &args);
+	return svmirror_ioctl(fd, DRM_IOCTL_SVM_PREFETCH, args);
+}
+
+int svmirror_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages)
+{
+	struct drm_svm_prefetch args;
+	int err = prefetch(fd, vm, start, length, flags, &args);
 
 	if (!err && pages)
 		*pages = args.pages;
@@ -120,15 +126,12 @@ int svmirror_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint
 
 int svmirror_migrate(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *moved)
 {
-	struct drm_svm_prefetch args = {
-		.vm_id = vm,
-		.flags = flags,
-		.start = start,
-		.length = length,
-	};
-	int err = flags & (DRM_SVM_PREFETCH_TO_DEVICE | DRM_SVM_PREFETCH_TO_SYSTEM) ?
-			  svmirror_ioctl(fd, DRM_IOCTL_SVM_PREFETCH, &args) : -EINVAL;
+	struct drm_svm_prefetch args;
+	int err;
 
+	if (!(flags & (DRM_SVM_PREFETCH_TO_DEVICE | DRM_SVM_PREFETCH_TO_SYSTEM)))
+		return -EINVAL;
+	err = prefetch(fd, vm, start, length, flags, &args);
 	if (!err && moved)
 		*moved = args.moved;
 	return err;
