@@ -84,6 +84,8 @@ status enter(svm_vm &vm, const wish &asked, place &at)
 	at.of = vm.bindings.at(va);
 	if (!at.of || (asked.only && at.of != asked.only))
 		return err::fault;
+	if (!at.tb && port_mmap_held(vm.domain()))
+		return err::wait;
 	if (at.of->mirrors()) {
 		// A wild address makes no table: it could be any number of them.
 		if (!at.tb && !port_mapped(vm.domain(), at.of->to_cpu(va)))
@@ -137,7 +139,7 @@ status write(svm_vm &vm, const place &at, va_span part, bool in_one, const u64 *
 	status done;
 
 	if (!in_one && !at.tb->entries.load_acquire()) // with the release in give_memory()
-		done = vm.pt.get_memory(vm.pt.format->table_bytes, fresh);
+		done = port_mmap_held(vm.domain()) ? status(err::wait) : vm.pt.get_memory(vm.pt.format->table_bytes, fresh);
 	if (!done.ok())
 		return done;
 	done = write_with(vm, at, part, seq, src, fresh);
@@ -417,6 +419,8 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 
 	vm.pt.stat.add(svm::stat::invalidations);
 	svm::full_barrier(); // B1 of mirror.hpp, with B2 in look()
+	if (vm.no_fault)
+		vm.stops.met.store_relaxed(seq); // a hint for put_off()
 	if (hit.empty())
 		return;
 	svm::va_span part{ b.to_va(hit.start), b.to_va(hit.end) };
@@ -428,8 +432,8 @@ extern "C" void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bo
 	batch.finish();
 }
 
-// Before anything says that the invalidation is under way. The driver may put it off.
-extern "C" void svm_port_approach(void *owner, u64 start, u64 end)
+// Before anything says that the invalidation is under way.
+extern "C" void svm_port_approach(void *owner, u64 seq, u64 start, u64 end)
 {
 	auto &in = *static_cast<svm::interval *>(owner);
 	svm_vm &vm = *in.vm;
@@ -439,7 +443,7 @@ extern "C" void svm_port_approach(void *owner, u64 start, u64 end)
 	svm::reader section(vm.domain());
 	svm::cpu_span hit = svm::cpu_span{ start, end }.common(in.of->to_cpu(in.span));
 	if (!hit.empty() && svm::binds(vm, *in.of, { in.of->to_va(hit.start), in.of->to_va(hit.end) }))
-		svm::put_off(vm);
+		svm::put_off(vm, seq);
 }
 
 namespace svm {

@@ -73,10 +73,11 @@ struct wish {
 
 // Has the wish come true, as far as it can without waiting. Inside a reader section. err::fault, perm, nomem, intr;
 // err::again when the CPU's side kept moving; err::wait: port_wait() for va first; err::room: make_room() first; err::changing:
-// wait_for_bind() first; err::absent: bring() first.
+// wait_for_bind() first; err::absent: bring() first. Under an mmap_guard no table, memory for one or interval is made: err::wait.
 status fault_in(svm_vm &vm, wish &w);
 
-// What svm_prefetch() does, in a session; what is not bound is left out.
+// What svm_prefetch() does, in a session; what is not bound is left out. Under an mmap_guard it waits for nothing: err::again where it
+// would have to.
 status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages);
 
 // How many pages of the span the device can reach. Takes no lock; what changes meanwhile may count or not.

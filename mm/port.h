@@ -167,6 +167,15 @@ bool port_mapped(struct port_domain *d, u64 cpu);
  */
 bool port_next_mapping(struct port_domain *d, u64 cpu, u64 limit, bool write, u64 *start, u64 *end);
 /*
+ * Holds the process's mmap_lock for reading. Until port_mmap_unlock() this thread's port_fault(), port_mapped() and
+ * port_next_mapping() use that, and it calls nothing that takes it for writing or lets it go: port_wait(),
+ * port_interval_create(), port_migrate(). One thread of a domain at a time. In a session; sleeps. -EINTR.
+ */
+int port_mmap_lock(struct port_domain *d);
+void port_mmap_unlock(struct port_domain *d);
+/* Does this thread hold it in that way? */
+bool port_mmap_held(struct port_domain *d);
+/*
  * Undo the DMA mappings, of 2^lg2 bytes each, that n words with PORT_PAGE_VALID name. dirty: the device may have written to
  * those with PORT_PAGE_WRITE, mark their pages. Any context; never sleeps.
  */
@@ -195,6 +204,7 @@ int port_migrate(struct port_domain *d, struct port_migrate *m);
 /* ---- the rest --------------------------------------------------------------- */
 u32 port_cpu(void);		/* number of this CPU, for striping only */
 void port_relax(void);		/* in long loops, no lock held: let others run */
+void port_pause(void);		/* sleep for about a millisecond */
 bool port_killed(void);		/* this thread has a fatal signal, or its session was cancelled */
 /* Calls fn(arg) on several threads at once, this one among them, each in a session, and waits for all. Sleeps. */
 void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg), void *arg);
@@ -210,8 +220,8 @@ void port_warn(const char *what);
  * one of a row of calls, most likely, that take writing away from one mapping after the other.
  */
 void svm_port_invalidate(void *owner, u64 seq, u64 start, u64 end, bool may_sleep, bool forking);
-/* Before that and before the interval gets its sequence, where the caller is blockable. May sleep. */
-void svm_port_approach(void *owner, u64 start, u64 end);
+/* Before that and before the interval gets the sequence, where the caller is blockable. May sleep. */
+void svm_port_approach(void *owner, u64 seq, u64 start, u64 end);
 /* Asked now and then while threads of the domain wait: is its device on its way out? Then their waits end. May sleep. */
 bool svm_port_gone(void *domain_owner);
 /* A grace period after port_defer: free the node. True: it was part of a page table, so memory for tables may have come back. */

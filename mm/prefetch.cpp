@@ -17,8 +17,9 @@ namespace {
 
 struct prefetching : table_sweep {
 	svm_access access;
+	bool waits; // for what is not there
 
-	prefetching(svm_vm &v, va_span s, svm_access a) : table_sweep(v, s, a != SVM_READ), access(a) {}
+	prefetching(svm_vm &v, va_span s, svm_access a) : table_sweep(v, s, a != SVM_READ), access(a), waits(!port_mmap_held(v.domain())) {}
 };
 
 // A page that the thread has to wait for, outside of the reader section.
@@ -42,7 +43,7 @@ status fill(prefetching &p, va_span &left, waiting &page)
 				return {};
 			va_span m = p.next_part(bound, left.start + PORT_PAGE_SIZE).common(left);
 			left.start = m.empty() ? bound.span.end : m.start;
-		} else if (done.is(err::again)) {
+		} else if (done.is(err::again) && p.waits) {
 			left.start += PORT_PAGE_SIZE;
 		} else if (done.is(err::absent)) {
 			page = { left.start, 0, asked.absent };
@@ -107,6 +108,20 @@ status fill_and_wait(prefetching &p, va_span left)
 	}
 }
 
+// The same, where nothing may be waited for: err::again instead.
+status fill_at_once(prefetching &p, va_span left)
+{
+	waiting page;
+	int why = p.stopped();
+
+	if (why)
+		return status::from(why);
+	status done = fill(p, left, page);
+	if (page.absent)
+		svm_object_put(page.absent);
+	return done.ok() || done.is(err::intr) ? done : status(err::again);
+}
+
 void count(prefetching &p, va_span part)
 {
 	p.pages.fetch_add_relaxed(pages_present(p.vm, part, p.access));
@@ -122,9 +137,9 @@ void fill_tables(void *arg)
 
 		if (part.empty())
 			return;
-		status done = fill_and_wait(p, part);
+		status done = p.waits ? fill_and_wait(p, part) : fill_at_once(p, part);
 		count(p, part);
-		if (!done.ok() && !done.is(err::again)) // a table that others take again and again is left out
+		if (!done.ok() && !(p.waits && done.is(err::again))) // a table that others take again and again is left out
 			p.stop(done.error());
 		port_relax();
 	}

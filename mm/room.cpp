@@ -164,7 +164,7 @@ void evict(void *owner, void *arg)
 	vm.pt.visit(vm.pt.all(), count_age, &a);
 	if (!a.any())
 		return; // idle nodes alone go by give_up_idle()
-	put_off(vm);
+	put_off(vm, 0);
 	halt stopped(vm, vm.pt.all(), true);
 	taking t{ vm, all->young, a.from(n), n, bare };
 	all->taken += t.pass();

@@ -37,9 +37,26 @@ halt::~halt()
 	vm->stops.ended++;
 }
 
-void put_off(svm_vm &vm)
+namespace {
+
+// A restore may need a lock of core mm that is held over a callback: then it goes on when they have passed.
+constexpr unsigned max_pauses = 100;
+constexpr unsigned quiet_turns = 4; // the first meets what was under way
+
+bool disturbs(const svm_vm &vm, u64 seq)
 {
-	if (vm.no_fault && vm.pt.ops->delay)
+	return vm.stops.quiet.load_relaxed() && vm.stops.met.load_relaxed() != seq && !port_mmap_held(vm.domain()) && !port_killed();
+}
+
+} // namespace
+
+void put_off(svm_vm &vm, u64 seq)
+{
+	if (!vm.no_fault)
+		return;
+	for (unsigned n = 0; n < max_pauses && disturbs(vm, seq); n++)
+		port_pause();
+	if (vm.pt.ops->delay)
 		vm.pt.ops->delay(vm.pt.backend);
 }
 
@@ -95,7 +112,7 @@ struct next_bound {
 	}
 };
 
-// err::again: an object has no place yet.
+// err::absent: an object has no place yet.
 status bring_back(svm_vm &vm, va_span stale)
 {
 	u64 pages;
@@ -112,7 +129,7 @@ status bring_back(svm_vm &vm, va_span stale)
 		if (!done.ok() && !done.is(err::io)) // where the device cannot reach the memory, its jobs fail
 			return done;
 		if (next_bound(vm, part.start, part).homeless)
-			return err::again;
+			return err::absent;
 	}
 	return {};
 }
@@ -129,7 +146,8 @@ bool has_all(svm_vm &vm, const svm_bind_op *ops, u32 count)
 	return true;
 }
 
-status restore(svm_vm &vm, const svm_bind_op *ops, u32 count)
+// err::again: something was taken meanwhile.
+status try_restore(svm_vm &vm, const svm_bind_op *ops, u32 count)
 {
 	va_span stale;
 	u64 seen;
@@ -153,6 +171,31 @@ status restore(svm_vm &vm, const svm_bind_op *ops, u32 count)
 		vm.pt.ops->resume(vm.pt.backend);
 	}
 	return all ? status() : status(err::fault);
+}
+
+// The same while nothing is to be taken.
+status restore_quietly(svm_vm &vm, const svm_bind_op *ops, u32 count)
+{
+	mmap_guard held(vm.domain());
+	status done = held.held();
+
+	if (!done.ok())
+		return done;
+	done = err::again;
+	vm.stops.quiet.store_relaxed(true);
+	for (unsigned turn = 0; turn < quiet_turns && done.is(err::again); turn++)
+		done = try_restore(vm, ops, count);
+	vm.stops.quiet.store_relaxed(false);
+	return done;
+}
+
+status restore(svm_vm &vm, const svm_bind_op *ops, u32 count)
+{
+	status done = try_restore(vm, ops, count);
+
+	if (done.is(err::again))
+		done = restore_quietly(vm, ops, count);
+	return done.is(err::absent) ? status(err::again) : done;
 }
 
 } // namespace

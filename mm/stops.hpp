@@ -25,10 +25,14 @@
 // map to after the last leaf of the old one, so a callback that reads the old map meets stopped jobs, or leaves that it brought
 // itself to stop.
 //
-// A stop lasts as long as the CPU's side keeps moving. So that jobs get on, a driver may put off what is about to stop them
-// (svm_backend_ops.delay), before the kernel's sequence of the callback is set: a fault waits for no callback that was put off.
+// A stop lasts as long as the CPU's side keeps moving. Jobs get on in two ways. A driver may put off what is about to stop them
+// (svm_backend_ops.delay). And a restore that was spoiled goes again with mmap_lock held, which keeps out those that change memory
+// with mmap_lock held for writing; all others are put off until it lets go, before the kernel's sequence of the callback is
+// set. But for those that share their sequence with a callback which was not put off: the kernel lets a sequence last as long as any
+// invalidation of the process, so one that sleeps would make the restore's faults wait in every table that the other one has met.
 #pragma once
 
+#include "mm/base/atomic.hpp"
 #include "mm/base/guard.hpp"
 #include "mm/base/span.hpp"
 
@@ -44,6 +48,9 @@ struct stops {
 	u64 begun SVM_GUARDED_BY(lock) = 0; // halts
 	u64 ended SVM_GUARDED_BY(lock) = 0;
 	va_span stale SVM_GUARDED_BY(lock){};
+	// Hints, both: what is seen too late costs a stop, or a sleep.
+	atomic<bool> quiet{ false }; // a restore goes again
+	atomic<u64> met{ 0 }; // the sequence of the last callback that was not put off, or is no longer
 };
 
 // No job of the vm runs from here to the end of the scope. Does nothing for a vm whose device faults, or where nothing is taken. No
@@ -59,8 +66,9 @@ private:
 	svm_vm *vm; // null: it stops nothing
 };
 
-// Puts off what is about to stop the jobs of the vm, as the driver likes. Sleeps; no lock of svmirror's is held.
-void put_off(svm_vm &vm);
+// Puts off what is about to stop the jobs of the vm: for a restore, and as the driver likes. seq: of a callback, or 0. Sleeps; no lock
+// of svmirror's is held that a restore takes.
+void put_off(svm_vm &vm, u64 seq);
 
 // Is any of that bound by b, in the map or in the one that is being replaced? Inside a reader section.
 bool binds(const svm_vm &vm, const binding &b, va_span part);

@@ -81,10 +81,10 @@ struct table_sweep {
 		return {};
 	}
 
-	// Has the threads run work(this), and waits for them. Sleeps; in a session.
+	// Has the threads run work(this), and waits for them. Sleeps; in a session. Under an mmap_guard it is this thread alone.
 	int run(void (*work)(void *))
 	{
-		u64 tables = span.widened(vm.pt.table_lg2()).size() >> vm.pt.table_lg2();
+		u64 tables = port_mmap_held(vm.domain()) ? 1 : span.widened(vm.pt.table_lg2()).size() >> vm.pt.table_lg2();
 
 		port_parallel(vm.domain(), tables < threads ? static_cast<u32>(tables) : threads, work, this);
 		return error.load_relaxed();

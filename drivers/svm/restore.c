@@ -9,8 +9,7 @@
  * migration that it belongs to. Only a caller that may not sleep, the
  * OOM reaper, stops them at once. The worker waits PAUSE_MS before it restores, so that a burst of
  * changes is one stop, and twice as long each time where the jobs had run for a short time only,
- * up to PAUSE_MAX_MS. A restore that was spoiled by a change is tried again at once, and changes
- * are put off meanwhile, by QUIET_MS at first and up to QUIET_MAX_MS.
+ * up to PAUSE_MAX_MS. That a restore gets through is svm_restore()'s to see to.
  *
  * restore mutex: one svm_restore() of a vm at a time
  * restore lock (spin), one per vm: what else is in struct svm_drm_restore. svmirror's lock of a
@@ -30,10 +29,7 @@
 #define SHORT_MS	20	/* jobs that were stopped sooner ran for a short time */
 #define PAUSE_MS	1
 #define PAUSE_MAX_MS	16
-#define QUIET_MS	2
-#define QUIET_MAX_MS	16
-#define TRIES		16	/* in a row */
-#define RETRY_MS	10	/* then, and where there is no memory */
+#define RETRY_MS	10	/* after a restore that was spoiled, or had no memory */
 #define BIND_SECONDS	10	/* that a bind waits for what it binds */
 
 static struct svm_drm_vm *vm_of(void *backend)
@@ -44,11 +40,6 @@ static struct svm_drm_vm *vm_of(void *backend)
 static u64 ms_to_ns(unsigned int ms)
 {
 	return ms * (u64)NSEC_PER_MSEC;
-}
-
-static void leave_alone(struct svm_drm_restore *r, u64 ns)
-{
-	WRITE_ONCE(r->alone_until, ktime_get_ns() + ns);
 }
 
 static void restore_later(struct svm_drm_vm *vm, unsigned int ms)
@@ -82,9 +73,11 @@ static u64 stop(void *backend)
 static void resume(void *backend)
 {
 	struct svm_drm_restore *r = &vm_of(backend)->restore;
+	u64 now = ktime_get_ns();
 
-	r->resumed = ktime_get_ns();
-	leave_alone(r, clamp(r->resumed - r->stopped, ms_to_ns(RUN_MS), ms_to_ns(RUN_MAX_MS)));
+	r->resumed = now;
+	WRITE_ONCE(r->alone_until, now + clamp(now - r->stopped, ms_to_ns(RUN_MS),
+					       ms_to_ns(RUN_MAX_MS)));
 	vm_of(backend)->dev->backend_ops->resume(backend);
 }
 
@@ -127,21 +120,10 @@ static bool again(int error)
 	return error == -EAGAIN || error == -ENOMEM;
 }
 
-/* Some tries in a row, under the restore mutex. Return: as svm_restore(), or it is moot. */
+/* Under the restore mutex. Return: as svm_restore(), or it is moot. */
 static int restore(struct svm_drm_vm *vm, const struct svm_bind_op *ops, u32 count)
 {
-	unsigned int quiet = QUIET_MS;
-	int ret, round;
-
-	for (round = 0; round < TRIES; round++) {
-		ret = moot(vm) ?: svm_restore(vm->svm, ops, count);
-		if (ret != -EAGAIN)
-			return ret;
-		leave_alone(&vm->restore, ms_to_ns(quiet));
-		quiet = min_t(unsigned int, 2 * quiet, QUIET_MAX_MS);
-		cond_resched();
-	}
-	return -EAGAIN;
+	return moot(vm) ?: svm_restore(vm->svm, ops, count);
 }
 
 static void in_session(struct svm_drm_restore *r, bool in)

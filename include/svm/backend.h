@@ -131,7 +131,7 @@ struct svm_backend_ops {
 	 * @delay: something is about to stop the jobs: a change of the process's memory, an
 	 * object that moves, a bind. It waits until this returns, and so does whatever it
 	 * belongs to, such as an munmap. A driver sleeps here to let jobs run for some time after
-	 * each @resume, and to let svm_restore() get through; milliseconds at most.
+	 * each @resume; milliseconds at most.
 	 * Context: sleeps; core mm may hold its locks, mmap_lock among them: no allocation that
 	 * reclaims, and no lock that is held over one. NULL: nothing is put off.
 	 */

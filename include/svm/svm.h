@@ -430,6 +430,8 @@ int svm_prefetch(struct svm_vm *vm, u64 start, u64 end, enum svm_access access, 
  * Brings in what is bound and was taken since the jobs were stopped: for writing where the
  * process may write, else for reading. What the process does not have any more is left out, and
  * so is what a userfaultfd's manager would have to bring. Where the vm is whole it does nothing.
+ * Where something is taken meanwhile it begins again with mmap_lock held, and puts off what
+ * would take more, for 100 ms at most: such calls sleep.
  * Context: process; sleeps; killable; in a session or a thread of the process; not under
  * mmap_lock.
  * Return: 0: the jobs run. -EFAULT: they run, and something of the mirrors in @ops is not

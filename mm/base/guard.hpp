@@ -68,6 +68,24 @@ private:
 using bind_guard = mutex_guard<PORT_BIND>;
 using interval_guard = mutex_guard<PORT_INTERVALS>;
 
+// The process's mmap_lock, for reading. Waiting can be killed, so ask whether it was taken.
+class mmap_guard {
+public:
+	explicit mmap_guard(port_domain *d) : domain(d), taken(port_mmap_lock(d)) {}
+	~mmap_guard()
+	{
+		if (taken == 0)
+			port_mmap_unlock(domain);
+	}
+	mmap_guard(const mmap_guard &) = delete;
+	mmap_guard &operator=(const mmap_guard &) = delete;
+	status held() const { return status::from(taken); }
+
+private:
+	port_domain *domain;
+	int taken;
+};
+
 // Nodes found inside the section are not freed before it ends. It may sleep.
 class reader {
 public:

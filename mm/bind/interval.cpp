@@ -17,6 +17,8 @@ result<interval *> interval_at(svm_vm &vm, binding &b, u64 va)
 {
 	if (interval *there = b.intervals.at(va))
 		return there;
+	if (port_mmap_held(vm.domain()))
+		return err::wait;
 
 	interval_guard lock(vm.domain());
 	if (!lock.held().ok())

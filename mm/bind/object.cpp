@@ -353,7 +353,7 @@ extern "C" void svm_object_displace(svm_object *o)
 
 		if (!next.b)
 			break;
-		svm::put_off(next.b->vm);
+		svm::put_off(next.b->vm, 0);
 		svm::halt stopped(next.b->vm, next.hull, true);
 		svm::displacing d{ next.b->vm, *next.b };
 		d.vm.pt.visit(next.hull, svm::retire_object, &d);

@@ -424,7 +424,7 @@ status rebind(svm_vm &vm, const svm_bind_op *ops, u32 count)
 
 	if (!done.ok())
 		return done;
-	put_off(vm);
+	put_off(vm, 0);
 	halt stopped(vm, hull_of(ops, count), true);
 	done = rebind_locked(vm, ops, count, ended);
 	// Also what lies beside an operation and went with it, in a leaf for all of the table.

@@ -115,17 +115,16 @@ static int ask_all(struct pass *p)
 static int run_pass(struct pass *p)
 {
 	struct port_fault *f = p->f;
-	struct mm_struct *mm = p->d->mm;
 	int err;
 
-	p->shadow.mm = mm;
+	p->shadow.mm = p->d->mm;
 	p->shadow.invalidate_seq = f->seq;
 	/* Waits while the sequence is that of an invalidation under way. */
 	f->seq = mmu_interval_read_begin(&p->shadow);
-	if (mmap_read_lock_killable(mm))
+	if (svm_mmap_lock(p->d))
 		return -EINTR;
 	err = ask_all(p);
-	mmap_read_unlock(mm);
+	svm_mmap_unlock(p->d);
 	return err;
 }
 

@@ -39,6 +39,7 @@ struct page;
  * @link: in the shrinker's list
  * @session_lock: of @sessions; taken under nothing of svmirror's, and signals are sent under it
  * @sessions: threads that work for the process, see port_session.c
+ * @mmap_holder: the thread that holds mmap_lock by port_mmap_lock(), or NULL
  * @waiting: threads that wait for another process or for storage
  * @watch: looks whether the process and the device are there, while any waits
  */
@@ -59,6 +60,7 @@ struct port_domain {
 	struct list_head link;
 	spinlock_t session_lock; /* of sessions; innermost but for signals */
 	struct list_head sessions;
+	struct task_struct *mmap_holder;
 	atomic_t waiting;
 	struct delayed_work watch;
 };
@@ -109,6 +111,10 @@ bool svm_is_off_limits(const struct vm_area_struct *vma);
 int svm_vma_permits(const struct vm_area_struct *vma, bool write);
 u64 svm_vma_reach(const struct vm_area_struct *vma);
 struct vm_area_struct *svm_vma_at(struct mm_struct *mm, u64 cpu);
+
+/* port_vma.c */
+int svm_mmap_lock(struct port_domain *d);
+void svm_mmap_unlock(struct port_domain *d);
 
 /* port_dma.c */
 struct iommu_domain *svm_dma_iommu(struct device *dev);

@@ -45,7 +45,7 @@ static bool interval_invalidate(struct mmu_interval_notifier *sub,
 
 	trace_svm_invalidate(i->d, range->start, range->end, range->event, seq);
 	if (mmu_notifier_range_blockable(range))
-		svm_port_approach(i->owner, range->start, range->end);
+		svm_port_approach(i->owner, seq, range->start, range->end);
 	/*
 	 * The core's full barrier after this store, before it walks its tables,
 	 * pairs with the one of a table's first user (B1 and B2 of mirror.hpp): either

@@ -8,6 +8,7 @@
  * it (by way of the notifier), so that an allocation below it is reported at once
  * and not only when memory is short.
  */
+#include <linux/delay.h>
 #include <linux/lockdep.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -352,6 +353,16 @@ u32 port_cpu(void)
 void port_relax(void)
 {
 	cond_resched();
+}
+
+/**
+ * port_pause() - sleep for about a millisecond
+ *
+ * Context: sleeps.
+ */
+void port_pause(void)
+{
+	usleep_range(500, 1000);
 }
 
 /**

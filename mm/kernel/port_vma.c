@@ -85,6 +85,61 @@ struct vm_area_struct *svm_vma_at(struct mm_struct *mm, u64 cpu)
 }
 
 /**
+ * port_mmap_lock() - hold the process's mmap_lock over several calls
+ * @d: domain
+ *
+ * For reading. The calls of this thread that would take it find that it is held.
+ * Context: in a session; sleeps; one thread of a domain at a time.
+ * Return: 0; -EINTR (killed).
+ */
+int port_mmap_lock(struct port_domain *d)
+{
+	if (mmap_read_lock_killable(d->mm))
+		return -EINTR;
+	/* Others compare it with themselves, and are never equal. */
+	WRITE_ONCE(d->mmap_holder, current);
+	return 0;
+}
+
+/**
+ * port_mmap_unlock() - the end of port_mmap_lock()
+ * @d: domain
+ *
+ * Context: the thread that holds it.
+ */
+void port_mmap_unlock(struct port_domain *d)
+{
+	WRITE_ONCE(d->mmap_holder, NULL);
+	mmap_read_unlock(d->mm);
+}
+
+/**
+ * port_mmap_held() - does this thread hold it by port_mmap_lock()?
+ * @d: domain
+ *
+ * Context: any.
+ * Return: whether it does.
+ */
+bool port_mmap_held(struct port_domain *d)
+{
+	return READ_ONCE(d->mmap_holder) == current;
+}
+
+/* For one look at the mappings: takes mmap_lock unless this thread holds it. Return: 0, -EINTR. */
+int svm_mmap_lock(struct port_domain *d)
+{
+	if (port_mmap_held(d))
+		return 0;
+	return mmap_read_lock_killable(d->mm) ? -EINTR : 0;
+}
+
+void svm_mmap_unlock(struct port_domain *d)
+{
+	if (!port_mmap_held(d))
+		mmap_read_unlock(d->mm);
+}
+
+/**
  * port_mapped() - has the process memory at an address?
  * @d: domain
  * @cpu: address
@@ -98,11 +153,11 @@ bool port_mapped(struct port_domain *d, u64 cpu)
 	const struct vm_area_struct *vma;
 	bool mapped;
 
-	if (mmap_read_lock_killable(d->mm))
+	if (svm_mmap_lock(d))
 		return false;
 	vma = svm_vma_at(d->mm, cpu);
 	mapped = vma && !svm_vma_permits(vma, false);
-	mmap_read_unlock(d->mm);
+	svm_mmap_unlock(d);
 	return mapped;
 }
 
@@ -148,14 +203,14 @@ bool port_next_mapping(struct port_domain *d, u64 cpu, u64 limit, bool write,
 
 	/* Ends: @cpu grows on each turn. */
 	while (!vma && cpu < limit) {
-		if (mmap_read_lock_killable(d->mm))
+		if (svm_mmap_lock(d))
 			return false;
 		vma = next_permitting(d->mm, &cpu, limit, write);
 		if (vma) {
 			*start = vma->vm_start;
 			*end = svm_vma_reach(vma);
 		}
-		mmap_read_unlock(d->mm);
+		svm_mmap_unlock(d);
 		cond_resched();
 	}
 	return vma;

@@ -47,6 +47,9 @@ public:
 		return dma_;
 	}
 
+	/* The thread that holds mmap_lock by port_mmap_lock(). Others compare it with themselves, and are never equal. */
+	std::atomic<const svm_host::task *> mmap_holder{nullptr};
+
 	/* Counted so that destroy can complain. */
 	std::atomic<unsigned> intervals{0};
 
@@ -86,6 +89,8 @@ u64 shrinkable();
 extern std::atomic<int> free_wait_steps;
 /* Threads that wait there now. */
 extern std::atomic<unsigned> free_waiters;
+/* Calls of port_pause(). */
+extern std::atomic<u64> pauses;
 
 /* Every allocation of the core enters the shrinker, as a real one may. */
 void reclaim_on_alloc(bool on);

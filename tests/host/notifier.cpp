@@ -19,7 +19,7 @@ static void call_back(interval &i, u64 seq, const event &e)
 	t.callbacks++;
 	t.atomic_callbacks += !e.may_sleep;
 	if (e.may_sleep)
-		svm_port_approach(i.owner, e.start, e.end);
+		svm_port_approach(i.owner, seq, e.start, e.end);
 	/* The glue's half: the interval's sequence first, then the core. */
 	i.seq.store_relaxed(seq);
 	svm_port_invalidate(i.owner, seq, e.start, e.end, e.may_sleep, e.forking);

@@ -249,6 +249,7 @@ void port_each_domain(device *dma, void (*fn)(void *owner, void *arg), void *arg
 
 std::atomic<int> svm_host::free_wait_steps{1000};
 std::atomic<unsigned> svm_host::free_waiters{0};
+std::atomic<u64> svm_host::pauses{0};
 
 u64 port_frees(device *dma)
 {
@@ -295,6 +296,14 @@ void port_relax(void)
 	point();
 	might_sleep("port_relax");
 	give_way();
+}
+
+void port_pause(void)
+{
+	point();
+	might_sleep("port_pause");
+	svm_host::pauses++;
+	sleep_for(std::chrono::milliseconds(1));
 }
 
 bool port_killed(void)

@@ -23,6 +23,8 @@ int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner
 	if (port_killed())
 		return -EINTR;
 	in_session(d, "port_interval_create");
+	if (port_mmap_held(d))
+		complain("port_interval_create with mmap_lock held");
 	if (cpu_start >= cpu_end || cpu_end > USER_END)
 		complain("an interval outside of the user's addresses");
 
@@ -192,13 +194,56 @@ static bool answered(const struct port_fault &f)
 	return (word & PORT_PAGE_VALID) && (!f.write || (word & PORT_PAGE_WRITE));
 }
 
-static int fault(address_space &mm, struct port_fault &f)
+static bool lock_map(port_domain *d)
 {
-	task &self = current();
+	if (port_mmap_held(d))
+		return true;
+	current().mmap_lock_count++;
+	return d->mm().mmap_lock().lock_shared_unless([] { return port_killed(); });
+}
 
+static void unlock_map(port_domain *d)
+{
+	if (!port_mmap_held(d))
+		d->mm().mmap_lock().unlock_shared();
+}
+
+int port_mmap_lock(port_domain *d)
+{
+	point();
+	might_sleep("port_mmap_lock");
+	in_session(d, "port_mmap_lock");
+	if (port_mmap_held(d))
+		complain("port_mmap_lock twice");
+	if (!lock_map(d))
+		return -EINTR;
+	if (d->mmap_holder.exchange(&current(), std::memory_order_relaxed))
+		complain("port_mmap_lock by two threads of a domain");
+	return 0;
+}
+
+void port_mmap_unlock(port_domain *d)
+{
+	point();
+	d->mmap_holder.store(nullptr, std::memory_order_relaxed);
+	d->mm().mmap_lock().unlock_shared();
+}
+
+bool port_mmap_held(port_domain *d)
+{
+	return d->mmap_holder.load(std::memory_order_relaxed) == &current();
+}
+
+static void not_held(port_domain *d, const char *where)
+{
+	if (port_mmap_held(d))
+		complain(std::string(where) + " with mmap_lock held");
+}
+
+static int fault(port_domain *d, address_space &mm, struct port_fault &f)
+{
 	f.seq = mm.notifiers().read_begin(f.seq);
-	self.mmap_lock_count++;
-	if (!mm.mmap_lock().lock_shared_unless([&] { return port_killed(); }))
+	if (!lock_map(d))
 		return -EINTR;
 
 	int err = gather_pages(mm, f);
@@ -206,7 +251,7 @@ static int fault(address_space &mm, struct port_fault &f)
 	/* The page may be taken again before it is looked at: hmm_range_fault() begins anew then. Each turn is another thread's progress. */
 	for (int turn = 0; turn < 1000 && !err && f.must && !answered(f); turn++)
 		err = gather_pages(mm, f);
-	mm.mmap_lock().unlock_shared();
+	unlock_map(d);
 	return err ? err : map_pages(mm.mem(), f);
 }
 
@@ -232,7 +277,7 @@ int port_fault(port_domain *d, struct port_fault *f)
 	if (port_killed())
 		return -EINTR;
 
-	int err = fault(mm, *f);
+	int err = fault(d, mm, *f);
 
 	if (hook.fault_exit)
 		hook.fault_exit(*f);
@@ -249,11 +294,11 @@ static std::optional<vma> next_mapping(port_domain *d, u64 cpu, unsigned need, c
 	if (current().callbacks || current().reclaims)
 		complain(std::string(where) + " in a callback or in the shrinker");
 	in_session(d, where);
-	current().mmap_lock_count++;
-	mm.mmap_lock().lock_shared();
+	if (!lock_map(d))
+		return found;
 	if (const vma *v = mm.next(cpu, need))
 		found = *v;
-	mm.mmap_lock().unlock_shared();
+	unlock_map(d);
 	return found;
 }
 
@@ -287,6 +332,7 @@ int port_wait(port_domain *d, u64 cpu, bool write, bool user)
 	if (current().readers)
 		complain("port_wait inside a reader section");
 	in_session(d, "port_wait");
+	not_held(d, "port_wait");
 	current().mmap_lock_count++;
 	return d->mm().fault_in_unlocked(cpu, write, user, [d] { return port_killed() || svm_port_gone(d->owner()); });
 }
@@ -304,6 +350,7 @@ int port_migrate(port_domain *d, struct port_migrate *m)
 	if (current().readers)
 		complain("port_migrate inside a reader section, which its own notifiers' users may wait for");
 	in_session(d, "port_migrate");
+	not_held(d, "port_migrate");
 	m->reached = m->start;
 	m->moved = 0;
 	if (alloc_step("port_migrate"))

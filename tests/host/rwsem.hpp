@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A fair reader/writer lock: a waiting writer keeps new readers out, as in the kernel's
- * rw_semaphore. (pthread's default prefers readers, under which munmap would starve.)
- * Not recursive.
+ * A fair reader/writer lock: a waiting writer keeps new readers out, and the readers that wait for a writer are let in
+ * before the next one, much as in the kernel's rw_semaphore. (pthread's default prefers readers, under which munmap would
+ * starve.) Not recursive.
  */
 #ifndef SVM_TESTS_HOST_RWSEM_HPP
 #define SVM_TESTS_HOST_RWSEM_HPP
@@ -17,24 +17,30 @@ class rwsem
 public:
 	void lock_shared()
 	{
-		std::unique_lock hold(m_);
-
-		cv_.wait(hold, [this] { return !writer_ && !writers_waiting_; });
-		readers_++;
+		lock_shared_unless([] { return false; });
 	}
 	/* Gives up when stop() says so; true: locked. */
 	template <typename Stop>
 	bool lock_shared_unless(Stop stop)
 	{
 		std::unique_lock hold(m_);
+		bool locked = true;
 
-		while (writer_ || writers_waiting_) {
-			if (stop())
-				return false;
+		readers_waiting_++;
+		while (writer_ || (writers_waiting_ && !admitted_)) {
+			if (stop()) {
+				locked = false;
+				break;
+			}
 			cv_.wait_for(hold, std::chrono::milliseconds(1));
 		}
-		readers_++;
-		return true;
+		readers_waiting_--;
+		readers_ += locked;
+		if (admitted_)
+			admitted_--;
+		if (!locked)
+			cv_.notify_all();
+		return locked;
 	}
 	void unlock_shared()
 	{
@@ -48,7 +54,7 @@ public:
 		std::unique_lock hold(m_);
 
 		writers_waiting_++;
-		cv_.wait(hold, [this] { return !writer_ && !readers_; });
+		cv_.wait(hold, [this] { return !writer_ && !readers_ && !admitted_; });
 		writers_waiting_--;
 		writer_ = true;
 	}
@@ -57,6 +63,7 @@ public:
 		std::lock_guard hold(m_);
 
 		writer_ = false;
+		admitted_ = readers_waiting_;
 		cv_.notify_all();
 	}
 
@@ -64,7 +71,9 @@ private:
 	mutex m_;
 	condition_variable cv_;
 	unsigned readers_ = 0;
+	unsigned readers_waiting_ = 0;
 	unsigned writers_waiting_ = 0;
+	unsigned admitted_ = 0; /* readers that come before the next writer */
 	bool writer_ = false;
 };
 

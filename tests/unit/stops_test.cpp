@@ -243,14 +243,135 @@ TEST_F(stops_test, a_halt_amid_a_restore_spoils_it)
 			return;
 		std::thread([&] { EXPECT_EQ(proc->dontneed(BASE, BASE + PAGE), 0); }).join();
 	};
-	u64 resumes = gpus->resumes;
-
-	EXPECT_EQ(restore_once(), -EAGAIN);
+	EXPECT_EQ(restore(), 0);
 	hook.fault_entry = nullptr;
 	EXPECT_TRUE(once);
-	EXPECT_EQ(gpus->resumes, resumes);
+	EXPECT_EQ(look(BASE), gpu::status::ok); /* it went again */
+}
+
+/* Changes that come while a spoiled restore goes again wait for its end: by mmap_lock, or because they are put off. */
+TEST_F(stops_test, a_restore_that_goes_again_is_left_alone)
+{
+	std::vector<std::thread> changes;
+	std::atomic<unsigned> done{0};
+	bool spoiled = false;
+
+	map(BASE, 4 * MiB);
+	touch(BASE, 4 * MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + 4 * MiB)}), 0);
+	ASSERT_EQ(proc->dontneed(BASE, BASE + PAGE), 0);
+	hook.fault_entry = [&](const auto &f) {
+		if (!std::exchange(spoiled, true)) {
+			std::thread([&] { EXPECT_EQ(proc->dontneed(BASE + 2 * MiB, BASE + 2 * MiB + PAGE), 0); }).join();
+		} else if (f.cpu >= BASE + 2 * MiB && changes.empty()) { /* it goes again */
+			for (unsigned n = 0; n < 4; n++)
+				changes.emplace_back([&, at = BASE + n * 16 * PAGE, protect = n % 2] {
+					EXPECT_EQ(protect ? proc->mprotect(at, at + PAGE, PROT_R) : proc->dontneed(at, at + PAGE), 0);
+					done++;
+				});
+			std::this_thread::sleep_for(std::chrono::milliseconds(5));
+			EXPECT_EQ(done, 0u);
+		}
+	};
+	u64 resumes = gpus->resumes;
+
+	EXPECT_EQ(restore_once(), 0);
+	EXPECT_EQ(gpus->resumes, resumes + 1);
+	hook.fault_entry = nullptr;
+	EXPECT_EQ(changes.size(), 4u);
+	for (std::thread &t : changes)
+		t.join();
 	EXPECT_EQ(restore(), 0);
 	EXPECT_EQ(look(BASE), gpu::status::ok);
+}
+
+/* What shares its sequence with a callback that was under way is not put off: the restore's faults would wait for its sleep. */
+TEST_F(stops_test, what_comes_with_an_earlier_change_goes_on)
+{
+	std::thread first;
+	std::atomic<bool> flushing{false}, second{false};
+
+	map(BASE, 4 * MiB);
+	touch(BASE, 4 * MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + 4 * MiB)}), 0);
+	ASSERT_EQ(proc->dontneed(BASE, BASE + PAGE), 0);
+	/* The first change is in its flush, and its sequence lasts, until the second one is through. */
+	gpus->on_flush = [&](u64, u64) {
+		if (first.joinable() && !flushing.exchange(true)) {
+			EXPECT_TRUE(eventually([&] { return second.load(); }));
+		}
+	};
+	hook.fault_entry = [&](const auto &f) {
+		if (!first.joinable()) {
+			first = std::thread([&] { EXPECT_EQ(proc->dontneed(BASE + 2 * MiB, BASE + 2 * MiB + PAGE), 0); });
+			EXPECT_TRUE(eventually([&] { return flushing.load(); }));
+		} else if (f.cpu >= BASE + 2 * MiB && !second) { /* the restore goes again */
+			u64 before = pauses;
+
+			std::thread([&] { EXPECT_EQ(proc->dontneed(BASE, BASE + PAGE), 0); }).join();
+			EXPECT_EQ(pauses, before);
+			second = true;
+		}
+	};
+	EXPECT_EQ(restore_once(), 0);
+	EXPECT_TRUE(second);
+	hook.fault_entry = nullptr;
+	gpus->on_flush = nullptr;
+	first.join();
+	EXPECT_EQ(look(BASE + 2 * MiB), gpu::status::ok);
+}
+
+/* With mmap_lock held nothing is waited for: what needs that comes in a try without it. */
+TEST_F(stops_test, a_restore_that_goes_again_waits_for_nothing)
+{
+	unsigned passes = 0;
+
+	map(BASE, MiB);
+	ASSERT_EQ(proc->mmap({.start = BASE + 2 * MiB, .end = BASE + 4 * MiB, .slow = true, .object = {}}), 0);
+	touch(BASE, MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + MiB), mirror(BASE + 2 * MiB, BASE + 4 * MiB)}), 0);
+	ASSERT_EQ(proc->dontneed(BASE, BASE + PAGE), 0);
+	hook.fault_entry = [&](const auto &) {
+		if (!passes++) /* now there is a page in another table that has to be waited for */
+			std::thread([&] { EXPECT_EQ(proc->dontneed(BASE + 2 * MiB, BASE + 2 * MiB + PAGE), 0); }).join();
+	};
+	EXPECT_EQ(restore_once(), -EAGAIN);
+	hook.fault_entry = nullptr;
+	EXPECT_EQ(restore_once(), 0);
+	EXPECT_EQ(look(BASE + 2 * MiB), gpu::status::ok);
+}
+
+/* Threads that change memory without a pause keep no restore from its end. */
+TEST_F(stops_test, a_storm_without_a_pause)
+{
+	std::atomic<bool> stop{false};
+	std::vector<std::thread> all;
+
+	map(BASE, 4 * MiB);
+	touch(BASE, 4 * MiB);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + 4 * MiB)}), 0);
+	all.emplace_back([&] {
+		while (!stop)
+			EXPECT_EQ(proc->dontneed(BASE + 3 * PAGE, BASE + 7 * PAGE), 0);
+	});
+	all.emplace_back([&] {
+		while (!stop) {
+			EXPECT_EQ(proc->mprotect(BASE + 3 * MiB, BASE + 3 * MiB + PAGE, PROT_R), 0);
+			EXPECT_EQ(proc->mprotect(BASE + 3 * MiB, BASE + 3 * MiB + PAGE, PROT_RW), 0);
+		}
+	});
+	all.emplace_back([&] {
+		while (!stop)
+			(void)svm_restore(vm, nullptr, 0);
+	});
+	u64 resumes = gpus->resumes;
+
+	EXPECT_TRUE(eventually([&] { return gpus->resumes > resumes + 100; }));
+	stop = true;
+	for (std::thread &t : all)
+		t.join();
+	EXPECT_EQ(restore(), 0);
+	EXPECT_EQ(look(BASE + 3 * MiB), gpu::status::ok);
 }
 
 /* What the process has no more is left out; the rest goes on. */
