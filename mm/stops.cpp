@@ -41,7 +41,7 @@ namespace {
 
 // A restore may need a lock of core mm that is held over a callback: then it goes on when they have passed.
 constexpr unsigned max_pauses = 100;
-constexpr unsigned quiet_turns = 4; // the first meets what was under way
+constexpr unsigned quiet_turns = 4; // one may meet a callback that was on its way
 
 bool disturbs(const svm_vm &vm, u64 seq)
 {
@@ -173,6 +173,13 @@ status try_restore(svm_vm &vm, const svm_bind_op *ops, u32 count)
 	return all ? status() : status(err::fault);
 }
 
+bool amid_a_halt(svm_vm &vm)
+{
+	table_guard lock(vm.stops.lock);
+
+	return vm.stops.begun != vm.stops.ended;
+}
+
 // The same while nothing is to be taken.
 status restore_quietly(svm_vm &vm, const svm_bind_op *ops, u32 count)
 {
@@ -183,8 +190,11 @@ status restore_quietly(svm_vm &vm, const svm_bind_op *ops, u32 count)
 		return done;
 	done = err::again;
 	vm.stops.quiet.store_relaxed(true);
-	for (unsigned turn = 0; turn < quiet_turns && done.is(err::again); turn++)
+	for (unsigned turn = 0; turn < quiet_turns && done.is(err::again); turn++) {
+		for (unsigned n = 0; n < max_pauses && amid_a_halt(vm) && !port_killed(); n++)
+			port_pause(); // a turn that takes no time would meet the same one
 		done = try_restore(vm, ops, count);
+	}
 	vm.stops.quiet.store_relaxed(false);
 	return done;
 }
