@@ -403,6 +403,15 @@ bool invalidate_table(table &tb, va_span part, void *arg)
 	return true;
 }
 
+// Is anything bound there?
+bool stops_jobs(const interval &in, cpu_span changing)
+{
+	reader section(in.vm->domain());
+	cpu_span hit = changing.common(in.of->to_cpu(in.span));
+
+	return !hit.empty() && binds(*in.vm, *in.of, { in.of->to_va(hit.start), in.of->to_va(hit.end) });
+}
+
 } // namespace
 
 } // namespace svm
@@ -438,12 +447,8 @@ extern "C" void svm_port_approach(void *owner, u64 seq, u64 start, u64 end)
 	auto &in = *static_cast<svm::interval *>(owner);
 	svm_vm &vm = *in.vm;
 
-	if (!vm.no_fault)
-		return;
-	svm::reader section(vm.domain());
-	svm::cpu_span hit = svm::cpu_span{ start, end }.common(in.of->to_cpu(in.span));
-	if (!hit.empty() && svm::binds(vm, *in.of, { in.of->to_va(hit.start), in.of->to_va(hit.end) }))
-		svm::put_off(vm, seq);
+	if (vm.no_fault && svm::stops_jobs(in, { start, end }))
+		svm::put_off(vm, seq); // outside of a reader section: a rebind may wait for readers, and a restore for the rebind
 }
 
 namespace svm {

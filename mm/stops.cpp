@@ -45,7 +45,7 @@ constexpr unsigned quiet_turns = 4; // one may meet a callback that was on its w
 
 bool disturbs(const svm_vm &vm, u64 seq)
 {
-	return vm.stops.quiet.load_relaxed() && vm.stops.met.load_relaxed() != seq && !port_mmap_held(vm.domain()) && !port_killed();
+	return seq && vm.stops.quiet.load_relaxed() && vm.stops.met.load_relaxed() != seq && !port_mmap_held(vm.domain()) && !port_killed();
 }
 
 } // namespace

@@ -27,7 +27,7 @@
 //
 // A stop lasts as long as the CPU's side keeps moving. Jobs get on in two ways. A driver may put off what is about to stop them
 // (svm_backend_ops.delay). And a restore that was spoiled goes again with mmap_lock held, which keeps out those that change memory
-// with mmap_lock held for writing; all others are put off until it lets go, before the kernel's sequence of the callback is
+// with mmap_lock held for writing; all other callbacks are put off until it lets go, before the kernel's sequence of the callback is
 // set. But for those that share their sequence with a callback which was not put off: the kernel lets a sequence last as long as any
 // invalidation of the process, so one that sleeps would make the restore's faults wait in every table that the other one has met.
 #pragma once
@@ -66,8 +66,8 @@ private:
 	svm_vm *vm; // null: it stops nothing
 };
 
-// Puts off what is about to stop the jobs of the vm: for a restore, and as the driver likes. seq: of a callback, or 0. Sleeps; no lock
-// of svmirror's is held that a restore takes.
+// Puts off what is about to stop the jobs of the vm: as the driver likes, and a callback also for a restore. seq: the callback's; 0: it is
+// none. Sleeps; no lock of svmirror's is held that a restore takes.
 void put_off(svm_vm &vm, u64 seq);
 
 // Is any of that bound by b, in the map or in the one that is being replaced? Inside a reader section.
