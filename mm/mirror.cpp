@@ -158,7 +158,7 @@ struct filling {
 	unsigned count = 0;
 	unsigned missing = 0; // of them, entries that do not allow the access yet
 	u64 left = 0;	      // pages that the port brought, and that no leaf has
-	struct port_fault port {};
+	struct port_fault port; // prepare() and port_fault() write all of it
 
 	filling(svm_vm &v, const place &p, wish &w) : vm(v), at(p), asked(w), room(v.scratch) {}
 	filling(const filling &) = delete;
@@ -462,9 +462,8 @@ constexpr unsigned max_waits = 64; // for a manager in userspace, for storage, f
 bool allowed(svm_vm &vm, u64 va, svm_access access)
 {
 	reader section(vm.domain());
-	table *tb = vm.pt.find(va);
 
-	return tb && vm.pt.allows(*tb, va, access);
+	return vm.pt.allows(va, access);
 }
 
 // One try, in a reader section of its own. err::wait: for cpu. err::absent: of that object.
@@ -486,7 +485,7 @@ status serve(svm_vm &vm, u64 va, svm_access access, u64 &cpu, svm_object *&absen
 
 status fault(svm_vm &vm, u64 va, svm_access access)
 {
-	session process(vm.domain());
+	session process __attribute__((uninitialized))(vm.domain()); // what is read of it was written
 	status done = process.held();
 	u64 cpu = 0;
 	svm_object *absent = nullptr;
@@ -505,27 +504,32 @@ status fault(svm_vm &vm, u64 va, svm_access access)
 	return done.ok() ? status(err::again) : done;
 }
 
+// noinline: a duplicate fault, the commonest, need not make room for what this one does.
+[[gnu::noinline]] int fault_counted(svm_vm &vm, u64 va, svm_access access)
+{
+	status done = err::fault;
+
+	vm.pt.stat.add(stat::faults);
+	if (vm.no_fault)
+		done = why_missing(vm, va, access);
+	else if (vm.pt.all().holds(va))
+		done = fault(vm, va, access);
+	if (!done.ok())
+		vm.pt.stat.add(stat::failed);
+	return done.error();
+}
+
 } // namespace
 
 } // namespace svm
 
 extern "C" int svm_fault(svm_vm *vm, u64 va, svm_access access)
 {
-	svm::status done = svm::err::fault;
-
-	vm->pt.stat.add(svm::stat::faults);
-	if (vm->no_fault) {
-		done = svm::why_missing(*vm, va, access);
-	} else if (vm->pt.all().holds(va)) {
-		if (svm::allowed(*vm, va, access)) {
-			vm->pt.stat.add(svm::stat::duplicates);
-			return 0;
-		}
-		done = svm::fault(*vm, va, access);
+	if (!vm->no_fault && vm->pt.all().holds(va) && svm::allowed(*vm, va, access)) {
+		vm->pt.stat.add(svm::stat::duplicates);
+		return 0;
 	}
-	if (!done.ok())
-		vm->pt.stat.add(svm::stat::failed);
-	return done.error();
+	return svm::fault_counted(*vm, va, access);
 }
 
 extern "C" int svm_session_begin(svm_vm *vm, svm_session *s)

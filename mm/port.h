@@ -17,6 +17,13 @@
 extern "C" {
 #endif
 
+/* Before a loop of a few instructions over the pages of a table: four turns are one. */
+#ifdef __clang__
+#define PORT_UNROLL	_Pragma("unroll 4")
+#else
+#define PORT_UNROLL	_Pragma("GCC unroll 4")
+#endif
+
 struct mm_struct;
 struct device;
 struct svm_session;

@@ -18,12 +18,33 @@ enum class stat : u8 {
 
 class counters {
 public:
-	void add(stat which, u64 n = 1)
+	class stripe {
+	public:
+		void add(stat which, u64 n = 1)
+		{
+			if (n)
+				value[static_cast<unsigned>(which)].fetch_add_relaxed(n);
+		}
+		void sub(stat which, u64 n = 1) { add(which, 0 - n); }
+
+	private:
+		friend class counters;
+
+		atomic<u64> value[24];
+		u64 apart[8]; // a cache line: stripes share none, wherever the first one begins
+	};
+	static_assert(static_cast<unsigned>(stat::count) <= 24);
+
+	// This CPU's share, for those who count several things.
+	stripe &here() { return stripes[port_cpu() % stripe_count]; }
+
+	// Inlined: most callers name the counter, and a call is dearer than what it does.
+	[[gnu::always_inline]] void add(stat which, u64 n = 1)
 	{
 		if (n)
-			stripes[port_cpu() % stripe_count].value[static_cast<unsigned>(which)].fetch_add_relaxed(n);
+			here().add(which, n);
 	}
-	void sub(stat which, u64 n = 1) { add(which, 0 - n); }
+	[[gnu::always_inline]] void sub(stat which, u64 n = 1) { add(which, 0 - n); }
 
 	// A sum that may miss what runs at the same time.
 	void read(svm_counters &out) const
@@ -39,11 +60,6 @@ public:
 
 private:
 	static constexpr unsigned stripe_count = 16;
-	struct stripe {
-		atomic<u64> value[24];
-		u64 apart[8]; // a cache line: stripes share none, wherever the first one begins
-	};
-	static_assert(static_cast<unsigned>(stat::count) <= 24);
 	stripe stripes[stripe_count];
 };
 

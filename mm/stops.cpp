@@ -69,11 +69,10 @@ status why_missing(svm_vm &vm, u64 va, svm_access access)
 {
 	reader section(vm.domain());
 	binding *b = vm.bindings.at(va);
-	table *tb = b && access != SVM_READ ? vm.pt.find(va) : nullptr;
 
 	if (b && access != SVM_READ && b->is_object() && as_object(*b).read_only())
 		return err::perm;
-	return tb && vm.pt.allows(*tb, va, SVM_READ) ? err::perm : err::fault;
+	return b && access != SVM_READ && vm.pt.allows(va, SVM_READ) ? err::perm : err::fault;
 }
 
 status all_mapped(const svm_vm &vm, cpu_span cpu)

@@ -107,4 +107,5 @@ extern "C" mm_struct *svm_vm_mm(const svm_vm *vm)
 extern "C" void svm_vm_counters(const svm_vm *vm, svm_counters *out)
 {
 	vm->pt.stat.read(*out);
+	out->faults += out->duplicates; // those are counted once
 }

@@ -178,15 +178,26 @@ static __always_inline void judge_all(struct judging *j, unsigned long *word, un
 	const unsigned long *end = word + n;
 	struct svm_ram ram = j->ram;
 
-	for (; word < end; word++) {
-		unsigned long pfn = *word;
+	while (word < end) {
+		const unsigned long *stop = end;
 
-		if (likely((pfn & (need | HMM_PFN_ERROR)) == need &&
-			   (few ? is_host_memory(hmm_pfn_to_page(pfn)) :
-				  svm_ram_holds(&ram, pfn & ~HMM_PFN_FLAGS))))
-			continue;
-		judge_one(j, word, few);
-		ram = j->ram;
+		if (!few && end - word >= SVM_RAM_SOME) {
+			stop = word + SVM_RAM_SOME;
+			if (likely(svm_ram_alike(&ram, (u64 *)word, need, need | HMM_PFN_ERROR))) {
+				word += SVM_RAM_SOME;
+				continue;
+			}
+		}
+		for (; word < stop; word++) {
+			unsigned long pfn = *word;
+
+			if (likely((pfn & (need | HMM_PFN_ERROR)) == need &&
+				   (few ? is_host_memory(hmm_pfn_to_page(pfn)) :
+					  svm_ram_holds(&ram, pfn & ~HMM_PFN_FLAGS))))
+				continue;
+			judge_one(j, word, few);
+			ram = j->ram;
+		}
 	}
 }
 

@@ -195,6 +195,15 @@ static noinline bool is_memory(struct svm_ram *ram, unsigned long pfn)
 	return svm_ram_look(ram, pfn) || pfn_valid(pfn);
 }
 
+/* SVM_RAM_SOME words of pages of plain memory, at their physical addresses. */
+static __always_inline void mark_some(const u64 *word)
+{
+	unsigned int i;
+
+	for (i = 0; i < SVM_RAM_SOME; i++)
+		mark_folio(page_folio(pfn_to_page(PHYS_PFN(PORT_PAGE_DMA(word[i])))));
+}
+
 /*
  * Marks the pages that the device may have written to, before an IOMMU forgets which ones they
  * are; returns the number of mappings. Words of leaves come here: none has PORT_PAGE_VRAM, see
@@ -203,14 +212,24 @@ static noinline bool is_memory(struct svm_ram *ram, unsigned long pfn)
 static __always_inline u32 mark_all(struct port_domain *d, const u64 *word, u32 n, u32 lg2,
 				    bool direct)
 {
+	const u64 written = PORT_PAGE_VALID | PORT_PAGE_WRITE;
 	struct svm_ram ram = { };
-	const u64 *end = word + n;
+	const u64 *end = word + n, *alike = word;
 	u32 others = 0;
 
 	for (; word < end; word++) {
 		u64 dma = PORT_PAGE_DMA(*word);
 		unsigned long pfn;
 
+		/* The usual case has a loop of its own. */
+		if (direct && lg2 == PAGE_SHIFT && word == alike && end - word >= SVM_RAM_SOME) {
+			alike += SVM_RAM_SOME;
+			if (svm_ram_alike(&ram, word, written, written)) {
+				mark_some(word);
+				word = alike - 1;
+				continue;
+			}
+		}
 		if (!(*word & PORT_PAGE_WRITE) || !(*word & PORT_PAGE_VALID)) {
 			others += !(*word & PORT_PAGE_VALID);
 			continue;

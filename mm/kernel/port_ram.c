@@ -6,6 +6,7 @@
  * sections. Where device memory is a part of one, its flags say so before a page of that part
  * can be mapped. So the answer holds for pages that were mapped before it was asked for.
  */
+#include <linux/bitops.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mmzone.h>
 
@@ -43,3 +44,14 @@ bool svm_ram_look(struct svm_ram *ram, unsigned long pfn)
 }
 
 #endif
+
+/*
+ * The same for all sections of the window whose bits are set. By value: so a loop keeps its
+ * window in registers.
+ */
+struct svm_ram svm_ram_look_all(struct svm_ram ram, u64 sections)
+{
+	for (; sections; sections &= sections - 1)
+		svm_ram_look(&ram, (ram.first + __ffs64(sections)) << SVM_RAM_SHIFT);
+	return ram;
+}

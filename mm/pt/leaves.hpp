@@ -24,12 +24,19 @@ class leaves {
 	static constexpr unsigned huge_level = G::table_level - 1;
 	static constexpr u32 huge_pages = G::entries;
 	static constexpr unsigned group = 1u << G::hint_max;
-	static constexpr unsigned batch = 64;
+	static constexpr unsigned batch = 128; // words on the stack
 	static constexpr u64 unowned_word = 1; // of a retired leaf that no mapping for DMA is of: not PORT_PAGE_VALID
 
 public:
 	// Does what is mapped now allow the access? Takes no lock: the answer may be old when it is read, in which
 	// case the device faults again.
+	static bool allows(const page_table &t, u64 va, svm_access access)
+	{
+		table *tb = walk<F>::find(t, va);
+
+		return tb && allows(*tb, va, access);
+	}
+
 	static bool allows(const table &tb, u64 va, svm_access access)
 	{
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
@@ -45,6 +52,11 @@ public:
 		char *e = tb.entries.load_acquire(); // with the release in give_memory()
 		u32 found = 0;
 
+		if (!huge && !e) {
+			for (unsigned i = 0; have && i < count; i += 64)
+				have[i / 64] = 0;
+			return 0;
+		}
 		for (unsigned i = 0; i < count; i += 64) {
 			unsigned n = count - i < 64 ? count - i : 64;
 			u64 word = 0;
@@ -52,7 +64,7 @@ public:
 			if (huge) {
 				word = ~0ull >> (64 - n);
 				found += n;
-			} else if (e) {
+			} else {
 				word = allowing(e + H::offset(first + i), n, access, found);
 			}
 			if (have)
@@ -111,8 +123,9 @@ public:
 			tb.unowned = static_cast<u16>(tb.unowned + src.unowned_taken());
 		else
 			tb.unowned = tb.unowned + (tb.live - before);
-		t.stat.add(stat::ptes_written, tb.live - before);
-		t.stat.add(stat::present, tb.live - before);
+		counters::stripe &counted = t.stat.here();
+		counted.add(stat::ptes_written, tb.live - before);
+		counted.add(stat::present, tb.live - before);
 		if (granted)
 			t.flush(widened(part(tb, first, first + count)), false);
 		settle(t, tb);
@@ -121,7 +134,8 @@ public:
 
 	// Takes [first, last) away from the device; a huge leaf goes whole. Returns the span whose flush is owed, by
 	// this call or by one before it, and finish() after that; empty where nothing is.
-	static va_span retire(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
+	// noinline: else gcc makes two functions of it, and each call goes through both.
+	[[gnu::noinline]] static va_span retire(page_table &t, table &tb, unsigned first, unsigned last) SVM_REQUIRES(tb.lock)
 	{
 		if (lost(t)) {
 			forget(t, tb);
@@ -132,8 +146,9 @@ public:
 
 			F::store(top, huge_level, F::retire(F::load(top)));
 			tb.top = table_top::huge_retired;
-			t.stat.add(stat::huge_zapped);
-			t.stat.sub(stat::present, huge_pages);
+			counters::stripe &counted = t.stat.here();
+			counted.add(stat::huge_zapped);
+			counted.sub(stat::present, huge_pages);
 		}
 		if (tb.live) {
 			u32 before = tb.live, left = before;
@@ -142,19 +157,21 @@ public:
 			for (char *e = H::entry(tb, first), *end = H::entry(tb, last); e < end && left;) {
 				char *stop = end - e > H::offset(batch) ? e + H::offset(batch) : end;
 
+				PORT_UNROLL
 				for (; e < stop; e += H::offset(1)) {
 					u64 leaf = F::load(e);
 
-					if (F::classify(leaf, G::table_level) != entry_state::valid)
-						continue;
-					F::store(e, G::table_level, F::retire(leaf));
-					left--;
+					if (F::classify(leaf, G::table_level) == entry_state::valid) {
+						F::store(e, G::table_level, F::retire(leaf));
+						left--;
+					}
 				}
 			}
 			tb.live = static_cast<u16>(left);
 			tb.retired = static_cast<u16>(tb.retired + before - left);
-			t.stat.add(stat::ptes_zapped, before - tb.live);
-			t.stat.sub(stat::present, before - tb.live);
+			counters::stripe &counted = t.stat.here();
+			counted.add(stat::ptes_zapped, before - tb.live);
+			counted.sub(stat::present, before - tb.live);
 		}
 		if (F::side_bytes && tb.live) // also where no leaf went: side entries were cleared
 			walk<F>::publish(t);
@@ -189,7 +206,8 @@ public:
 			F::store(top, huge_level, F::empty(huge_level));
 			tb.top = table_top::none;
 		}
-		finish_small(t, tb, first, last, owned);
+		if (tb.retired)
+			finish_small(t, tb, first, last, owned);
 		settle(t, tb);
 		walk<F>::publish(t);
 	}
@@ -223,11 +241,24 @@ private:
 		tb.counted_idle = now;
 	}
 
+	// A callback often leaves whole tables so; to see it costs a fraction of a look at each entry.
+	static bool all_empty(const char *e, unsigned n)
+	{
+		u64 other = 0;
+
+		PORT_UNROLL
+		for (unsigned k = 0; k < n; k++)
+			other |= F::load(e + H::offset(k)) ^ F::empty(G::table_level);
+		return !other;
+	}
+
 	// Bit k: entry k of n allows the access; counts them.
 	static u64 allowing(const char *e, unsigned n, svm_access access, u32 &count)
 	{
 		u64 word = 0;
 
+		if (all_empty(e, n))
+			return 0;
 		for (unsigned k = 0; k < n; k++, e += H::offset(1)) {
 			if (!F::allows(F::load(e), access))
 				continue;
@@ -304,8 +335,9 @@ private:
 			t.flush(whole(tb), false);
 			finish_small(t, tb, 0, G::entries, owned);
 		}
-		t.stat.add(stat::huge_leaves);
-		t.stat.add(stat::present, huge_pages);
+		counters::stripe &counted = t.stat.here();
+		counted.add(stat::huge_leaves);
+		counted.add(stat::present, huge_pages);
 		return true;
 	}
 
@@ -366,6 +398,13 @@ private:
 			// The rest of a group one by one; pages that are like the last one have a loop of their own.
 			u64 edge = (i / group + 1) * group, stop = edge < end ? edge : end;
 
+			if (stop - i == group && src.kind_at(i) == like && src.alike(i, group)) {
+				PORT_UNROLL
+				for (; i < stop; i++)
+					F::store(entries + (i << entry_lg2), G::table_level, leaf + src.frame_at(i) * G::next_page);
+				written += group;
+				continue;
+			}
 			for (; i < stop; i++) {
 				u64 from = i;
 
@@ -476,6 +515,7 @@ private:
 		for (u64 *end = word + n; word < end; word++, e += H::offset(1)) {
 			u64 *from = word;
 
+			PORT_UNROLL
 			for (; word < end; word++, e += H::offset(1)) {
 				u64 leaf = F::load(e);
 

@@ -25,7 +25,7 @@ struct svm_format {
 	bool (*visit_directories)(svm::directory &, bool (*fn)(svm::directory &, svm::va_span, void *), void *);
 	bool (*take_out_empty)(svm::page_table &, svm::directory &);
 	u64 (*start_of)(const svm::table &);
-	bool (*allows)(const svm::table &, u64 va, svm_access);
+	bool (*allows)(const svm::page_table &, u64 va, svm_access);
 	u32 (*present)(const svm::table &, unsigned first, unsigned count, svm_access, u64 *have);
 
 	// The table's lock is held.
@@ -121,7 +121,7 @@ inline void page_table::visit_directories(bool (*fn)(directory &, va_span all, v
 }
 
 inline bool page_table::take_out_empty(directory &d) { return format->take_out_empty(*this, d); }
-inline bool page_table::allows(const table &tb, u64 va, svm_access access) const { return format->allows(tb, va, access); }
+inline bool page_table::allows(u64 va, svm_access access) const { return format->allows(*this, va, access); }
 
 inline u32 page_table::present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *have) const
 {

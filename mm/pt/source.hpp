@@ -36,6 +36,7 @@ concept source = requires(S s, unsigned i, unsigned n) {
 	{ s.page_at(i) } -> std::same_as<page>;  // of entry i; not asked where a run's pages share leaves
 	{ s.kind_at(i) } -> std::same_as<u64>;	 // likewise; pages of one kind are all there or not, and allow the same
 	{ s.frame_at(i) } -> std::same_as<u64>;	 // likewise; page_at(i).address in pages
+	{ s.alike(i, n) } -> std::same_as<bool>; // likewise; n pages from entry i on are of one kind: true where that is cheap to tell
 	{ s.run_at(i, n) } -> std::same_as<run>; // the longest run that begins at entry i, of n pages at most
 	{ s.take(i, n) };			 // leaves hold the n pages from entry i on
 	{ s.take_all(n) };			 // leaves hold each of its pages, n of them
@@ -60,7 +61,17 @@ public:
 		return { is_there(w), PORT_PAGE_DMA(w), { write, write, w & PORT_PAGE_VRAM ? SVM_VRAM : SVM_SYSTEM } };
 	}
 
-	u64 kind_at(u64 i) const { return word[i - first] & (PORT_PAGE_VALID | PORT_PAGE_WRITE | PORT_PAGE_VRAM); }
+	u64 kind_at(u64 i) const { return kind_of(word[i - first]); }
+	bool alike(u64 i, unsigned n) const
+	{
+		const u64 *at = word + (i - first);
+		u64 differ = 0;
+
+		PORT_UNROLL
+		for (unsigned k = 1; k < n; k++)
+			differ |= at[k] ^ at[0];
+		return !kind_of(differ);
+	}
 	u64 frame_at(u64 i) const { return PORT_PAGE_DMA(word[i - first]) >> PORT_PAGE_LG2; }
 
 	run run_at(unsigned i, unsigned n) const
@@ -112,6 +123,7 @@ public:
 
 private:
 	static bool is_there(u64 w) { return w & PORT_PAGE_VALID; }
+	static u64 kind_of(u64 w) { return w & (PORT_PAGE_VALID | PORT_PAGE_WRITE | PORT_PAGE_VRAM); }
 
 	u64 *word;
 	u64 first;
@@ -128,6 +140,7 @@ struct null_pages {
 	page page_at(u64) const { return { true, 0, run_at(0, 1).attrs }; }
 	u64 kind_at(u64) const { return 0; }
 	u64 frame_at(u64) const { return 0; }
+	bool alike(u64, unsigned) const { return true; }
 	run run_at(unsigned, unsigned n) const
 	{
 		return { .there = true, .pages = n, .leaf_pages = max_entries, .address = 0,
@@ -167,6 +180,7 @@ public:
 
 	u64 kind_at(u64 i) const { return find(first + i).aperture; }
 	u64 frame_at(u64 i) const { return page_at(i).address >> PORT_PAGE_LG2; }
+	bool alike(u64, unsigned) const { return false; }
 
 	run run_at(unsigned i, unsigned most) const
 	{

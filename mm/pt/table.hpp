@@ -150,7 +150,7 @@ struct page_table {
 	void visit(va_span span, bool (*fn)(table &, va_span part, void *arg), void *arg) const;
 	void visit_directories(bool (*fn)(directory &, va_span all, void *arg), void *arg) const;
 	bool take_out_empty(directory &d);
-	bool allows(const table &tb, u64 va, svm_access access) const;
+	bool allows(u64 va, svm_access access) const; // is there a table, and does it allow that?
 	u32 present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *have) const;
 
 	// ---- one table ----

@@ -20,19 +20,12 @@ public:
 	static u64 start_of(const table &tb) { return tb.parent->start + (u64(tb.index) << F::levels[last_dir].shift); }
 
 	// The directory's entry for this table: a link, a huge leaf, or nothing.
-	static void *top_entry(const table &tb) { return entry_of(*tb.parent, tb.index); }
-
-	static table *find(const page_table &t, u64 va)
+	static void *top_entry(const table &tb)
 	{
-		directory *d = t.root;
-
-		for (unsigned lv = 0; lv < last_dir; lv++) {
-			d = static_cast<directory *>(child(*d, va).load_acquire()); // with the release in install()
-			if (!d)
-				return nullptr;
-		}
-		return static_cast<table *>(child(*d, va).load_acquire()); // likewise
+		return static_cast<char *>(tb.parent->mem.cpu) + (u64(tb.index) << F::levels[last_dir].entry_lg2);
 	}
+
+	static table *find(const page_table &t, u64 va) { return find_below<0>(*t.root, va); }
 
 	// Finds or makes the table. It may come back fresh: see table_state. Sleeps. err::busy: a directory on the way is
 	// being taken out, walk again. err::room: there is no memory for a directory, make_room() first.
@@ -63,9 +56,10 @@ public:
 			leave(*d);
 			return static_cast<table *>(winner);
 		}
-		t.stat.add(stat::tables);
-		t.stat.add(stat::tables_made);
-		t.stat.add(stat::host_bytes, sizeof(table));
+		counters::stripe &count = t.stat.here();
+		count.add(stat::tables);
+		count.add(stat::tables_made);
+		count.add(stat::host_bytes, sizeof(table));
 		return fresh.release();
 	}
 
@@ -120,6 +114,11 @@ public:
 	// child is counted before its pointer shows, so a count of zero is as good as an empty slot: see B1 and B2 of mirror.hpp.
 	static void visit(const page_table &t, va_span span, bool (*fn)(table &, va_span part, void *arg), void *arg)
 	{
+		if (!span.empty() && va_span::around(span.start, G::table_lg2).holds(span)) { // most often
+			if (table *tb = find(t, span.start))
+				fn(*tb, span, arg);
+			return;
+		}
 		for (u64 va = span.start; va < span.end;) {
 			directory *d = t.root;
 			unsigned lv = 0;
@@ -165,7 +164,7 @@ private:
 	{
 		for (u64 va = span.start; va < span.end;) {
 			va_span piece = va_span::around(va, G::table_lg2);
-			void *c = child(d, va).load_acquire(); // with the release in install()
+			void *c = child_at<last_dir>(d, va).load_acquire(); // with the release in install()
 
 			if (c && !fn(*static_cast<table *>(c), piece.common(span), arg))
 				return false;
@@ -174,6 +173,20 @@ private:
 		return true;
 	}
 
+	// Each level has code of its own: a duplicate fault does little else.
+	template <unsigned lv>
+	static table *find_below(const directory &d, u64 va)
+	{
+		void *c = child_at<lv>(d, va).load_acquire(); // with the release in install()
+
+		if constexpr (lv == last_dir)
+			return static_cast<table *>(c);
+		else
+			return c ? find_below<lv + 1>(*static_cast<directory *>(c), va) : nullptr; // as deep as the format
+	}
+
+	template <unsigned lv>
+	static atomic<void *> &child_at(const directory &d, u64 va) { return d.child[G::index(lv, va)]; }
 	static atomic<void *> &child(const directory &d, u64 va) { return d.child[G::index(d.level, va)]; }
 
 	static void *entry_of(const directory &d, u32 index)

@@ -61,15 +61,17 @@ SIM = {
 	"the TLB is not flushed": [
 		(GATHER, FLUSH, "")],
 	"what another callback retired is not waited for": [
-		(LEAVES, "			t.stat.sub(stat::present, before - tb.live);",
-			"			t.stat.sub(stat::present, before - tb.live);\n"
+		(LEAVES, "			counted.sub(stat::present, before - tb.live);",
+			"			counted.sub(stat::present, before - tb.live);\n"
 			"			if (before == tb.live && tb.top != table_top::huge_retired)\n				return {};")],
 	"the last leaf of a span stays": [
 		(LEAVES, "*end = @{H::entry(tb, last)}@; e < end", "H::entry(tb, last - 1)")],
 	"retired leaves count as written as the first of them does": [
 		(LEAVES, "				flags = *word & (PORT_PAGE_VALID | PORT_PAGE_WRITE);\n", "")],
 	"a page gets the rights of the page before it": [
-		(LEAVES, "src.kind_at(i) == like", "(src.kind_at(i) | PORT_PAGE_WRITE) == (like | PORT_PAGE_WRITE)")],
+		(LEAVES, "i < stop && @{src.kind_at(i) == like}@", "(src.kind_at(i) | PORT_PAGE_WRITE) == (like | PORT_PAGE_WRITE)")],
+	"pages of a whole group get the rights of the first": [
+		("mm/pt/source.hpp", "return !kind_of(@{differ}@);", "differ & ~PORT_PAGE_WRITE")],
 	"a retired leaf stays where others became empty": [
 		(LEAVES, "				*word = F::address(leaf, lv) >> PORT_PAGE_LG2 | flags;\n				@{F::store(e, lv, F::empty(lv));}@", "")],
 	"a huge leaf stays": [
@@ -205,7 +207,7 @@ UNIT = {
 	"one idle node is looked for among all others": [
 		(ROOM, "idle < pieces / worth_a_look", "false")],
 	"tables without memory count as memory": [
-		(WALK, "		t.stat.add(stat::tables_made);", "t.stat.add(stat::tables_made); t.count_piece();"),
+		(WALK, "		count.add(stat::tables_made);", "count.add(stat::tables_made); t.count_piece();"),
 		(WALK, "		if (@{tb.mem.cpu}@)\n			t.discount_piece();", "&tb")],
 	"nobody is told what is being replaced": [
 		(REBIND, SET_CHANGING, ";")],
@@ -329,7 +331,7 @@ FORMATS = {
 	"pages of VRAM count among those that are mapped for DMA": [
 		(LEAVES, "static_cast<u16>(tb.unowned + @{src.unowned_taken()}@)", "0")],
 	"a page of VRAM is written as if it were one of system memory beside it": [
-		("mm/pt/source.hpp", "return word[i - first] & (PORT_PAGE_VALID | PORT_PAGE_WRITE | @{PORT_PAGE_VRAM}@);", "0")],
+		("mm/pt/source.hpp", "return w & (PORT_PAGE_VALID | PORT_PAGE_WRITE | @{PORT_PAGE_VRAM}@);", "0")],
 	"what mirrors nothing is moved": [
 		("mm/migrate.cpp", "b && @{b->mirrors()}@ ?", "true")],
 	"a fragment outlives a cut through it": [

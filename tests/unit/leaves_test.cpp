@@ -233,6 +233,28 @@ TYPED_TEST(leaves_test, random_against_an_array)
 	EXPECT_EQ(this->groups_seen & (TypeParam::hints & 0x3e), TypeParam::hints & 0x3e) << "of 2 to 32 pages";
 }
 
+/* Pages that are no run, most of them of one kind: a few differ in what they allow, or are not there. */
+TYPED_TEST(leaves_test, scattered_pages)
+{
+	const unsigned n = TestFixture::entries;
+
+	for (unsigned i = 0; i < n; i++)
+		this->model[i] = {this->block + n - 1 - i, i != 40 && (i < 80 || i >= 96), false};
+	for (unsigned i : {63u, n - 1})
+		this->model[i] = {};
+	this->map(0, this->model);
+	this->check();
+	for (unsigned i = 0; i < n; i++)
+		this->look_at(i);
+	this->retire(0, n);
+	for (unsigned i = 0; i < n; i++)
+		this->model[i].retired = true;
+	this->check();
+	this->finish(0, n);
+	this->model.assign(n, {});
+	this->check();
+}
+
 /* allows() and present() against each other, entry by entry. */
 TYPED_TEST(leaves_test, allows_and_present)
 {

@@ -43,6 +43,22 @@ TEST(source_test, bits_of_the_port)
 	EXPECT_EQ(svm::mirrored_pages(&word, 0).run_at(0, 1).address, 0x7000u);
 }
 
+/* One word that differs in what decides is enough, wherever it is; pages may differ as they like. */
+TEST(source_test, alike)
+{
+	constexpr unsigned n = 16;
+	u64 word[n + 2];
+	svm::mirrored_pages s(word, 100);
+
+	for (u64 flaw : {u64(0), valid, write, u64(PORT_PAGE_VRAM)})
+		for (unsigned at = 0; at < n + 2; at++) {
+			for (u64 i = 0; i < n + 2; i++)
+				word[i] = (0x1000 - 3 * i) | valid | write;
+			word[at] ^= flaw;
+			EXPECT_EQ(s.alike(101, n), !flaw || at == 0 || at == n + 1) << at;
+		}
+}
+
 /* One word of an order stands for all entries: its page is taken once. */
 TEST(source_test, a_block)
 {
