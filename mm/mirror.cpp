@@ -206,6 +206,7 @@ struct filling {
 		cpu_span cpu = b.to_cpu(reach), wanted = b.to_cpu(asked.want.common(reach)), around = b.to_cpu(at.span);
 		port.cpu = b.to_cpu(page);
 		port.must = asked.must;
+		port.bring = asked.bring;
 		port.start = cpu.start;
 		port.end = cpu.end;
 		port.want_start = wanted.start;
@@ -308,7 +309,7 @@ status populate_object(svm_vm &vm, place &at, wish &asked)
 	if (asked.access != SVM_READ && b.read_only())
 		return asked.must ? status(err::perm) : status();
 	at.memory = now.get();
-	if (!at.memory && asked.only) // a driver's own call, which may be the one that moves the object
+	if (!at.memory && (asked.only || !asked.bring)) // only: a driver's own call, which may be the one that moves the object
 		return {};
 	if (!at.memory) {
 		svm_object_get(&b.object); // the binding has one: this is a reader section

@@ -121,6 +121,7 @@ struct port_fault {
 	/* in */
 	u64 cpu;		/* the page of the access */
 	bool must;		/* a fault: `cpu` must be present. A prefetch: nothing must */
+	bool bring;		/* of a prefetch: false: nothing is made present */
 	u64 start, end;		/* CPU addresses: fill page[] for these: what is present is taken as it is */
 	/*
 	 * Within them: what is to be made present too, where it can be had without waiting; of a fault in

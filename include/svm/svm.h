@@ -422,6 +422,20 @@ int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
 int svm_prefetch(struct svm_vm *vm, u64 start, u64 end, enum svm_access access, u64 *pages);
 
 /**
+ * svm_map_present() - map what is present in [@start, @end)
+ * @vm: the vm
+ * @start: page-aligned
+ * @end: page-aligned; something is bound in all of the span
+ * @pages: out: pages of 4 KiB of the span that the device can reach now
+ *
+ * Nothing is brought: what the CPU's page table does not have stays away, and so does what is in
+ * another device's memory. Of an object it maps all, if it has a place.
+ * Context: as svm_prefetch().
+ * Return: as svm_prefetch().
+ */
+int svm_map_present(struct svm_vm *vm, u64 start, u64 end, u64 *pages);
+
+/**
  * svm_restore() - make a vm with SVM_VM_NO_FAULT whole again, and let its jobs go on
  * @vm: the vm; one call at a time
  * @ops: what was just bound and must be there, or NULL

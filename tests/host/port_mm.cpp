@@ -98,7 +98,7 @@ static bool has(const struct port_fault &f, u64 at)
 }
 
 /* Makes a wanted page present if that needs no wait. A prefetch: the first that does ends the bringing. */
-static int bring(address_space &mm, struct port_fault &f, const vma *here, u64 at)
+static int bring_wanted(address_space &mm, struct port_fault &f, const vma *here, u64 at)
 {
 	if (!here || at < f.want_start || at >= f.want_end || f.wait != PORT_NO_PAGE)
 		return 0;
@@ -121,7 +121,8 @@ static int gather_pages(address_space &mm, struct port_fault &f)
 	if (f.must && has(f, f.cpu))
 		complain("port_fault: the table has the page of the fault");
 
-	int err = has(f, f.cpu) ? 0 : mm.fault_in(f.cpu, f.write, false, true);
+	bool bring = f.must || f.bring;
+	int err = has(f, f.cpu) || !bring ? 0 : mm.fault_in(f.cpu, f.write, false, true);
 
 	if (err && (f.must || err == -ENOMEM))
 		return err;
@@ -138,8 +139,8 @@ static int gather_pages(address_space &mm, struct port_fault &f)
 			continue;
 		if (!here || at < here->start || at >= here->end)
 			here = mm.find(at);
-		if (!f.must || here == v)
-			err = bring(mm, f, here, at);
+		if (bring && (!f.must || here == v))
+			err = bring_wanted(mm, f, here, at);
 		if (err == -ENOMEM)
 			return err;
 		if (auto e = mm.snapshot(here, at))

@@ -54,6 +54,22 @@ TEST_F_TIMEOUT(hmm, migrates, 120)
 	twice(self->fd, buffer);
 }
 """
+SEES_HUGE = """
+TEST_F(hmm, sees_huge)
+{
+	hmm_dmirror_cmd(self->fd, HMM_DMIRROR_SNAPSHOT, buffer, 1);
+	ASSERT_EQ(m[i], HMM_DMIRROR_PROT_DEV_PRIVATE_LOCAL |
+			HMM_DMIRROR_PROT_WRITE |
+			HMM_DMIRROR_PROT_PMD);
+}
+
+TEST_F(hmm, sees_both)
+{
+	hmm_dmirror_cmd(self->fd, HMM_DMIRROR_SNAPSHOT, buffer, 1);
+	ASSERT_EQ(m[0], HMM_DMIRROR_PROT_DEV_PRIVATE_LOCAL);
+	ASSERT_EQ(m[1], HMM_DMIRROR_PROT_PMD);
+}
+"""
 READS, LOOKS, MIGRATES = "hmm.hmm_device_private.reads", "hmm2.hmm2_device_private.looks", "hmm.hmm_device_private.migrates"
 
 
@@ -68,8 +84,12 @@ class Choice(unittest.TestCase):
 		self.assertEqual(hmm.chosen(SOURCE, HEADER, more), ([READS, LOOKS, MIGRATES], {}))
 		self.assertEqual(hmm.chosen(SOURCE, HEADER, ""), ([], {READS: ["READ"], LOOKS: ["SNAPSHOT"], MIGRATES: ["MIGRATE_TO_DEV", "READ"]}))
 
+	def test_huge_pages_in_device_memory_are_said_to_lack(self):
+		self.assertEqual(hmm.chosen(SEES_HUGE, HEADER, SERVED),
+			(["hmm.hmm_device_private.sees_both"], {"hmm.hmm_device_private.sees_huge": ["huge pages in device memory"]}))
+
 	def test_what_dmirror_serves_is_found(self):
-		self.assertLessEqual({0x00, 0x01, 0x04, 0x09}, set(hmm.ioctls(hmm.SERVED.read_text()).values()))
+		self.assertLessEqual({0x00, 0x01, 0x02, 0x03, 0x04, 0x07, 0x09}, set(hmm.ioctls(hmm.SERVED.read_text()).values()))
 
 
 class Verdict(unittest.TestCase):
