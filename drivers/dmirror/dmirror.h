@@ -36,10 +36,17 @@ struct dmirror_command {
  *
  * MIGRATE_TO_DEV moves what can move into the device's memory, and copies the span's content from
  * there to @ptr. -ENOENT: a page is not there, and the pages before it are. MIGRATE_TO_SYS moves
- * home what is there, and @cpages says how many pages did. Both: -EINVAL: the span is not all memory
- * that can be read. RELEASE sends home all that any process has in the device's memory; what
- * something holds just now stays. Where the kernel has no memory of devices (CONFIG_DEVICE_PRIVATE)
- * MIGRATE_TO_DEV is -EOPNOTSUPP, and the other two find nothing.
+ * home what is there, and @cpages says how many pages did. Both: -EINVAL: the span is not all
+ * memory that can be read. RELEASE sends home all that any process has in the device's memory;
+ * what something holds just now stays. Where the kernel has no memory of devices
+ * (CONFIG_DEVICE_PRIVATE), MIGRATE_TO_DEV is -EOPNOTSUPP, and the other two find nothing.
+ *
+ * EXCLUSIVE takes the pages away from the CPU, as the device's atomics need it, and copies @addr
+ * to @ptr. A touch of the CPU's gets a page back. CHECK_EXCLUSIVE: -EPERM: a page is the device's
+ * alone.
+ *
+ * FLAGS: @npages is DMIRROR_FLAG_FAIL_ALLOC: the device finds no room for pages when it is asked
+ * next. MIGRATE_TO_DEV asks once more, so it succeeds.
  *
  * SNAPSHOT says of each page what the device can reach, by the bits below, and brings nothing.
  */
@@ -48,8 +55,13 @@ struct dmirror_command {
 #define DMIRROR_MIGRATE_TO_DEV	_IOWR('H', 0x02, struct dmirror_command)
 #define DMIRROR_MIGRATE_TO_SYS	_IOWR('H', 0x03, struct dmirror_command)
 #define DMIRROR_SNAPSHOT	_IOWR('H', 0x04, struct dmirror_command)
+#define DMIRROR_EXCLUSIVE	_IOWR('H', 0x05, struct dmirror_command)
+#define DMIRROR_CHECK_EXCLUSIVE	_IOWR('H', 0x06, struct dmirror_command)
 #define DMIRROR_RELEASE		_IOWR('H', 0x07, struct dmirror_command)
+#define DMIRROR_FLAGS		_IOWR('H', 0x08, struct dmirror_command)
 #define DMIRROR_READ_UNLOCKED	_IOWR('H', 0x09, struct dmirror_command)
+
+#define DMIRROR_FLAG_FAIL_ALLOC	0x01
 
 #define DMIRROR_SAW_NOTHING	0x00	/* not present, or in the other device's memory */
 #define DMIRROR_SAW_READ	0x01	/* may be read, not written */

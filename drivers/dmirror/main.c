@@ -38,6 +38,7 @@
 #define PRESENT		BIT_ULL(0)
 #define WRITABLE	BIT_ULL(1)
 #define LARGE		BIT_ULL(7)	/* above the last level: a leaf */
+#define ATOMIC		BIT_ULL(10)	/* of a leaf: the device may do atomics */
 #define VRAM		BIT_ULL(11)	/* of a leaf: the address is one in the device's memory */
 #define ADDRESS		GENMASK_ULL(51, 12)
 #define VA_BITS		48
@@ -65,6 +66,7 @@ struct leaf {
 	u64 addr;
 	u32 lg2;		/* of the leaf's bytes */
 	bool write;
+	bool atomic;
 	bool vram;
 };
 
@@ -142,6 +144,7 @@ static bool walk(const struct dmirror *m, u64 va, struct leaf *leaf)
 	} while (shift > PAGE_SHIFT && !(entry & LARGE));
 	leaf->lg2 = shift;
 	leaf->write = entry & WRITABLE;
+	leaf->atomic = entry & ATOMIC;
 	leaf->vram = entry & VRAM;
 	leaf->addr = round_down(entry & ADDRESS, BIT_ULL(shift)) +
 		     (va % BIT_ULL(shift) & PAGE_MASK);
@@ -156,7 +159,17 @@ static struct page *page_of(const struct dmirror *m, const struct leaf *leaf)
 	return pfn_to_page(PHYS_PFN(leaf->addr));
 }
 
-/* The device copies one page. False: its tables do not allow it. */
+static bool permits(const struct access *a, const struct leaf *leaf)
+{
+	if (a->own && !leaf->vram)
+		return false;
+	return a->kind == SVM_READ || (a->kind == SVM_WRITE ? leaf->write : leaf->atomic);
+}
+
+/*
+ * The device copies one page. False: its tables do not allow it. An atomic access is one that
+ * could, and reads.
+ */
 static bool copy_one(const struct access *a)
 {
 	struct leaf leaf;
@@ -164,15 +177,13 @@ static bool copy_one(const struct access *a)
 	bool ok;
 
 	read_lock(&a->mirror->gate);
-	ok = walk(a->mirror, a->va, &leaf) &&
-	     (leaf.write || a->kind == SVM_READ) &&
-	     (leaf.vram || !a->own);
+	ok = walk(a->mirror, a->va, &leaf) && permits(a, &leaf);
 	if (ok) {
 		memory = kmap_local_page(page_of(a->mirror, &leaf));
-		if (a->kind == SVM_READ)
-			memcpy(a->bounce, memory, PAGE_SIZE);
-		else
+		if (a->kind == SVM_WRITE)
 			memcpy(memory, a->bounce, PAGE_SIZE);
+		else
+			memcpy(a->bounce, memory, PAGE_SIZE);
 		kunmap_local(memory);
 	}
 	read_unlock(&a->mirror->gate);
@@ -180,8 +191,9 @@ static bool copy_one(const struct access *a)
 }
 
 /*
- * A page is missing. The first time it comes with all that follows; a prefetch leaves out
- * what cannot be had, so after it the page's own fault says why it is still missing.
+ * A page is missing. The first time it comes with all that follows, but for atomics, for which
+ * a page is taken away from the CPU. A prefetch leaves out what cannot be had, so after it
+ * the page's own fault says why it is still missing.
  * Return: 0: walk again; or why it cannot be had.
  */
 static int bring(struct access *a, bool *ahead)
@@ -204,7 +216,7 @@ static int bring(struct access *a, bool *ahead)
 
 static int do_copy(struct access *a)
 {
-	bool ahead = false;
+	bool ahead = a->kind == SVM_ATOMIC;
 	int ret;
 
 	while (!copy_one(a)) {
@@ -292,22 +304,39 @@ static int do_own(struct access *a, void __user *user)
 	return copy_to_user(user, a->bounce, PAGE_SIZE) ? -EFAULT : 0;
 }
 
+/* Is the page still taken away from the CPU? */
+static int do_check(const struct access *a)
+{
+	struct leaf leaf;
+
+	return look(a, &leaf) && leaf.atomic && !leaf.vram ? -EPERM : 0;
+}
+
+static int do_one(struct access *a, unsigned int cmd, u64 ptr, u64 i)
+{
+	void __user *user = u64_to_user_ptr(ptr + i * PAGE_SIZE);
+
+	switch (cmd) {
+	case DMIRROR_SNAPSHOT:
+		return do_snapshot(a, u64_to_user_ptr(ptr + i));
+	case DMIRROR_CHECK_EXCLUSIVE:
+		return do_check(a);
+	case DMIRROR_MIGRATE_TO_DEV:
+		return do_own(a, user);
+	case DMIRROR_WRITE:
+		return do_write(a, user);
+	default:
+		return do_read(a, user);
+	}
+}
+
 static int do_all(struct access *a, unsigned int cmd, const struct dmirror_command *args)
 {
 	u64 i;
 	int ret;
 
 	for (i = 0; i < args->npages; i++, a->va += PAGE_SIZE) {
-		void __user *user = u64_to_user_ptr(args->ptr + i * PAGE_SIZE);
-
-		if (cmd == DMIRROR_SNAPSHOT)
-			ret = do_snapshot(a, u64_to_user_ptr(args->ptr + i));
-		else if (a->own)
-			ret = do_own(a, user);
-		else if (a->kind == SVM_READ)
-			ret = do_read(a, user);
-		else
-			ret = do_write(a, user);
+		ret = do_one(a, cmd, args->ptr, i);
 		if (ret)
 			return ret;
 		cond_resched();
@@ -365,12 +394,24 @@ static int copy_pages(struct access *a, unsigned int cmd, struct dmirror_command
 	return ret;
 }
 
+static enum svm_access kind_of(unsigned int cmd)
+{
+	switch (cmd) {
+	case DMIRROR_WRITE:
+		return SVM_WRITE;
+	case DMIRROR_EXCLUSIVE:
+		return SVM_ATOMIC;
+	default:
+		return SVM_READ;
+	}
+}
+
 static int run(struct dmirror *m, unsigned int cmd, struct dmirror_command *args)
 {
 	struct access a = {
 		.mirror = m,
 		.va = args->addr,
-		.kind = cmd == DMIRROR_WRITE ? SVM_WRITE : SVM_READ,
+		.kind = kind_of(cmd),
 		.own = cmd == DMIRROR_MIGRATE_TO_DEV,
 	};
 	u64 bytes;
@@ -385,6 +426,11 @@ static int run(struct dmirror *m, unsigned int cmd, struct dmirror_command *args
 		return to_system(&a, &args->cpages);
 	case DMIRROR_RELEASE:
 		vram_evict(&m->device->vram);
+		return 0;
+	case DMIRROR_FLAGS:
+		if (args->npages != DMIRROR_FLAG_FAIL_ALLOC)
+			return -EINVAL;
+		atomic_set(&m->device->vram.refuse, 1);
 		return 0;
 	default:
 		return copy_pages(&a, cmd, args);
@@ -405,7 +451,10 @@ static long dmirror_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	case DMIRROR_SNAPSHOT:
 	case DMIRROR_MIGRATE_TO_DEV:
 	case DMIRROR_MIGRATE_TO_SYS:
+	case DMIRROR_EXCLUSIVE:
+	case DMIRROR_CHECK_EXCLUSIVE:
 	case DMIRROR_RELEASE:
+	case DMIRROR_FLAGS:
 		break;
 	default:
 		return -ENOTTY;
@@ -451,6 +500,7 @@ static int dmirror_open(struct inode *inode, struct file *file)
 		.mm = current->mm,
 		.dma_device = &platform->dev,
 		.memory = device->vram.memory,
+		.flags = SVM_VM_EXCLUSIVE_ATOMICS,
 	};
 	int ret;
 

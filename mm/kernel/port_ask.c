@@ -458,3 +458,26 @@ int svm_ask_span(struct pass *p)
 	}
 	return start < end ? -EBUSY : 0;
 }
+
+/*
+ * Both steps for a page that the CPU is to have no access to, unless it is in the device's memory.
+ * What had to be brought is for another pass: see port_alone.c.
+ */
+int svm_ask_alone(struct pass *p)
+{
+	struct port_fault *f = p->f;
+	int err = find_mapping(p);
+	unsigned long pfn;
+
+	if (!err)
+		err = look_span(p, f->start, f->end);
+	if (err)
+		return err;
+	pfn = *word(p, f->cpu);
+	err = bring_page(p, pfn);
+	if (err)
+		return err > 0 ? -EBUSY : err;
+	if (pfn & PORT_PAGE_VRAM)
+		return 0;
+	return svm_take_alone(p, pfn);
+}

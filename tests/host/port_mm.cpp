@@ -12,7 +12,7 @@ using namespace svm_host;
 /* ---- intervals ---- */
 
 struct port_interval : interval {
-	port_domain *domain;
+	port_domain *of;
 };
 
 int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner, port_interval **out)
@@ -31,7 +31,7 @@ int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner
 	i->start = cpu_start;
 	i->last = cpu_end - 1;
 	i->owner = owner;
-	i->domain = d;
+	i->domain = i->of = d;
 	d->mm().notifiers().insert(*i);
 	d->intervals++;
 	live.intervals++;
@@ -45,8 +45,8 @@ void port_interval_destroy(port_interval *i)
 	might_sleep("port_interval_destroy");
 	if (current().callbacks)
 		complain("an interval is destroyed in a callback");
-	i->domain->mm().notifiers().remove(*i);
-	i->domain->intervals--;
+	i->of->mm().notifiers().remove(*i);
+	i->of->intervals--;
 	live.intervals--;
 	delete i;
 }
@@ -149,6 +149,29 @@ static int gather_pages(address_space &mm, struct port_fault &f)
 	return 0;
 }
 
+/* mmap_lock held. The one page, which the CPU has no access to then. What had to be brought is for another pass. */
+static int take_page(port_domain *d, struct port_fault &f)
+{
+	address_space &mm = d->mm();
+	auto e = mm.snapshot(mm.find(f.cpu), f.cpu);
+
+	if (!e || !e->write) {
+		int err = mm.fault_in(f.cpu, true, false, true);
+
+		return err ? err : -EBUSY;
+	}
+	f.page[0] = word_of(*e);
+	if (e->lent)
+		return 0;
+
+	int err = mm.take_alone(f.cpu, d);
+
+	if (err)
+		return err;
+	e = mm.peek(f.cpu); /* as ptl would say: nobody takes it from us without a notification */
+	return e && word_of(*e) == f.page[0] ? 0 : -EBUSY;
+}
+
 static bool is_mapping(u64 word)
 {
 	return (word & PORT_PAGE_VALID) && !(word & PORT_PAGE_VRAM);
@@ -193,8 +216,9 @@ static bool answered(const struct port_fault &f)
 	return (word & PORT_PAGE_VALID) && (!f.write || (word & PORT_PAGE_WRITE));
 }
 
-static int fault(address_space &mm, struct port_fault &f)
+static int fault(port_domain *d, struct port_fault &f)
 {
+	address_space &mm = d->mm();
 	task &self = current();
 
 	f.seq = mm.notifiers().read_begin(f.seq);
@@ -202,10 +226,10 @@ static int fault(address_space &mm, struct port_fault &f)
 	if (!mm.mmap_lock().lock_shared_unless([&] { return port_killed(); }))
 		return -EINTR;
 
-	int err = gather_pages(mm, f);
+	int err = f.alone ? take_page(d, f) : gather_pages(mm, f);
 
 	/* The page may be taken again before it is looked at: hmm_range_fault() begins anew then. Each turn is another thread's progress. */
-	for (int turn = 0; turn < 1000 && !err && f.must && !answered(f); turn++)
+	for (int turn = 0; turn < 1000 && !err && f.must && !f.alone && !answered(f); turn++)
 		err = gather_pages(mm, f);
 	mm.mmap_lock().unlock_shared();
 	return err ? err : map_pages(mm.mem(), f);
@@ -215,7 +239,6 @@ int port_fault(port_domain *d, struct port_fault *f)
 {
 	point();
 	task &self = current();
-	address_space &mm = d->mm();
 
 	might_sleep("port_fault");
 	if (self.callbacks || self.reclaims)
@@ -233,7 +256,7 @@ int port_fault(port_domain *d, struct port_fault *f)
 	if (port_killed())
 		return -EINTR;
 
-	int err = fault(mm, *f);
+	int err = fault(d, *f);
 
 	if (hook.fault_exit)
 		hook.fault_exit(*f);

@@ -350,3 +350,123 @@ SVM_TEST(Dmirror, PagesComeHomeWhenItGoes)
 	device.leave();
 	EXPECT_TRUE(holds(memory, 1));
 }
+
+SVM_TEST(Dmirror, ExclusiveTakesPagesFromTheCpu)
+{
+	dmirror device;
+	mapping memory(8 * page), buffer(8 * page);
+	memory.no_huge_pages();
+	fill(memory, 1);
+	int error = device.call(DMIRROR_EXCLUSIVE, memory.data(), buffer.data(), 8);
+	if (error == -EOPNOTSUPP)
+		GTEST_SKIP() << "this kernel cannot take pages from the CPU";
+	ASSERT_EQ(error, 0);
+	EXPECT_TRUE(holds(buffer, 1));
+	auto alone = [&](std::size_t i) { return device.call(DMIRROR_CHECK_EXCLUSIVE, &memory.at(i), nullptr, 1); };
+	for (std::size_t i = 0; i < 8; i++)
+		EXPECT_EQ(alone(i), -EPERM) << i;
+	// the CPU's touch gets one page back, and so does the kernel's
+	EXPECT_EQ(*reinterpret_cast<std::uint32_t *>(&memory.at(2)), 1 + 2 * page / 4);
+	int ends[2];
+	ASSERT_EQ(pipe(ends), 0);
+	EXPECT_EQ(::write(ends[1], &memory.at(3), page), ssize_t(page));
+	close(ends[0]);
+	close(ends[1]);
+	for (std::size_t i = 0; i < 8; i++)
+		EXPECT_EQ(alone(i), i == 2 || i == 3 ? 0 : -EPERM) << i;
+	// the device's own accesses without atomics do not
+	fill(buffer, 700);
+	ASSERT_EQ(device.call(DMIRROR_WRITE, memory.data(), buffer.data(), 8), 0);
+	EXPECT_EQ(alone(7), -EPERM);
+	EXPECT_EQ(device.call(DMIRROR_CHECK_EXCLUSIVE, memory.data(), nullptr, 8), -EPERM);
+	// another device takes it over, and gets what the first one wrote
+	int other = open(second, O_RDWR | O_CLOEXEC);
+	ASSERT_GE(other, 0);
+	dmirror_command args = device.command(memory.data(), buffer.data(), 8);
+	fill(buffer, 0);
+	ASSERT_EQ(ioctl(other, DMIRROR_EXCLUSIVE, &args), 0);
+	EXPECT_TRUE(holds(buffer, 700));
+	EXPECT_EQ(device.call(DMIRROR_CHECK_EXCLUSIVE, memory.data(), nullptr, 8), 0);
+	EXPECT_TRUE(holds(memory, 700));
+	EXPECT_EQ(ioctl(other, DMIRROR_CHECK_EXCLUSIVE, &args), 0);
+	close(other);
+}
+
+SVM_TEST(Dmirror, ExclusiveKeepsToWhatCanBeTaken)
+{
+	dmirror device;
+	mapping memory(8 * page), buffer(8 * page);
+	memory.no_huge_pages();
+	fill(memory, 1);
+	if (device.call(DMIRROR_EXCLUSIVE, memory.data(), buffer.data(), 1) == -EOPNOTSUPP)
+		GTEST_SKIP() << "this kernel cannot take pages from the CPU";
+	ASSERT_NE(mmap(&memory.at(2), page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0), MAP_FAILED);
+	EXPECT_EQ(device.call(DMIRROR_EXCLUSIVE, &memory.at(2), buffer.data(), 1), -EOPNOTSUPP);
+	ASSERT_EQ(mprotect(&memory.at(3), page, PROT_READ), 0);
+	EXPECT_EQ(device.call(DMIRROR_EXCLUSIVE, &memory.at(3), buffer.data(), 1), -EPERM);
+	ASSERT_EQ(mprotect(&memory.at(4), page, PROT_NONE), 0);
+	EXPECT_EQ(device.call(DMIRROR_EXCLUSIVE, &memory.at(4), buffer.data(), 1), -EFAULT);
+	// in its own memory the device needs nothing
+	if (device.call(DMIRROR_MIGRATE_TO_DEV, memory.data(), buffer.data(), 1) == 0) {
+		EXPECT_EQ(device.call(DMIRROR_EXCLUSIVE, memory.data(), buffer.data(), 1), 0);
+		EXPECT_EQ(device.call(DMIRROR_CHECK_EXCLUSIVE, memory.data(), nullptr, 1), 0);
+		unsigned char what = 0;
+		EXPECT_EQ(device.call(DMIRROR_SNAPSHOT, memory.data(), &what, 1), 0);
+		EXPECT_EQ(what, DMIRROR_SAW_VRAM | DMIRROR_SAW_WRITE);
+	}
+	// a page of a huge one, whose others stay mapped
+	mapping huge(2 * table_span);
+	auto *start = reinterpret_cast<std::byte *>((reinterpret_cast<std::uintptr_t>(huge.data()) + table_span - 1) & ~(table_span - 1));
+	madvise(start, table_span, MADV_HUGEPAGE);
+	std::memset(start, 5, table_span);
+	EXPECT_EQ(device.call(DMIRROR_READ, start, buffer.data(), 8), 0);
+	EXPECT_EQ(device.call(DMIRROR_EXCLUSIVE, start + page, buffer.data(), 1), 0);
+	EXPECT_EQ(device.call(DMIRROR_CHECK_EXCLUSIVE, start + page, nullptr, 1), -EPERM);
+	EXPECT_EQ(device.call(DMIRROR_CHECK_EXCLUSIVE, start, nullptr, 1), 0);
+	EXPECT_EQ(start[page], std::byte(5));
+}
+
+// A CPU that counts and a device that wants the page alone, again and again: both go on, and no count is lost.
+SVM_TEST(Dmirror, ExclusiveAndTheCpuTakeTurns)
+{
+	dmirror device;
+	mapping memory(page), buffer(page);
+	auto &word = *reinterpret_cast<std::atomic<std::uint64_t> *>(memory.data());
+	auto &got = *reinterpret_cast<std::uint64_t *>(buffer.data());
+	int error = device.call(DMIRROR_EXCLUSIVE, memory.data(), buffer.data(), 1);
+	if (error == -EOPNOTSUPP)
+		GTEST_SKIP() << "this kernel cannot take pages from the CPU";
+	ASSERT_EQ(error, 0);
+	std::atomic<bool> stopping{false}; // relaxed: a request
+	std::uint64_t counted = 0;
+	std::thread cpu([&] {
+		for (; !stopping.load(std::memory_order_relaxed); counted++)
+			word.fetch_add(1);
+	});
+	std::uint64_t last = 0;
+	for (unsigned i = 0; i < 300; i++) {
+		error = device.call(DMIRROR_EXCLUSIVE, memory.data(), buffer.data(), 1);
+		if (error || got < last) {
+			ADD_FAILURE() << "error " << error << ", read " << got << " after " << last;
+			break;
+		}
+		last = got;
+	}
+	stopping.store(true, std::memory_order_relaxed);
+	cpu.join();
+	EXPECT_EQ(word.load(), counted);
+	EXPECT_GT(last, 0u) << "the CPU has had its turns";
+}
+
+SVM_TEST(Dmirror, NoRoomOnceIsNoFailure)
+{
+	dmirror device;
+	mapping memory(8 * page), buffer(8 * page);
+	memory.no_huge_pages();
+	fill(memory, 1);
+	EXPECT_EQ(device.call(DMIRROR_FLAGS, memory.data(), nullptr, 2), -EINVAL);
+	EXPECT_EQ(device.call(DMIRROR_FLAGS, memory.data(), nullptr, DMIRROR_FLAG_FAIL_ALLOC), 0);
+	if (!goes_there(device, memory))
+		GTEST_SKIP() << no_memory;
+	EXPECT_TRUE(holds(memory, 1));
+}
