@@ -49,14 +49,14 @@ static struct platform_device *platform;
 static const struct svm_format *format;
 
 /* A device. */
-struct mirroring {
+struct dmirror_device {
 	struct miscdevice misc;
 	struct vram vram;
 };
 
 /* An open file: a device address space of the process that opened it. */
 struct dmirror {
-	struct mirroring *device;
+	struct dmirror_device *device;
 	struct svm_vm *vm;
 	rwlock_t gate;
 };
@@ -491,7 +491,8 @@ static int dmirror_mmap(struct file *file, struct vm_area_struct *vma)
 
 static int dmirror_open(struct inode *inode, struct file *file)
 {
-	struct mirroring *device = container_of(file->private_data, struct mirroring, misc);
+	struct miscdevice *misc = file->private_data;
+	struct dmirror_device *device = container_of(misc, struct dmirror_device, misc);
 	struct dmirror *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 	struct svm_vm_params params = {
 		.ops = &dmirror_ops,
@@ -546,12 +547,12 @@ static const struct file_operations dmirror_fops = {
 };
 
 /* Two, since the selftest lets two devices mirror one process. */
-static struct mirroring devices[] = {
+static struct dmirror_device devices[] = {
 	{ .misc = { .minor = MISC_DYNAMIC_MINOR, .name = "hmm_dmirror0", .fops = &dmirror_fops } },
 	{ .misc = { .minor = MISC_DYNAMIC_MINOR, .name = "hmm_dmirror1", .fops = &dmirror_fops } },
 };
 
-static int add(struct mirroring *device)
+static int add(struct dmirror_device *device)
 {
 	int ret = vram_init(&device->vram, &platform->dev);
 
@@ -563,7 +564,7 @@ static int add(struct mirroring *device)
 	return ret;
 }
 
-static void remove(struct mirroring *device)
+static void remove(struct dmirror_device *device)
 {
 	misc_deregister(&device->misc);
 	vram_exit(&device->vram);

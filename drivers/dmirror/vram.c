@@ -96,7 +96,7 @@ struct page *vram_page(struct vram *vram, u64 addr)
 /* Sends home what can go. */
 void vram_evict(struct vram *vram)
 {
-	if (vram->memory)
+	if (vram->memory && svm_memory_resident(vram->memory))
 		svm_memory_evict(vram->memory, 0, VRAM_PAGES);
 }
 
