@@ -179,8 +179,8 @@ TEST_F(alone_test, one_device_at_a_time)
 TEST_F(alone_test, never_both)
 {
 	constexpr u64 times = 300;
-	std::atomic<bool> both{false};
-	u64 v = 0;
+	std::atomic<bool> both{false}, stopping{false};
+	u64 counted = 0, added = 0, v = 0;
 
 	device().set_rule([&](u64 va, u64) {
 		if (proc->snapshot(proc->find(va), va))
@@ -189,19 +189,23 @@ TEST_F(alone_test, never_both)
 	});
 
 	thread cpu([&] {
-		for (u64 i = 0; i < times; i++)
+		for (; !stopping; counted++)
 			if (proc->add(BASE, 1))
 				ADD_FAILURE() << "the CPU's addition";
 	});
-	for (u64 i = 0; i < times;) {
+	auto late = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+
+	while (added < times && std::chrono::steady_clock::now() < late) {
 		if (device().add(BASE, 1000).what == gpu::status::ok)
-			i++;
+			added++;
 		else if (int err = fault(BASE, SVM_ATOMIC); err && err != -EAGAIN)
-			FAIL() << err;
+			ADD_FAILURE() << err;
 	}
+	stopping = true;
 	cpu.join();
+	EXPECT_EQ(added, times) << "both go on";
 	ASSERT_EQ(proc->read(BASE, &v), 0);
-	EXPECT_EQ(v, 1 + times * 1001);
+	EXPECT_EQ(v, 1 + added * 1000 + counted);
 	EXPECT_FALSE(both);
 }
 
