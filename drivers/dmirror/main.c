@@ -351,12 +351,12 @@ static int do_all(struct access *a, unsigned int cmd, const struct dmirror_comma
 static int to_device(struct access *a)
 {
 	unsigned int turn;
-	u64 pages;
+	u64 pages = 0;
 	int ret = 0;
 
 	if (!is_readable(a->va, a->end))
 		return -EINVAL;
-	for (turn = 0; turn < 2 && !ret; turn++)
+	for (turn = 0; turn < 2 && !ret && pages << PAGE_SHIFT < a->end - a->va; turn++)
 		ret = svm_migrate(a->mirror->vm, a->va, a->end, SVM_VRAM, &pages);
 	return ret ?: svm_map_present(a->mirror->vm, a->va, a->end, &pages);
 }
