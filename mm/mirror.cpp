@@ -173,6 +173,8 @@ struct filling {
 	{
 		va_span small = va_span::around(asked.va, PORT_PAGE_LG2 + scratch::small_lg2);
 
+		if (alone())
+			return va_span::around(asked.va, PORT_PAGE_LG2);
 		if (!asked.must)
 			all = all.common({ asked.va, asked.want.end });
 		if (room.capacity < vm.pt.entries())
@@ -184,11 +186,14 @@ struct filling {
 		return all;
 	}
 
+	// The device's atomics need the page without the CPU.
+	bool alone() const { return vm.exclusive && asked.must && asked.access == SVM_ATOMIC; }
+
 	// One mapping of the CPU's may be one leaf for the table where both begin alike.
 	// Where the table has leaves, no such mapping came without a notification that took them.
 	u32 block_lg2() const
 	{
-		bool may = vm.pt.format->huge && aligned(at.of->offset, vm.pt.table_lg2());
+		bool may = vm.pt.format->huge && aligned(at.of->offset, vm.pt.table_lg2()) && !alone();
 
 		return may && missing == count ? vm.pt.table_lg2() : 0;
 	}
@@ -208,6 +213,7 @@ struct filling {
 		cpu_span cpu = b.to_cpu(reach), wanted = b.to_cpu(asked.want.common(reach)), around = b.to_cpu(at.span);
 		port.cpu = b.to_cpu(page);
 		port.must = asked.must;
+		port.bring = asked.bring;
 		port.start = cpu.start;
 		port.end = cpu.end;
 		port.want_start = wanted.start;
@@ -215,6 +221,7 @@ struct filling {
 		port.block_lg2 = block_lg2();
 		port.block_start = around.start;
 		port.block_end = around.end;
+		port.alone = alone();
 		port.write = asked.access != SVM_READ;
 		port.have = room.have;
 		port.page = room.words;
@@ -238,7 +245,7 @@ struct filling {
 	{
 		bool found = port.block || port.mapped > asked.want.pages();
 
-		if (asked.must && at.tb->sparse.load_relaxed() == found)
+		if (asked.must && !port.alone && at.tb->sparse.load_relaxed() == found)
 			at.tb->sparse.store_relaxed(!found); // with the load in reach_of()
 	}
 
@@ -254,7 +261,7 @@ struct filling {
 	{
 		u32 lg2 = port.block ? vm.pt.table_lg2() : PORT_PAGE_LG2;
 		va_span part = port.block ? at.span : reach; // the one word is of the whole table
-		mirrored_pages pages(room.words, vm.pt.index(part.start), lg2 - PORT_PAGE_LG2, port.lent);
+		mirrored_pages pages(room.words, vm.pt.index(part.start), lg2 - PORT_PAGE_LG2, port.lent, !vm.exclusive || port.alone);
 		status done;
 
 		if (wanted && left)
@@ -310,7 +317,7 @@ status populate_object(svm_vm &vm, place &at, wish &asked)
 	if (asked.access != SVM_READ && b.read_only())
 		return asked.must ? status(err::perm) : status();
 	at.memory = now.get();
-	if (!at.memory && asked.only) // a driver's own call, which may be the one that moves the object
+	if (!at.memory && (asked.only || !asked.bring)) // only: a driver's own call, which may be the one that moves the object
 		return {};
 	if (!at.memory) {
 		svm_object_get(&b.object); // the binding has one: this is a reader section

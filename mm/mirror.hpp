@@ -65,6 +65,7 @@ struct wish {
 	svm_access access;
 	const binding *only = nullptr; // where anything else is bound by now, it gets err::fault
 	bool must = true;   // a fault: va must be had. A prefetch: nothing must, and nothing outside of `want` is taken
+	bool bring = true;  // of a prefetch: false: what is present is taken, and nothing is brought
 	u64 cpu = 0;	    // out: va's, where something is bound there
 	u64 reached = 0;    // out, of a prefetch: it has seen to `want` below this
 	svm_object *absent = nullptr; // out, with err::absent: the object that has no place, and a reference to it
@@ -76,9 +77,9 @@ struct wish {
 // wait_for_bind() first; err::absent: bring() first. Under an mmap_guard no table, memory for one or interval is made: err::wait.
 status fault_in(svm_vm &vm, wish &w);
 
-// What svm_prefetch() does, in a session; what is not bound is left out. Under an mmap_guard it waits for nothing: err::again where it
-// would have to.
-status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages);
+// What svm_prefetch() does, in a session; what is not bound is left out. bring: false: what svm_map_present() does. Under an mmap_guard it
+// waits for nothing: err::again where it would have to.
+status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages, bool bring = true);
 
 // How many pages of the span the device can reach. Takes no lock; what changes meanwhile may count or not.
 u64 pages_present(svm_vm &vm, va_span span, svm_access access);

@@ -128,6 +128,7 @@ struct port_fault {
 	/* in */
 	u64 cpu;		/* the page of the access */
 	bool must;		/* a fault: `cpu` must be present. A prefetch: nothing must */
+	bool bring;		/* of a prefetch: false: nothing is made present */
 	u64 start, end;		/* CPU addresses: fill page[] for these: what is present is taken as it is */
 	/*
 	 * Within them: what is to be made present too, where it can be had without waiting; of a fault in
@@ -136,6 +137,7 @@ struct port_fault {
 	u64 want_start, want_end;
 	u64 block_lg2;		/* if one CPU mapping covers the aligned block of this size around cpu, and it lies in [block_start, block_end) … */
 	u64 block_start, block_end;
+	bool alone;		/* of a fault of one page, for writing: the CPU is to have no access to it, unless it is in the device's memory */
 	bool write;		/* the access is a write: ask for write for `cpu` and the wanted pages; else ask for read only */
 	const u64 *have;	/* bit n: the table has page n of [start, end) already, do not map it again. Not of `cpu` of a fault */
 	/*
@@ -154,8 +156,8 @@ struct port_fault {
 /*
  * The core takes over the words that it writes into a table, and gives back the others by port_dma_release().
  * 0; -EFAULT (no mapping); -EPERM (mapped, but not for writing); -EBUSY (the CPU's side moved: again);
- * -ENOMEM; -EINTR (killed); -EIO (the device cannot address the page); -EINPROGRESS (only port_wait() can make it
- * present). On an error no page is mapped for DMA. A prefetch gets -EBUSY, -ENOMEM and -EINTR only.
+ * -ENOMEM; -EINTR (killed); -EIO (the device cannot address the page); -EOPNOTSUPP (it cannot be had alone); -EINPROGRESS
+ * (only port_wait() can make it present). On an error no page is mapped for DMA. A prefetch gets -EBUSY, -ENOMEM and -EINTR only.
  */
 int port_fault(struct port_domain *d, struct port_fault *f);
 /*

@@ -17,9 +17,13 @@ namespace {
 
 struct prefetching : table_sweep {
 	svm_access access;
+	bool bring;
 	bool waits; // for what is not there
 
-	prefetching(svm_vm &v, va_span s, svm_access a) : table_sweep(v, s, a != SVM_READ), access(a), waits(!port_mmap_held(v.domain())) {}
+	prefetching(svm_vm &v, va_span s, svm_access a, bool b)
+		: table_sweep(v, s, a != SVM_READ), access(a), bring(b), waits(!port_mmap_held(v.domain()))
+	{
+	}
 };
 
 // A page that the thread has to wait for, outside of the reader section.
@@ -35,7 +39,7 @@ status fill(prefetching &p, va_span &left, waiting &page)
 	reader section(p.vm.domain());
 
 	while (!left.empty()) { // each turn takes something off
-		wish asked{ .va = left.start, .want = left, .access = p.access, .must = false };
+		wish asked{ .va = left.start, .want = left, .access = p.access, .must = false, .bring = p.bring };
 		status done = fault_in(p.vm, asked);
 		if (done.is(err::fault)) { // unmapped or unbound just now
 			table_sweep::piece bound = p.at(left.start);
@@ -163,9 +167,9 @@ u64 pages_present(svm_vm &vm, va_span span, svm_access access)
 	return pages;
 }
 
-status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages)
+status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages, bool bring)
 {
-	prefetching p(vm, span, access);
+	prefetching p(vm, span, access, bring);
 	status done = status::from(p.run(fill_tables));
 
 	pages = p.pages.load_relaxed();
@@ -180,15 +184,31 @@ extern "C" bool svm_port_gone(void *domain_owner)
 	return svm::why_gone(*static_cast<svm_vm *>(domain_owner));
 }
 
-extern "C" int svm_prefetch(svm_vm *vm, u64 start, u64 end, svm_access access, u64 *pages)
-{
-	svm::va_span span{ start, end };
+namespace svm {
 
-	*pages = 0;
-	if (vm->no_fault || span.empty() || !span.page_aligned() || !svm::is_bound(*vm, span))
-		return static_cast<int>(svm::err::inval);
-	svm::session process(vm->domain());
+namespace {
+
+int prefetch(svm_vm &vm, va_span span, svm_access access, bool bring, u64 &pages)
+{
+	pages = 0;
+	if (vm.no_fault || span.empty() || !span.page_aligned() || !is_bound(vm, span))
+		return static_cast<int>(err::inval);
+	session process(vm.domain());
 	if (!process.held().ok())
 		return process.held().error();
-	return svm::bring_in(*vm, span, access, *pages).error();
+	return bring_in(vm, span, access, pages, bring).error();
+}
+
+} // namespace
+
+} // namespace svm
+
+extern "C" int svm_prefetch(svm_vm *vm, u64 start, u64 end, svm_access access, u64 *pages)
+{
+	return svm::prefetch(*vm, { start, end }, access, true, *pages);
+}
+
+extern "C" int svm_map_present(svm_vm *vm, u64 start, u64 end, u64 *pages)
+{
+	return svm::prefetch(*vm, { start, end }, SVM_READ, false, *pages);
 }

@@ -60,10 +60,10 @@ static status furnish(svm_vm &vm, const svm_vm_params &p)
 
 extern "C" int svm_vm_create(const svm_vm_params *p, svm_vm **out)
 {
-	bool no_fault = p->flags & SVM_VM_NO_FAULT;
+	bool no_fault = p->flags & SVM_VM_NO_FAULT, exclusive = p->flags & SVM_VM_EXCLUSIVE_ATOMICS;
 
-	if (!p->ops || !p->format || !p->mm || p->flags & ~SVM_VM_NO_FAULT || (p->memory && !p->format->info.vram) ||
-	    (no_fault && (!p->ops->stop || !p->ops->resume)))
+	if (!p->ops || !p->format || !p->mm || p->flags & ~(SVM_VM_NO_FAULT | SVM_VM_EXCLUSIVE_ATOMICS) || (p->memory && !p->format->info.vram) ||
+	    (no_fault && (!p->ops->stop || !p->ops->resume)) || (exclusive && (no_fault || !p->format->info.denies_atomics)))
 		return static_cast<int>(svm::err::inval);
 	svm::owner<svm_vm> vm = svm::make<svm_vm>();
 	if (!vm)
@@ -77,6 +77,7 @@ extern "C" int svm_vm_create(const svm_vm_params *p, svm_vm **out)
 	vm->dma = p->dma_device;
 	vm->memory = p->memory;
 	vm->no_fault = no_fault;
+	vm->exclusive = exclusive;
 	vm->interval_lg2 = p->interval_lg2 ? p->interval_lg2 : svm::default_interval_lg2;
 	vm->granule_lg2 = p->granule_lg2 ? p->granule_lg2 : svm::default_granule_lg2;
 	svm::status made = svm::furnish(*vm, *p);

@@ -34,6 +34,7 @@ struct svm_vm {
 	svm::scratch_pool scratch;
 	bool no_fault = false; // SVM_VM_NO_FAULT: see stops.hpp. Constant
 	svm::stops stops;
+	bool exclusive = false; // SVM_VM_EXCLUSIVE_ATOMICS. Constant
 
 	port_domain *domain() const { return pt.domain; }
 

@@ -57,6 +57,14 @@ enum svm_vm_flags {
 	 * driver then calls svm_restore()
 	 */
 	SVM_VM_NO_FAULT = 1 << 0,
+	/**
+	 * @SVM_VM_EXCLUSIVE_ATOMICS: the device's atomics in system memory are none for the CPU.
+	 * So leaves to system memory forbid them, but for those of pages that a fault for
+	 * %SVM_ATOMIC has taken away from the CPU. A touch of the CPU's gets such a page back,
+	 * and the leaf goes first. The format must have such leaves; not with
+	 * @SVM_VM_NO_FAULT
+	 */
+	SVM_VM_EXCLUSIVE_ATOMICS = 1 << 1,
 };
 
 /**
@@ -105,6 +113,7 @@ struct svm_counters {
  * @leaf_sizes: bit n: leaves of 2^n bytes are used
  * @null: its entries can say that reads give zero and writes vanish: SVM_BIND_NULL
  * @vram: its leaves can lead to the device's own memory
+ * @denies_atomics: they can allow writes and forbid atomics
  */
 struct svm_format_info {
 	const char *name;
@@ -113,6 +122,7 @@ struct svm_format_info {
 	u64 leaf_sizes;
 	bool null;
 	bool vram;
+	bool denies_atomics;
 };
 
 /**
@@ -187,7 +197,8 @@ void svm_sample_free(const struct svm_backend_ops *ops, void *backend,
  *
  * Context: process; sleeps.
  * Return: 0, -EINVAL (sizes, flags; no ops, format or mm; SVM_VM_NO_FAULT without stop and
- * resume; memory of a device's, and the format has no %SVM_VRAM), -ENOMEM.
+ * resume; SVM_VM_EXCLUSIVE_ATOMICS, and the format cannot forbid atomics; memory of a device's, and
+ * the format has no %SVM_VRAM), -ENOMEM.
  */
 int svm_vm_create(const struct svm_vm_params *params, struct svm_vm **out);
 
@@ -398,9 +409,12 @@ void svm_session_cancel(struct svm_session *session);
  * written; or the thread is of another process. -EAGAIN: the CPU's side kept moving, or
  * the object has no place; the device may try again. -EIO: the device cannot address the
  * page without bouncing, or is not cache-coherent; or the object is in memory of the
- * device's, and the format knows none. -ENOMEM: there was no memory just now (the CPU's
- * own fault would try again); also where the DMA API refuses the page. -EINTR: killed,
- * the session was cancelled, or the device goes. In a vm with SVM_VM_NO_FAULT nothing is
+ * device's, and the format knows none. -EOPNOTSUPP (%SVM_ATOMIC in a vm with
+ * SVM_VM_EXCLUSIVE_ATOMICS): memory that is shared or of hugetlbfs, before 6.15 a huge page
+ * that the CPU maps in pieces; or the kernel cannot take pages away from the CPU
+ * (CONFIG_DEVICE_PRIVATE). -ENOMEM: there was no memory just now (the CPU's own fault would
+ * try again); also where the DMA API refuses the page. -EINTR: killed, the session was
+ * cancelled, or the device goes. In a vm with SVM_VM_NO_FAULT nothing is
  * served: -EPERM or -EFAULT, without waiting, says why the access failed.
  */
 int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
@@ -420,6 +434,20 @@ int svm_fault(struct svm_vm *vm, u64 va, enum svm_access access);
  * &svm_backend_ops.gone said.
  */
 int svm_prefetch(struct svm_vm *vm, u64 start, u64 end, enum svm_access access, u64 *pages);
+
+/**
+ * svm_map_present() - map what is present in [@start, @end)
+ * @vm: the vm
+ * @start: page-aligned
+ * @end: page-aligned; something is bound in all of the span
+ * @pages: out: pages of 4 KiB of the span that the device can reach now
+ *
+ * Nothing is brought: what the CPU's page table does not have stays away, and so does what is in
+ * another device's memory. Of an object it maps all, if it has a place.
+ * Context: as svm_prefetch().
+ * Return: as svm_prefetch().
+ */
+int svm_map_present(struct svm_vm *vm, u64 start, u64 end, u64 *pages);
 
 /**
  * svm_restore() - make a vm with SVM_VM_NO_FAULT whole again, and let its jobs go on

@@ -100,7 +100,7 @@ struct amd : B {
 	static constexpr u64 address(u64 w, unsigned lv) { return w & address_mask & ~(bit(levels[lv].shift) - 1); }
 	static constexpr svm_aperture aperture(u64 w) { return w & system ? SVM_SYSTEM : SVM_VRAM; }
 	static constexpr u64 retire(u64 w) { return w & valid ? w & ~(valid | fragment_mask) : (w & ~B::prt) | tmz; }
-	static constexpr u64 grant_write(u64 w) { return w & valid ? w | writeable : w; }
+	static constexpr u64 grant_write(u64 w, bool) { return w & valid ? w | writeable : w; }
 	static constexpr u64 with_hint(u64 w, unsigned n) { return w | static_cast<u64>(n) << fragment_shift; }
 	static constexpr u64 without_hint(u64 w) { return w & ~fragment_mask; }
 	static constexpr unsigned hint(u64 w) { return static_cast<unsigned>((w & fragment_mask) >> fragment_shift); }

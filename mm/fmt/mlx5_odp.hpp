@@ -66,7 +66,7 @@ struct mlx5_odp {
 	static constexpr u64 address(u64 w, unsigned) { return w & address_mask; }
 	static constexpr svm_aperture aperture(u64) { return SVM_SYSTEM; }
 	static constexpr u64 retire(u64 w) { return (w & address_mask) | gone | (w & writeable ? was_writeable : 0); }
-	static constexpr u64 grant_write(u64 w) { return w | writeable; }
+	static constexpr u64 grant_write(u64 w, bool) { return w | writeable; }
 	static constexpr u64 with_hint(u64 w, unsigned) { return w; }
 	static constexpr u64 without_hint(u64 w) { return w; }
 	static constexpr unsigned hint(u64) { return 0; }

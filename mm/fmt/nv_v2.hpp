@@ -78,7 +78,7 @@ struct nv_v2_words {
 	{
 		return (w & (address_mask | read_only)) | gone | (w & aperture_mask ? 0 : was_vram);
 	}
-	static constexpr u64 grant_write(u64 w) { return w & ~(read_only | atomic_disable); }
+	static constexpr u64 grant_write(u64 w, bool atomic) { return w & ~(read_only | (atomic ? atomic_disable : 0)); }
 };
 
 using nv_v2 = nv<nv_v2_words>;

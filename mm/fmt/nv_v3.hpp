@@ -81,7 +81,11 @@ struct nv_v3_words {
 	{
 		return (w & address_mask) | gone | (w & read_only ? was_read_only : 0) | (w & aperture_mask ? 0 : was_vram);
 	}
-	static constexpr u64 grant_write(u64 w) { return w == sparse ? w : w & ~(read_only | no_atomics); }
+	static constexpr u64 grant_write(u64 w, bool atomic)
+	{
+		return w == sparse ? w : w & ~(read_only | (atomic ? no_atomics : 0));
+	}
+
 };
 
 using nv_v3 = nv<nv_v3_words>;

@@ -101,7 +101,7 @@ struct xe2 {
 	static constexpr u64 address(u64 w, unsigned lv) { return w & address_mask & ~(bit(levels[lv].shift) - 1); }
 	static constexpr svm_aperture aperture(u64 w) { return w & dm ? SVM_VRAM : SVM_SYSTEM; }
 	static constexpr u64 retire(u64 w) { return w & ~(present | ps64); }
-	static constexpr u64 grant_write(u64 w) { return w | rw | ae; }
+	static constexpr u64 grant_write(u64 w, bool atomic) { return w | rw | (atomic ? ae : 0); }
 	static constexpr u64 with_hint(u64 w, unsigned) { return w | ps64; }
 	static constexpr u64 without_hint(u64 w) { return w & ~ps64; }
 	static constexpr unsigned hint(u64 w) { return w & ps64 ? 4 : 0; }

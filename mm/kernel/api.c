@@ -48,6 +48,7 @@ SVM_EXPORT(svm_session_end);
 SVM_EXPORT(svm_session_cancel);
 SVM_EXPORT(svm_fault);
 SVM_EXPORT(svm_prefetch);
+SVM_EXPORT(svm_map_present);
 SVM_EXPORT(svm_migrate);
 SVM_EXPORT(svm_restore);
 SVM_EXPORT(svm_vm_counters);

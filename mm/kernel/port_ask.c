@@ -276,6 +276,12 @@ static int bring_page(struct pass *p, unsigned long pfn)
 	return err ?: 1;
 }
 
+/* The same where nothing is to be brought: never 1. */
+static int leave_page(unsigned long pfn)
+{
+	return svm_pfn_allows(pfn, false) && is_reached(hmm_pfn_to_page(pfn)) ? 0 : -EFAULT;
+}
+
 /* Sets p->vma. A fault: 0 or why there is no page to be had; a prefetch: 0. */
 static int find_mapping(struct pass *p)
 {
@@ -319,7 +325,7 @@ int svm_ask_page(struct pass *p)
 	for (turn = 0; turn <= BRING_TURNS; turn++) {
 		err = look(p, f->cpu, f->cpu + PAGE_SIZE, &p->pfn);
 		if (!err)
-			err = bring_page(p, p->pfn);
+			err = f->must || f->bring ? bring_page(p, p->pfn) : leave_page(p->pfn);
 		if (err <= 0)
 			goto out;
 	}
@@ -454,7 +460,7 @@ int svm_ask_span(struct pass *p)
 				add(&h, f->cpu);
 		}
 		/* Once: a neighbour that has gone again is for another pass. */
-		if (err >= 0 && !turn && p->missing)
+		if (err >= 0 && !turn && p->missing && (f->must || f->bring))
 			err = bring_wanted(p, &h);
 		if (err < 0)
 			return err;
@@ -462,4 +468,27 @@ int svm_ask_span(struct pass *p)
 		end = h.end;
 	}
 	return start < end ? -EBUSY : 0;
+}
+
+/*
+ * Both steps for a page that the CPU is to have no access to, unless it is in the device's memory.
+ * What had to be brought is for another pass: see port_alone.c.
+ */
+int svm_ask_alone(struct pass *p)
+{
+	struct port_fault *f = p->f;
+	int err = find_mapping(p);
+	unsigned long pfn;
+
+	if (!err)
+		err = look_span(p, f->start, f->end);
+	if (err)
+		return err;
+	pfn = *word(p, f->cpu);
+	err = bring_page(p, pfn);
+	if (err)
+		return err > 0 ? -EBUSY : err;
+	if (pfn & PORT_PAGE_VRAM)
+		return 0;
+	return svm_take_alone(p, pfn);
 }

@@ -104,8 +104,11 @@ static int map_pages(struct pass *p)
 /* Steps 1 to 3, under mmap_lock. */
 static int ask_all(struct pass *p)
 {
-	int err = svm_ask_page(p);
+	int err;
 
+	if (p->f->alone)
+		return svm_ask_alone(p) ?: map_pages(p);
+	err = svm_ask_page(p);
 	if (err || map_block(p))
 		return err;
 	err = svm_ask_span(p);
@@ -137,7 +140,8 @@ static int run_pass(struct pass *p)
  * nor a process is waited for: that is port_wait()'s. No lock held but a reader section.
  * Return: 0; -EFAULT (nothing there, or no memory that a device may reach);
  * -EPERM (not for writing); -EBUSY (the CPU's side moved: again); -ENOMEM;
- * -EINTR (killed); -EIO (the device cannot address the page itself); -EINPROGRESS
+ * -EINTR (killed); -EIO (the device cannot address the page itself); -EOPNOTSUPP
+ * (it cannot be taken away from the CPU); -EINPROGRESS
  * (port_wait() first). A prefetch: 0, -EBUSY, -ENOMEM, -EINTR.
  */
 int port_fault(struct port_domain *d, struct port_fault *f)

@@ -37,6 +37,15 @@ static bool is_fork(const struct mmu_notifier_range *range)
 	return false;
 }
 
+/*
+ * Is it this domain that takes a page away from the CPU (port_alone.c)? Its leaf may stay. The
+ * event comes first: others need not have an owner that is set.
+ */
+static bool is_ours(const struct port_domain *d, const struct mmu_notifier_range *range)
+{
+	return range->event == MMU_NOTIFY_EXCLUSIVE && range->owner == d;
+}
+
 static bool interval_invalidate(struct mmu_interval_notifier *sub,
 				const struct mmu_notifier_range *range,
 				unsigned long seq)
@@ -44,6 +53,8 @@ static bool interval_invalidate(struct mmu_interval_notifier *sub,
 	struct port_interval *i = container_of(sub, typeof(*i), sub);
 
 	trace_svm_invalidate(i->d, range->start, range->end, range->event, seq);
+	if (is_ours(i->d, range))
+		return true;
 	if (mmu_notifier_range_blockable(range))
 		svm_port_approach(i->owner, seq, range->start, range->end);
 	/*

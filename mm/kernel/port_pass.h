@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * One pass of a fault or a prefetch, between port_fault.c (its course), port_ask.c (the
- * CPU's side) and port_bring.c (its faults).
+ * CPU's side), port_bring.c (its faults) and port_alone.c (pages that the CPU is to lose).
  */
 #ifndef SVM_PORT_PASS_H
 #define SVM_PORT_PASS_H
@@ -44,6 +44,11 @@ static inline bool svm_pfn_allows(unsigned long pfn, bool write)
 /* port_ask.c; under mmap_lock, in this order */
 int svm_ask_page(struct pass *p);
 int svm_ask_span(struct pass *p);
+/* Instead of both, where the page is to be had alone. */
+int svm_ask_alone(struct pass *p);
+
+/* port_alone.c; under mmap_lock */
+int svm_take_alone(struct pass *p, unsigned long pfn);
 
 /* port_bring.c; under mmap_lock */
 bool svm_must_wait(struct vm_area_struct *vma, u64 cpu);

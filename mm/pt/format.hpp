@@ -61,7 +61,7 @@ enum class entry_state : u8 { empty, link, valid, retired };
 
 template <typename F>
 concept format = requires(u64 leaf, u64 addr, leaf_attrs attrs, void *entry, const void *centry, unsigned lv,
-			  svm_access access, svm_aperture where) {
+			  svm_access access, svm_aperture where, bool atomic) {
 	{ F::name } -> std::convertible_to<const char *>;
 	// Root first, table level last. Their index bits and the last shift add up to va_bits.
 	{ F::levels[0] } -> std::convertible_to<level>;
@@ -90,7 +90,7 @@ concept format = requires(u64 leaf, u64 addr, leaf_attrs attrs, void *entry, con
 	{ F::address(leaf, lv) } -> std::same_as<u64>;	// of a valid or retired leaf that is not null, like the next
 	{ F::aperture(leaf) } -> std::same_as<svm_aperture>;
 	{ F::retire(leaf) } -> std::same_as<u64>;
-	{ F::grant_write(leaf) } -> std::same_as<u64>;
+	{ F::grant_write(leaf, atomic) } -> std::same_as<u64>; // atomic: atomics too
 	{ F::with_hint(leaf, lv) } -> std::same_as<u64>; // of 2^lv leaves; the leaf had none
 	{ F::without_hint(leaf) } -> std::same_as<u64>;
 	{ F::hint(leaf) } -> std::same_as<unsigned>;	// log2 of the leaves that its hint speaks for; 0: it has none
@@ -143,7 +143,7 @@ struct geometry {
 template <format F>
 constexpr bool laws_of_leaf(unsigned lv, u64 addr, leaf_attrs a)
 {
-	u64 leaf = F::leaf(lv, addr, a), gone = F::retire(leaf), more = F::grant_write(leaf);
+	u64 leaf = F::leaf(lv, addr, a), gone = F::retire(leaf), more = F::grant_write(leaf, true), written = F::grant_write(leaf, false);
 	bool atomic = a.write && (a.atomic || !F::denies_atomics);
 
 	if (F::classify(leaf, lv) != entry_state::valid || F::address(leaf, lv) != addr || F::writable(leaf) != a.write)
@@ -153,6 +153,9 @@ constexpr bool laws_of_leaf(unsigned lv, u64 addr, leaf_attrs a)
 	if (!F::allows(leaf, SVM_READ) || F::allows(leaf, SVM_WRITE) != a.write || F::allows(leaf, SVM_ATOMIC) != atomic)
 		return false;
 	if (F::classify(more, lv) != entry_state::valid || F::address(more, lv) != addr || !F::allows(more, SVM_ATOMIC))
+		return false;
+	if (F::classify(written, lv) != entry_state::valid || F::address(written, lv) != addr || !F::allows(written, SVM_WRITE) ||
+	    F::allows(written, SVM_ATOMIC) != (atomic || !F::denies_atomics))
 		return false;
 	// Also at address 0, where a format that keeps no other bit could not tell the word from an empty one.
 	if (F::classify(gone, lv) != entry_state::retired || F::address(gone, lv) != addr || F::writable(gone) != a.write)

@@ -311,6 +311,12 @@ private:
 		return true;
 	}
 
+	// Does a valid leaf that leads to the same page allow less?
+	static bool lacks(u64 leaf, leaf_attrs more)
+	{
+		return more.write && (!F::writable(leaf) || (more.atomic && !F::allows(leaf, SVM_ATOMIC)));
+	}
+
 	// One huge leaf for all of the table. False: one is there already, and the run stays the source's.
 	static bool map_huge(page_table &t, table &tb, const run &r, bool owned) SVM_REQUIRES(tb.lock)
 	{
@@ -319,8 +325,8 @@ private:
 
 		SVM_ASSERT(tb.top != table_top::huge_retired); // the sequence keeps faults out until it is finished
 		if (tb.top == table_top::huge) {
-			if (r.attrs.write && !F::writable(old)) {
-				F::store(top, huge_level, F::grant_write(old));
+			if (lacks(old, r.attrs)) {
+				F::store(top, huge_level, F::grant_write(old, r.attrs.atomic));
 				t.flush(whole(tb), false);
 			}
 			return false;
@@ -460,10 +466,10 @@ private:
 				switch (F::classify(old, G::table_level)) {
 				case entry_state::valid:
 					// Same page, since any other would have been invalidated in between; its DMA mapping stays.
-					if (!r.attrs.write || F::writable(old))
+					if (!lacks(old, r.attrs))
 						break;
 					H::drop_group(tb, i);
-					F::store(e, G::table_level, F::grant_write(F::without_hint(old)));
+					F::store(e, G::table_level, F::grant_write(F::without_hint(old), r.attrs.atomic));
 					granted = true;
 					break;
 				case entry_state::retired:

@@ -58,7 +58,7 @@ constexpr u64 leaf_sizes()
 template <format F>
 	requires(laws<F>())
 inline constexpr svm_format format_ops = {
-	.info = { F::name, F::va_bits, geometry<F>::table_lg2, leaf_sizes<F>(), F::levels[geometry<F>::table_level].null, F::vram },
+	.info = { F::name, F::va_bits, geometry<F>::table_lg2, leaf_sizes<F>(), F::levels[geometry<F>::table_level].null, F::vram, F::denies_atomics },
 	.entries = geometry<F>::entries,
 	.table_bytes = geometry<F>::bytes(geometry<F>::table_level),
 	.huge = F::levels[geometry<F>::table_level - 1].leaf,

@@ -48,8 +48,9 @@ public:
 	static constexpr bool null = false, owned = true;
 
 	// lent_words: so many of the words are of pages in the device's own memory.
-	mirrored_pages(u64 *page_words, unsigned first_entry, u32 block_order = 0, u64 lent_words = 0)
-		: word(page_words), first(first_entry), order(block_order), lent(static_cast<u32>(lent_words))
+	// system_atomics: of what may be written, the device may do atomics in system memory too.
+	mirrored_pages(u64 *page_words, unsigned first_entry, u32 block_order = 0, u64 lent_words = 0, bool system_atomics = true)
+		: word(page_words), first(first_entry), order(block_order), lent(static_cast<u32>(lent_words)), atomics(system_atomics)
 	{
 	}
 
@@ -57,8 +58,9 @@ public:
 	{
 		u64 w = word[i - first];
 		bool write = w & PORT_PAGE_WRITE;
+		bool vram = w & PORT_PAGE_VRAM;
 
-		return { is_there(w), PORT_PAGE_DMA(w), { write, write, w & PORT_PAGE_VRAM ? SVM_VRAM : SVM_SYSTEM } };
+		return { is_there(w), PORT_PAGE_DMA(w), { write, write && (atomics || vram), vram ? SVM_VRAM : SVM_SYSTEM } };
 	}
 
 	u64 kind_at(u64 i) const { return kind_of(word[i - first]); }
@@ -129,6 +131,7 @@ private:
 	u64 first;
 	u32 order;
 	u32 lent;
+	bool atomics;
 	u32 taken = 0;
 	u32 lent_taken = 0;
 };

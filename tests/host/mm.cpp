@@ -203,7 +203,7 @@ std::unique_ptr<child> address_space::fork()
 
 			for (auto &[page, e] : pages_)
 				if (page * PAGE >= v.start && page * PAGE < v.end) {
-					e.write = false;
+					e.write = e.alone = false;
 					share(page, e.frame);
 				}
 			for (auto &[block, e] : blocks_)

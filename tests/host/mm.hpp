@@ -71,6 +71,7 @@ struct entry {
 	u32 frame = NO_FRAME;
 	bool write = false;
 	bool lent = false; /* the page is in the device's memory; never a block's */
+	bool alone = false; /* a device has taken it away from the CPU; never a block's */
 };
 
 class address_space
@@ -137,7 +138,9 @@ public:
 	std::atomic<unsigned> waiting{0};
 	/* Slow pages do not come at all. */
 	std::atomic<bool> storage_silent{false};
-	/* mmap_lock held. The entry as it is, as a page's; nullopt: not in v, not present, or v lets nobody read. */
+	/* mmap_lock held: take the page away from the CPU, for a domain, as make_device_exclusive() does. -EBUSY, -EOPNOTSUPP. */
+	int take_alone(u64 va, const void *domain);
+	/* mmap_lock held. The entry as it is, as a page's; nullopt: not in v, not present, a device's alone, or v lets nobody read. */
 	std::optional<entry> snapshot(const vma *v, u64 va);
 	/* The CPU's entry that maps va, as a page's. Takes no lock: for an oracle, while nobody else runs. */
 	std::optional<entry> peek(u64 va) const;
@@ -156,6 +159,7 @@ private:
 	int cow_page(u64 va);
 	bool move(u64 va, bool lent, bool vram);
 	bool move_home(u64 va);
+	void give_back(u64 va);
 	int cow_block(u64 va);
 	void split(u64 va);
 	void split_at(u64 va);

@@ -57,6 +57,8 @@ std::optional<entry> address_space::snapshot(const vma *v, u64 va)
 
 	std::lock_guard hold(ptl_);
 
+	if (const entry *e = lookup(va); e && e->alone)
+		return {};
 	return peek(va);
 }
 
@@ -79,7 +81,7 @@ int address_space::fault_in(u64 va, bool write, bool wait, bool device)
 		return -EPERM;
 	/* Each turn makes progress unless somebody else changed the entry in between. */
 	for (int turn = 0; turn < 1000; turn++) {
-		bool present, writable, lent;
+		bool present, writable, lent, alone;
 		{
 			std::lock_guard hold(ptl_);
 			entry *e = lookup(va);
@@ -87,6 +89,11 @@ int address_space::fault_in(u64 va, bool write, bool wait, bool device)
 			present = e;
 			writable = e && e->write;
 			lent = e && e->lent;
+			alone = e && e->alone;
+		}
+		if (alone) {
+			give_back(va);
+			continue;
 		}
 		if (present && (!write || writable) && (!lent || device))
 			return 0;
@@ -257,6 +264,41 @@ int address_space::cow_block(u64 va)
 	return 0;
 }
 
+int address_space::take_alone(u64 va, const void *domain)
+{
+	const vma *v = find(va);
+	u64 page = va / PAGE;
+	bool taken = false;
+
+	if (!v || v->kind != backing::anon)
+		return -EOPNOTSUPP;
+	if (snapshot_block(va))
+		split(va);
+	subs_.during({.start = page * PAGE, .end = page * PAGE + PAGE, .by = domain}, [&] {
+		std::lock_guard hold(ptl_);
+		auto it = pages_.find(page);
+
+		taken = it != pages_.end() && it->second.write && !it->second.lent && !it->second.alone;
+		if (taken)
+			it->second.alone = true;
+	});
+	return taken ? 0 : -EBUSY;
+}
+
+/* The CPU needs the page. */
+void address_space::give_back(u64 va)
+{
+	u64 page = va / PAGE;
+
+	subs_.during({page * PAGE, page * PAGE + PAGE}, [&] {
+		std::lock_guard hold(ptl_);
+		auto it = pages_.find(page);
+
+		if (it != pages_.end())
+			it->second.alone = false;
+	});
+}
+
 template <typename Fn>
 int address_space::access(u64 va, bool write, Fn fn)
 {
@@ -269,7 +311,7 @@ int address_space::access(u64 va, bool write, Fn fn)
 			std::lock_guard hold(ptl_);
 			entry *e = lookup(va);
 
-			if (e && !e->lent && (!write || e->write)) {
+			if (e && !e->lent && !e->alone && (!write || e->write)) {
 				bool single = pages_.count(va / PAGE);
 				frame &p = mem_.at(e->frame + (single ? 0 : u32(va % BLOCK / PAGE)));
 

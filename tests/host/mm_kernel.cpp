@@ -57,7 +57,7 @@ void address_space::swap_out(u64 va)
 		std::lock_guard hold(ptl_);
 		auto it = pages_.find(page);
 
-		if (it == pages_.end() || it->second.lent || mem_.is_zero(it->second.frame))
+		if (it == pages_.end() || it->second.lent || it->second.alone || mem_.is_zero(it->second.frame))
 			return;
 
 		frame &p = mem_.at(it->second.frame);
@@ -92,7 +92,7 @@ void address_space::collapse(u64 va)
 			for (u64 p = base / PAGE; p < (base + BLOCK) / PAGE; p++) {
 				auto it = pages_.find(p);
 
-				if (it == pages_.end() || !it->second.write || it->second.lent)
+				if (it == pages_.end() || !it->second.write || it->second.lent || it->second.alone)
 					return;
 			}
 
@@ -170,7 +170,7 @@ bool address_space::move(u64 va, bool lent, bool vram)
 		std::lock_guard hold(ptl_);
 		auto it = pages_.find(page);
 
-		if (it == pages_.end() || it->second.lent != lent || mem_.is_zero(it->second.frame))
+		if (it == pages_.end() || it->second.lent != lent || it->second.alone || mem_.is_zero(it->second.frame))
 			return;
 
 		frame &from = mem_.at(it->second.frame);

@@ -47,7 +47,8 @@ void subscriptions::start(const event &e)
 	}
 	/* The set is frozen while seq_ is odd, so these stay until our end(). */
 	for (interval *i : met)
-		call_back(*i, seq, e);
+		if (!e.by || e.by != i->domain)
+			call_back(*i, seq, e);
 }
 
 void subscriptions::end()

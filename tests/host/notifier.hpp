@@ -31,6 +31,7 @@ struct interval {
 	u64 last;
 	svm::atomic<u64> seq{0};
 	void *owner;
+	const void *domain = nullptr;
 };
 
 struct event {
@@ -38,6 +39,7 @@ struct event {
 	u64 end; /* exclusive; ~0: everything */
 	bool may_sleep = true;
 	bool forking = false;
+	const void *by = nullptr; /* the domain that takes a page away from the CPU: it is not called */
 };
 
 class subscriptions
@@ -58,10 +60,10 @@ public:
 	void during(const event &e, Change change)
 	{
 		start(e);
-		if (hook.announced)
+		if (hook.announced && !e.by)
 			hook.announced(e.start, e.end);
 		change();
-		if (hook.ending)
+		if (hook.ending && !e.by)
 			hook.ending(e.start, e.end);
 		end();
 	}

@@ -12,7 +12,7 @@ using namespace svm_host;
 /* ---- intervals ---- */
 
 struct port_interval : interval {
-	port_domain *domain;
+	port_domain *of;
 };
 
 int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner, port_interval **out)
@@ -33,7 +33,7 @@ int port_interval_create(port_domain *d, u64 cpu_start, u64 cpu_end, void *owner
 	i->start = cpu_start;
 	i->last = cpu_end - 1;
 	i->owner = owner;
-	i->domain = d;
+	i->domain = i->of = d;
 	d->mm().notifiers().insert(*i);
 	d->intervals++;
 	live.intervals++;
@@ -47,8 +47,8 @@ void port_interval_destroy(port_interval *i)
 	might_sleep("port_interval_destroy");
 	if (current().callbacks)
 		complain("an interval is destroyed in a callback");
-	i->domain->mm().notifiers().remove(*i);
-	i->domain->intervals--;
+	i->of->mm().notifiers().remove(*i);
+	i->of->intervals--;
 	live.intervals--;
 	delete i;
 }
@@ -100,7 +100,7 @@ static bool has(const struct port_fault &f, u64 at)
 }
 
 /* Makes a wanted page present if that needs no wait. A prefetch: the first that does ends the bringing. */
-static int bring(address_space &mm, struct port_fault &f, const vma *here, u64 at)
+static int bring_wanted(address_space &mm, struct port_fault &f, const vma *here, u64 at)
 {
 	if (!here || at < f.want_start || at >= f.want_end || f.wait != PORT_NO_PAGE)
 		return 0;
@@ -123,7 +123,8 @@ static int gather_pages(address_space &mm, struct port_fault &f)
 	if (f.must && has(f, f.cpu))
 		complain("port_fault: the table has the page of the fault");
 
-	int err = has(f, f.cpu) ? 0 : mm.fault_in(f.cpu, f.write, false, true);
+	bool bring = f.must || f.bring;
+	int err = has(f, f.cpu) || !bring ? 0 : mm.fault_in(f.cpu, f.write, false, true);
 
 	if (err && (f.must || err == -ENOMEM))
 		return err;
@@ -140,14 +141,37 @@ static int gather_pages(address_space &mm, struct port_fault &f)
 			continue;
 		if (!here || at < here->start || at >= here->end)
 			here = mm.find(at);
-		if (!f.must || here == v)
-			err = bring(mm, f, here, at);
+		if (bring && (!f.must || here == v))
+			err = bring_wanted(mm, f, here, at);
 		if (err == -ENOMEM)
 			return err;
 		if (auto e = mm.snapshot(here, at))
 			word = word_of(*e);
 	}
 	return 0;
+}
+
+/* mmap_lock held. The one page, which the CPU has no access to then. What had to be brought is for another pass. */
+static int take_page(port_domain *d, struct port_fault &f)
+{
+	address_space &mm = d->mm();
+	auto e = mm.snapshot(mm.find(f.cpu), f.cpu);
+
+	if (!e || !e->write) {
+		int err = mm.fault_in(f.cpu, true, false, true);
+
+		return err ? err : -EBUSY;
+	}
+	f.page[0] = word_of(*e);
+	if (e->lent)
+		return 0;
+
+	int err = mm.take_alone(f.cpu, d);
+
+	if (err)
+		return err;
+	e = mm.peek(f.cpu); /* as ptl would say: nobody takes it from us without a notification */
+	return e && word_of(*e) == f.page[0] ? 0 : -EBUSY;
 }
 
 static bool is_mapping(u64 word)
@@ -240,16 +264,18 @@ static void not_held(port_domain *d, const char *where)
 		complain(std::string(where) + " with mmap_lock held");
 }
 
-static int fault(port_domain *d, address_space &mm, struct port_fault &f)
+static int fault(port_domain *d, struct port_fault &f)
 {
+	address_space &mm = d->mm();
+
 	f.seq = mm.notifiers().read_begin(f.seq);
 	if (!lock_map(d))
 		return -EINTR;
 
-	int err = gather_pages(mm, f);
+	int err = f.alone ? take_page(d, f) : gather_pages(mm, f);
 
 	/* The page may be taken again before it is looked at: hmm_range_fault() begins anew then. Each turn is another thread's progress. */
-	for (int turn = 0; turn < 1000 && !err && f.must && !answered(f); turn++)
+	for (int turn = 0; turn < 1000 && !err && f.must && !f.alone && !answered(f); turn++)
 		err = gather_pages(mm, f);
 	unlock_map(d);
 	return err ? err : map_pages(mm.mem(), f);
@@ -259,7 +285,6 @@ int port_fault(port_domain *d, struct port_fault *f)
 {
 	point();
 	task &self = current();
-	address_space &mm = d->mm();
 
 	might_sleep("port_fault");
 	if (self.callbacks || self.reclaims)
@@ -277,7 +302,7 @@ int port_fault(port_domain *d, struct port_fault *f)
 	if (port_killed())
 		return -EINTR;
 
-	int err = fault(d, mm, *f);
+	int err = fault(d, *f);
 
 	if (hook.fault_exit)
 		hook.fault_exit(*f);

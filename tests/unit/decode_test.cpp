@@ -150,7 +150,7 @@ TYPED_TEST(decode_test, every_level_and_attribute)
 
 		this->place(va, lv, F::retire(word));
 		ASSERT_EQ(this->walk(va).what, MMU_ABSENT) << "level " << lv;
-		this->place(va, lv, F::grant_write(word));
+		this->place(va, lv, F::grant_write(word, true));
 		t = this->walk(va);
 		ASSERT_TRUE(t.what == MMU_MAPPED && t.write && t.atomic);
 		ASSERT_EQ(t.address, addr);

@@ -66,7 +66,7 @@ struct large_leaf_is_a_link : svm::xe2 {
 	}
 };
 struct grants_no_atomics : svm::xe2 {
-	static constexpr u64 grant_write(u64 w)
+	static constexpr u64 grant_write(u64 w, bool)
 	{
 		return w | rw;
 	}
@@ -168,8 +168,10 @@ TYPED_TEST(format_test, words)
 		ASSERT_TRUE(F::allows(word, SVM_READ));
 		ASSERT_EQ(F::allows(word, SVM_WRITE), a.write);
 		ASSERT_EQ(F::allows(word, SVM_ATOMIC), a.write && (a.atomic || !F::denies_atomics));
-		ASSERT_TRUE(F::allows(F::grant_write(word), SVM_ATOMIC));
-		ASSERT_EQ(F::address(F::grant_write(word), lv), addr);
+		ASSERT_TRUE(F::allows(F::grant_write(word, true), SVM_ATOMIC));
+		ASSERT_TRUE(F::allows(F::grant_write(word, false), SVM_WRITE));
+		ASSERT_EQ(F::allows(F::grant_write(word, false), SVM_ATOMIC), F::allows(word, SVM_ATOMIC) || !F::denies_atomics);
+		ASSERT_EQ(F::address(F::grant_write(word, true), lv), addr);
 	}
 	EXPECT_EQ(F::classify(F::empty(F::depth - 1), F::depth - 1), svm::entry_state::empty);
 	EXPECT_FALSE(F::allows(F::empty(F::depth - 1), SVM_READ));

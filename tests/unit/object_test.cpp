@@ -467,8 +467,11 @@ TEST_F(object_test, is_brought_by_a_fault)
 	EXPECT_EQ(now(BASE), 1000u);
 	svm_object_displace(b.object);
 	EXPECT_EQ(now(BASE), FAULT);
+	u64 pages = 7;
+	EXPECT_EQ(svm_map_present(vm, BASE, BASE + 4 * PAGE, &pages), 0);
+	EXPECT_EQ(b.asked, 1u) << "nothing is brought";
+	EXPECT_EQ(pages, 0u);
 	/* By a prefetch too. */
-	u64 pages = 0;
 	EXPECT_EQ(svm_prefetch(vm, BASE, BASE + 4 * PAGE, SVM_READ, &pages), 0);
 	EXPECT_EQ(b.asked, 2u);
 	EXPECT_EQ(pages, 4u);

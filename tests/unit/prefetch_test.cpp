@@ -307,4 +307,67 @@ TEST_F(prefetch_test, process_gone)
 	EXPECT_EQ(pages, 0u);
 }
 
+/* svm_map_present(): what the process has is mapped as it is, and nothing comes that was not there. */
+class map_present_test : public prefetch_test
+{
+protected:
+	int map_present(u64 start, u64 end)
+	{
+		pages = 99;
+		return svm_map_present(vm, start, end, &pages);
+	}
+};
+
+TEST_F(map_present_test, brings_nothing)
+{
+	map(BASE, 8 * PAGE);
+	ASSERT_EQ(proc->mmap({.start = BASE + 8 * PAGE, .end = BASE + 16 * PAGE, .slow = true, .object = {}}), 0);
+	map(BASE + 2 * MiB, 2 * MiB, PROT_RW, true);
+	map(BASE + 4 * MiB, 2 * MiB, PROT_RW, true);
+	touch(BASE + 2 * PAGE, 3 * PAGE);
+	ASSERT_EQ(proc->write(BASE + 4 * MiB, 7), 0); /* a huge page */
+	ASSERT_EQ(map_present(BASE, BASE + 8 * MiB), 0);
+	EXPECT_EQ(pages, 3 + 512u);
+	EXPECT_EQ(count().huge_leaves, 1u);
+	for (u64 i = 0; i < 16; i++)
+		EXPECT_EQ(proc->peek(BASE + i * PAGE).has_value(), i >= 2 && i < 5) << i;
+	EXPECT_FALSE(proc->peek(BASE + 2 * MiB));
+	EXPECT_EQ(device().write(BASE + 2 * PAGE, 1).what, gpu::status::ok) << "with the right to write, if the CPU has it";
+	EXPECT_EQ(device().read(BASE + PAGE).what, gpu::status::fault);
+	EXPECT_EQ(device().read(BASE + 4 * MiB).value, 7u);
+}
+
+/* Also where the page that comes first, or all of the table, may be one huge page of the CPU's. */
+TEST_F(map_present_test, a_hole_where_a_huge_page_may_be)
+{
+	map(BASE, 2 * MiB, PROT_RW, true);
+	ASSERT_EQ(map_present(BASE, BASE + 2 * MiB), 0);
+	EXPECT_EQ(pages, 0u);
+	EXPECT_FALSE(proc->peek(BASE));
+	EXPECT_EQ(proc->waiting, 0u);
+}
+
+TEST_F(map_present_test, takes_pages_in_device_memory_as_they_are)
+{
+	u64 moved = 0;
+
+	map(BASE, 8 * PAGE);
+	touch(BASE, 6 * PAGE);
+	ASSERT_EQ(svm_migrate(vm, BASE, BASE + 4 * PAGE, SVM_VRAM, &moved), 0);
+	ASSERT_EQ(moved, 4u);
+	ASSERT_EQ(map_present(BASE, BASE + 8 * PAGE), 0);
+	EXPECT_EQ(pages, 6u);
+	EXPECT_TRUE(device().look(BASE + PAGE).vram);
+	EXPECT_FALSE(device().look(BASE + 5 * PAGE).vram);
+}
+
+TEST_F(map_present_test, refuses_what_a_prefetch_does)
+{
+	map(BASE, MiB);
+	EXPECT_EQ(map_present(BASE + 1, BASE + PAGE), -EINVAL);
+	EXPECT_EQ(map_present(BASE, BASE), -EINVAL);
+	EXPECT_EQ(map_present(USER_END - PAGE, USER_END + PAGE), -EINVAL);
+	EXPECT_EQ(pages, 0u);
+}
+
 } // namespace svm_test

@@ -113,7 +113,7 @@ TEST_F(stops_test, bad_input)
 	svm_vm *other;
 	u64 pages;
 
-	p.flags = SVM_VM_NO_FAULT << 1;
+	p.flags = SVM_VM_EXCLUSIVE_ATOMICS << 1;
 	EXPECT_EQ(svm_vm_create(&p, &other), -EINVAL);
 	p.flags = SVM_VM_NO_FAULT;
 	without.stop = nullptr;

@@ -167,7 +167,7 @@ TEST_F(xe2_walk, every_level_and_attribute)
 		ASSERT_EQ(xe2::writable(kept), a.write);
 
 		/* Granted: the same page, all accesses. */
-		place(va, lv, xe2::grant_write(word));
+		place(va, lv, xe2::grant_write(word, true));
 		t = walk(va);
 		ASSERT_TRUE(t.write && t.atomic);
 		ASSERT_EQ(t.addr, addr);

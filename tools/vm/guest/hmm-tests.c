@@ -4,6 +4,8 @@
  * FIXTURE.VARIANT.TEST. Older harnesses have no option for that, and a test there whose ioctl
  * is not served fails in its teardown over and over, until the harness kills it after 30 s.
  *
+ * A test gets ten times as long as on a real machine.
+ *
  * SELFTEST is the path of the kernel's source file.
  */
 #define main selftest_main
@@ -47,6 +49,7 @@ int main(int argc, char **argv)
 
 	for (f = __fixture_list; f; f = f->next) {
 		for (t = &f->tests; *t;) {
+			(*t)->timeout *= 10;
 			if (named_in_any(argc, argv, f, (*t)->name))
 				t = &(*t)->next;
 			else
