@@ -15,7 +15,7 @@
 
 #include "vram.h"
 
-#define VRAM_BYTES	SZ_512M
+#define VRAM_BYTES	SZ_256M
 #define VRAM_PAGES	(VRAM_BYTES / PAGE_SIZE)
 
 static int take_one(struct vram *vram, struct svm_memory_page *out)
