@@ -50,6 +50,11 @@
 // it takes beside its span is safe by (4): a page there may be about to go by another callback, which finds the leaf
 // retired, flushes for itself, and returns only when the page was given back, by one of the two. (3) and (5) hold for the
 // whole table, as its sequence does.
+//
+// One event is left out: a fault takes a page away from the CPU, for atomics, in the name of its own vm (mm/kernel/port_alone.c). (23) Neither the
+// leaf nor the sequence has to go, because the page stays where it is: a leaf of this vm leads to it before and after. What changes
+// after that, be it that the CPU takes the page back, is another event, which is not left out; the fault sees its sequence, (1). That
+// it is the page which hmm saw is compared when it was taken.
 #pragma once
 
 #include "mm/vm.hpp"
@@ -77,9 +82,16 @@ struct wish {
 // wait_for_bind() first; err::absent: bring() first. Under an mmap_guard no table, memory for one or interval is made: err::wait.
 status fault_in(svm_vm &vm, wish &w);
 
-// What svm_prefetch() does, in a session; what is not bound is left out. bring: false: what svm_map_present() does. Under an mmap_guard it
-// waits for nothing: err::again where it would have to.
-status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages, bool bring = true);
+// For a pass under an mmap_guard, which waits for nothing and ends with err::again where it would have to.
+struct at_once {
+	u64 end;		    // port_now_ms(): err::again from then on
+	u64 refused = PORT_NO_PAGE; // the page that port_wait() could not bring: it is left out
+	u64 wait = PORT_NO_PAGE;    // out: the page to bring by port_wait() before the next pass
+	bool write = false;	    // out: for writing
+};
+
+// What svm_prefetch() does, in a session; what is not bound is left out. bring: false: what svm_map_present() does.
+status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages, bool bring = true, at_once *limits = nullptr);
 
 // How many pages of the span the device can reach. Takes no lock; what changes meanwhile may count or not.
 u64 pages_present(svm_vm &vm, va_span span, svm_access access);

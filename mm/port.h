@@ -184,6 +184,8 @@ int port_mmap_lock(struct port_domain *d);
 void port_mmap_unlock(struct port_domain *d);
 /* Does this thread hold it in that way? */
 bool port_mmap_held(struct port_domain *d);
+/* May some thread hold it for writing? True also where one only waits for it. Never sleeps. */
+bool port_mmap_written(struct port_domain *d);
 /*
  * Undo the DMA mappings, of 2^lg2 bytes each, that n words with PORT_PAGE_VALID name. dirty: the device may have written to
  * those with PORT_PAGE_WRITE, mark their pages. Any context; never sleeps.
@@ -214,6 +216,8 @@ int port_migrate(struct port_domain *d, struct port_migrate *m);
 u32 port_cpu(void);		/* number of this CPU, for striping only */
 void port_relax(void);		/* in long loops, no lock held: let others run */
 void port_pause(void);		/* sleep for about a millisecond */
+u64 port_now_ms(void);		/* since some time */
+const void *port_self(void);	/* this thread, to be compared only */
 bool port_killed(void);		/* this thread has a fatal signal, or its session was cancelled */
 /* Calls fn(arg) on several threads at once, this one among them, each in a session, and waits for all. Sleeps. */
 void port_parallel(struct port_domain *d, u32 threads, void (*fn)(void *arg), void *arg);

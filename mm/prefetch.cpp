@@ -18,12 +18,9 @@ namespace {
 struct prefetching : table_sweep {
 	svm_access access;
 	bool bring;
-	bool waits; // for what is not there
+	at_once *limits; // null: it waits for what is not there
 
-	prefetching(svm_vm &v, va_span s, svm_access a, bool b)
-		: table_sweep(v, s, a != SVM_READ), access(a), bring(b), waits(!port_mmap_held(v.domain()))
-	{
-	}
+	prefetching(svm_vm &v, va_span s, svm_access a, bool b, at_once *l) : table_sweep(v, s, a != SVM_READ), access(a), bring(b), limits(l) {}
 };
 
 // A page that the thread has to wait for, outside of the reader section.
@@ -47,7 +44,7 @@ status fill(prefetching &p, va_span &left, waiting &page)
 				return {};
 			va_span m = p.next_part(bound, left.start + PORT_PAGE_SIZE).common(left);
 			left.start = m.empty() ? bound.span.end : m.start;
-		} else if (done.is(err::again) && p.waits) {
+		} else if (done.is(err::again) && !p.limits) {
 			left.start += PORT_PAGE_SIZE;
 		} else if (done.is(err::absent)) {
 			page = { left.start, 0, asked.absent };
@@ -112,18 +109,33 @@ status fill_and_wait(prefetching &p, va_span left)
 	}
 }
 
-// The same, where nothing may be waited for: err::again instead.
+// The same, where nothing may be waited for.
 status fill_at_once(prefetching &p, va_span left)
 {
-	waiting page;
-	int why = p.stopped();
+	for (;;) { // each turn goes past a page
+		waiting page;
+		int why = p.stopped();
 
-	if (why)
-		return status::from(why);
-	status done = fill(p, left, page);
-	if (page.absent)
-		svm_object_put(page.absent);
-	return done.ok() || done.is(err::intr) ? done : status(err::again);
+		if (why)
+			return status::from(why);
+		if (port_now_ms() >= p.limits->end)
+			return err::again;
+		status done = fill(p, left, page);
+		if (page.absent) {
+			svm_object_put(page.absent);
+			return err::absent;
+		}
+		if (done.ok() || done.is(err::intr) || done.is(err::nomem) || done.is(err::io))
+			return done;
+		if (!done.is(err::wait) || page.va == wish::nowhere)
+			return err::again;
+		if (page.cpu != p.limits->refused) {
+			p.limits->wait = page.cpu;
+			p.limits->write = p.access != SVM_READ;
+			return err::again;
+		}
+		left.start += PORT_PAGE_SIZE;
+	}
 }
 
 void count(prefetching &p, va_span part)
@@ -141,9 +153,9 @@ void fill_tables(void *arg)
 
 		if (part.empty())
 			return;
-		status done = p.waits ? fill_and_wait(p, part) : fill_at_once(p, part);
+		status done = p.limits ? fill_at_once(p, part) : fill_and_wait(p, part);
 		count(p, part);
-		if (!done.ok() && !(p.waits && done.is(err::again))) // a table that others take again and again is left out
+		if (!done.ok() && (p.limits || !done.is(err::again))) // a table that others take again and again is left out
 			p.stop(done.error());
 		port_relax();
 	}
@@ -167,9 +179,9 @@ u64 pages_present(svm_vm &vm, va_span span, svm_access access)
 	return pages;
 }
 
-status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages, bool bring)
+status bring_in(svm_vm &vm, va_span span, svm_access access, u64 &pages, bool bring, at_once *limits)
 {
-	prefetching p(vm, span, access, bring);
+	prefetching p(vm, span, access, bring, limits);
 	status done = status::from(p.run(fill_tables));
 
 	pages = p.pages.load_relaxed();

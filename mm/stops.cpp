@@ -39,13 +39,18 @@ halt::~halt()
 
 namespace {
 
-// A restore may need a lock of core mm that is held over a callback: then it goes on when they have passed.
-constexpr unsigned max_pauses = 100;
+// A restore may need a lock of core mm that is held over a callback. And while it holds mmap_lock, others wait for that.
+constexpr u64 quiet_ms = 250;
 constexpr unsigned quiet_turns = 4; // one may meet a callback that was on its way
 
 bool disturbs(const svm_vm &vm, u64 seq)
 {
-	return seq && vm.stops.quiet.load_relaxed() && vm.stops.met.load_relaxed() != seq && !port_mmap_held(vm.domain()) && !port_killed();
+	const void *restorer = seq ? vm.stops.restorer.load_relaxed() : nullptr;
+
+	if (!restorer || restorer == port_self() || vm.stops.met.load_relaxed() == seq || port_killed())
+		return false;
+	// What comes with mmap_lock held for writing is not put off: the restore would wait for it.
+	return vm.stops.map_held.load_relaxed() || !port_mmap_written(vm.domain());
 }
 
 } // namespace
@@ -54,8 +59,10 @@ void put_off(svm_vm &vm, u64 seq)
 {
 	if (!vm.no_fault)
 		return;
-	for (unsigned n = 0; n < max_pauses && disturbs(vm, seq); n++)
-		port_pause();
+	if (disturbs(vm, seq)) {
+		for (u64 end = port_now_ms() + quiet_ms; disturbs(vm, seq) && port_now_ms() < end;)
+			port_pause();
+	}
 	if (vm.pt.ops->delay)
 		vm.pt.ops->delay(vm.pt.backend);
 }
@@ -112,7 +119,7 @@ struct next_bound {
 };
 
 // err::absent: an object has no place yet.
-status bring_back(svm_vm &vm, va_span stale)
+status bring_back(svm_vm &vm, va_span stale, at_once *limits)
 {
 	u64 pages;
 
@@ -122,9 +129,9 @@ status bring_back(svm_vm &vm, va_span stale)
 			break;
 		at = part.end;
 		// For writing first: the second pass finds in place what the first has brought, and brings what cannot be written.
-		status done = next_bound(vm, part.start, part).mirrors ? bring_in(vm, part, SVM_WRITE, pages) : status();
+		status done = next_bound(vm, part.start, part).mirrors ? bring_in(vm, part, SVM_WRITE, pages, true, limits) : status();
 		if (done.ok())
-			done = bring_in(vm, part, SVM_READ, pages);
+			done = bring_in(vm, part, SVM_READ, pages, true, limits);
 		if (!done.ok() && !done.is(err::io)) // where the device cannot reach the memory, its jobs fail
 			return done;
 		if (next_bound(vm, part.start, part).homeless)
@@ -146,7 +153,7 @@ bool has_all(svm_vm &vm, const svm_bind_op *ops, u32 count)
 }
 
 // err::again: something was taken meanwhile.
-status try_restore(svm_vm &vm, const svm_bind_op *ops, u32 count)
+status try_restore(svm_vm &vm, const svm_bind_op *ops, u32 count, at_once *limits = nullptr)
 {
 	va_span stale;
 	u64 seen;
@@ -156,7 +163,7 @@ status try_restore(svm_vm &vm, const svm_bind_op *ops, u32 count)
 		seen = vm.stops.ended;
 		stale = vm.stops.stale;
 	}
-	status done = bring_back(vm, stale);
+	status done = bring_back(vm, stale, limits);
 	if (!done.ok())
 		return done;
 	bool all = has_all(vm, ops, count);
@@ -179,22 +186,56 @@ bool amid_a_halt(svm_vm &vm)
 	return vm.stops.begun != vm.stops.ended;
 }
 
-// The same while nothing is to be taken.
-status restore_quietly(svm_vm &vm, const svm_bind_op *ops, u32 count)
+struct held_mark {
+	explicit held_mark(svm_vm &of) : vm(of) { vm.stops.map_held.store_relaxed(true); }
+	~held_mark() { vm.stops.map_held.store_relaxed(false); }
+	held_mark(const held_mark &) = delete;
+	held_mark &operator=(const held_mark &) = delete;
+
+	svm_vm &vm;
+};
+
+// Some tries with mmap_lock held. err::again: also where limits.wait is to be brought first.
+status try_with_map_held(svm_vm &vm, const svm_bind_op *ops, u32 count, at_once &limits)
 {
 	mmap_guard held(vm.domain());
 	status done = held.held();
 
 	if (!done.ok())
 		return done;
-	done = err::again;
-	vm.stops.quiet.store_relaxed(true);
-	for (unsigned turn = 0; turn < quiet_turns && done.is(err::again); turn++) {
-		for (unsigned n = 0; n < max_pauses && amid_a_halt(vm) && !port_killed(); n++)
-			port_pause(); // a turn that takes no time would meet the same one
-		done = try_restore(vm, ops, count);
+	held_mark mark(vm);
+	for (unsigned turn = 0; turn < quiet_turns; turn++) {
+		// A turn that takes no time would meet the same halt again.
+		while (amid_a_halt(vm) && !vm.stops.rebinding.load_relaxed() && port_now_ms() < limits.end && !port_killed())
+			port_pause();
+		done = try_restore(vm, ops, count, &limits);
+		if (!done.is(err::again) || limits.wait != PORT_NO_PAGE || port_now_ms() >= limits.end)
+			return done;
+		if (vm.stops.rebinding.load_relaxed()) // its halt may wait for those that are put off
+			return done;
 	}
-	vm.stops.quiet.store_relaxed(false);
+	return done;
+}
+
+// The same while nothing is to be taken, with what has to be waited for.
+status restore_quietly(svm_vm &vm, const svm_bind_op *ops, u32 count)
+{
+	at_once limits{ .end = port_now_ms() + quiet_ms };
+	status done;
+
+	vm.stops.restorer.store_relaxed(port_self());
+	for (;;) { // ends: limits.end
+		done = try_with_map_held(vm, ops, count, limits);
+		if (!done.is(err::again) || limits.wait == PORT_NO_PAGE || port_now_ms() >= limits.end)
+			break;
+		done = status::from(port_wait(vm.domain(), limits.wait, limits.write, false));
+		if (done.is(err::intr) || done.is(err::nomem))
+			break;
+		if (!done.ok())
+			limits.refused = limits.wait;
+		limits.wait = PORT_NO_PAGE;
+	}
+	vm.stops.restorer.store_relaxed(nullptr);
 	return done;
 }
 

@@ -48,8 +48,10 @@ struct stops {
 	u64 begun SVM_GUARDED_BY(lock) = 0; // halts
 	u64 ended SVM_GUARDED_BY(lock) = 0;
 	va_span stale SVM_GUARDED_BY(lock){};
-	// Hints, both: what is seen too late costs a stop, or a sleep.
-	atomic<bool> quiet{ false }; // a restore goes again
+	// Hints, all of them: what is seen too late costs a stop, or a sleep.
+	atomic<u32> rebinding{ 0 }; // rebinds that are halts
+	atomic<const void *> restorer{ nullptr }; // port_self() of a restore that goes again
+	atomic<bool> map_held{ false };		  // it holds mmap_lock just now
 	atomic<u64> met{ 0 }; // the sequence of the last callback that was not put off, or is no longer
 };
 

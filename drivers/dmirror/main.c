@@ -208,8 +208,9 @@ static int bring(struct access *a, bool *ahead)
 		return svm_prefetch(vm, a->va, a->end, a->kind, &pages);
 	}
 	ret = svm_fault(vm, a->va, a->kind);
-	if (ret != -EAGAIN)
+	if (ret && ret != -EAGAIN)
 		return ret;
+	/* It may have gone again by the time that it is looked for. */
 	cond_resched();
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
@@ -339,6 +340,9 @@ static int do_all(struct access *a, unsigned int cmd, const struct dmirror_comma
 		ret = do_one(a, cmd, args->ptr, i);
 		if (ret)
 			return ret;
+		/* Some commands ask nothing of the process's memory: of those any number is asked for. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;

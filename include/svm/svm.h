@@ -59,10 +59,10 @@ enum svm_vm_flags {
 	SVM_VM_NO_FAULT = 1 << 0,
 	/**
 	 * @SVM_VM_EXCLUSIVE_ATOMICS: the device's atomics in system memory are none for the CPU.
-	 * So leaves to system memory forbid them, but for those of pages that a fault for
-	 * %SVM_ATOMIC has taken away from the CPU. A touch of the CPU's gets such a page back,
-	 * and the leaf goes first. The format must have such leaves; not with
-	 * @SVM_VM_NO_FAULT
+	 * So leaves of mirrors to system memory forbid them, but for those of pages that a fault
+	 * for %SVM_ATOMIC has taken away from the CPU. A touch of the CPU's gets such a page
+	 * back, and the leaf goes first. Objects are the driver's: their leaves allow atomics
+	 * wherever they are. The format must have such leaves; not with @SVM_VM_NO_FAULT
 	 */
 	SVM_VM_EXCLUSIVE_ATOMICS = 1 << 1,
 };
@@ -411,7 +411,7 @@ void svm_session_cancel(struct svm_session *session);
  * page without bouncing, or is not cache-coherent; or the object is in memory of the
  * device's, and the format knows none. -EOPNOTSUPP (%SVM_ATOMIC in a vm with
  * SVM_VM_EXCLUSIVE_ATOMICS): memory that is shared or of hugetlbfs, before 6.15 a huge page
- * that the CPU maps in pieces; or the kernel cannot take pages away from the CPU
+ * that the CPU maps in pieces or that is pinned; or the kernel cannot take pages away from the CPU
  * (CONFIG_DEVICE_PRIVATE). -ENOMEM: there was no memory just now (the CPU's own fault would
  * try again); also where the DMA API refuses the page. -EINTR: killed, the session was
  * cancelled, or the device goes. In a vm with SVM_VM_NO_FAULT nothing is
@@ -459,7 +459,8 @@ int svm_map_present(struct svm_vm *vm, u64 start, u64 end, u64 *pages);
  * process may write, else for reading. What the process does not have any more is left out, and
  * so is what a userfaultfd's manager would have to bring. Where the vm is whole it does nothing.
  * Where something is taken meanwhile it begins again with mmap_lock held, and puts off what
- * would take more, for 100 ms at most: such calls sleep.
+ * would take more, for 250 ms at most: such calls sleep, and so does who wants mmap_lock for
+ * writing.
  * Context: process; sleeps; killable; in a session or a thread of the process; not under
  * mmap_lock.
  * Return: 0: the jobs run. -EFAULT: they run, and something of the mirrors in @ops is not

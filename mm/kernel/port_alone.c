@@ -39,8 +39,11 @@ static struct page *take(struct pass *p, unsigned long pfn)
 	return make_device_exclusive(p->d->mm, p->f->cpu, p->d, &folio);
 }
 #else
-/* Core mm splits a huge page on the way to a move, and this one goes no further. */
-static void split(struct pass *p)
+/*
+ * Core mm splits a huge page on the way to a move, and this one goes no further. Return: -EBUSY: it may
+ * be split by now; -EOPNOTSUPP: it is pinned, for as long as another device likes.
+ */
+static int split(struct pass *p, struct page *page)
 {
 	unsigned long src = 0, dst = 0;
 	struct migrate_vma args = {
@@ -53,9 +56,11 @@ static void split(struct pass *p)
 	};
 
 	if (migrate_vma_setup(&args))
-		return;
+		return -EBUSY;
 	migrate_vma_pages(&args);
 	migrate_vma_finalize(&args);
+	/* It was passed over. */
+	return !src && folio_maybe_dma_pinned(page_folio(page)) ? -EOPNOTSUPP : -EBUSY;
 }
 
 /*
@@ -68,10 +73,8 @@ static struct page *take(struct pass *p, unsigned long pfn)
 	struct page *page = NULL;
 	int ret;
 
-	if (hmm_pfn_to_map_order(pfn)) {
-		split(p);
-		return ERR_PTR(-EBUSY);
-	}
+	if (hmm_pfn_to_map_order(pfn))
+		return ERR_PTR(split(p, hmm_pfn_to_page(pfn)));
 	if (PageCompound(hmm_pfn_to_page(pfn)))
 		return ERR_PTR(-EOPNOTSUPP);
 	ret = make_device_exclusive_range(p->d->mm, cpu, cpu + PAGE_SIZE, &page, p->d);

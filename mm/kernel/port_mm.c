@@ -3,9 +3,10 @@
  * Intervals: the mmu_interval_notifiers through which the CPU's side tells us.
  *
  * The callback sets the interval's sequence and hands the span to the core as it
- * came: `end` may be ~0 and is never rounded. It serves callers that must not
- * block (the OOM reaper) like all others, so it always returns true: the core
- * takes table spinlocks only, allocates nothing and polls the device.
+ * came: `end` may be ~0 and is never rounded. One event of our own is left out,
+ * see is_ours(). It serves callers that must not block (the OOM reaper) like all
+ * others, so it always returns true: the core takes table spinlocks only,
+ * allocates nothing and polls the device.
  */
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -38,8 +39,8 @@ static bool is_fork(const struct mmu_notifier_range *range)
 }
 
 /*
- * Is it this domain that takes a page away from the CPU (port_alone.c)? Its leaf may stay. The
- * event comes first: others need not have an owner that is set.
+ * Is it this domain that takes a page away from the CPU (port_alone.c)? Its leaf and the sequence
+ * may stay: (23) of mirror.hpp. The event comes first: others need not have an owner that is set.
  */
 static bool is_ours(const struct port_domain *d, const struct mmu_notifier_range *range)
 {

@@ -9,6 +9,7 @@
  * and not only when memory is short.
  */
 #include <linux/delay.h>
+#include <linux/ktime.h>
 #include <linux/lockdep.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -363,6 +364,28 @@ void port_relax(void)
 void port_pause(void)
 {
 	usleep_range(500, 1000);
+}
+
+/**
+ * port_now_ms() - what time it is
+ *
+ * Context: any.
+ * Return: milliseconds since some time before.
+ */
+u64 port_now_ms(void)
+{
+	return ktime_to_ms(ktime_get());
+}
+
+/**
+ * port_self() - this thread
+ *
+ * Context: any.
+ * Return: what can be compared with what it returned elsewhere.
+ */
+const void *port_self(void)
+{
+	return current;
 }
 
 /**

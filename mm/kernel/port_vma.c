@@ -125,6 +125,21 @@ bool port_mmap_held(struct port_domain *d)
 	return READ_ONCE(d->mmap_holder) == current;
 }
 
+/**
+ * port_mmap_written() - may some thread hold mmap_lock for writing?
+ * @d: domain
+ *
+ * Context: any that may take a lock by trying; never sleeps.
+ * Return: false: surely none does at this moment.
+ */
+bool port_mmap_written(struct port_domain *d)
+{
+	if (!mmap_read_trylock(d->mm))
+		return true;
+	mmap_read_unlock(d->mm);
+	return false;
+}
+
 /* For one look at the mappings: takes mmap_lock unless this thread holds it. Return: 0, -EINTR. */
 int svm_mmap_lock(struct port_domain *d)
 {

@@ -306,6 +306,18 @@ void port_pause(void)
 	sleep_for(std::chrono::milliseconds(1));
 }
 
+u64 port_now_ms(void)
+{
+	auto since = std::chrono::steady_clock::now().time_since_epoch();
+
+	return u64(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+}
+
+const void *port_self(void)
+{
+	return &current();
+}
+
 bool port_killed(void)
 {
 	point();

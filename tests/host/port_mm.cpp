@@ -258,6 +258,12 @@ bool port_mmap_held(port_domain *d)
 	return d->mmap_holder.load(std::memory_order_relaxed) == &current();
 }
 
+bool port_mmap_written(port_domain *d)
+{
+	point();
+	return d->mm().mmap_lock().written();
+}
+
 static void not_held(port_domain *d, const char *where)
 {
 	if (port_mmap_held(d))

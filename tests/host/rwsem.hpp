@@ -42,6 +42,12 @@ public:
 			cv_.notify_all();
 		return locked;
 	}
+	bool written()
+	{
+		std::lock_guard hold(m_);
+
+		return writer_ || writers_waiting_;
+	}
 	void unlock_shared()
 	{
 		std::lock_guard hold(m_);

@@ -4,8 +4,7 @@
  * that it is its own. The callback sets the sequence all the same, and takes leaves of system pages; those of the
  * device's own pages may stay, since whoever frees such a page takes its leaf away first, inside the event.
  *
- * This is ahead of the code: mm/ has no device memory yet and filters nothing. Its half is there: svm_port_invalidate()
- * sets the sequence for every event.
+ * This is ahead of the code, which filters no event of a migration: svm_port_invalidate() is called for each.
  */
 hidden byte device_reaches_freed_page, device_reaches_page_given_back, leaf_outlives_callback, leaf_leads_to_freed_page,
 	leaf_replaced, mapping_lost;

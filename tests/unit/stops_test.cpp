@@ -288,7 +288,7 @@ TEST_F(stops_test, a_restore_that_goes_again_is_left_alone)
 /* What shares its sequence with a callback that was under way is not put off: the restore's faults would wait for its sleep. */
 TEST_F(stops_test, what_comes_with_an_earlier_change_goes_on)
 {
-	std::thread first;
+	std::vector<std::thread> changes;
 	std::atomic<bool> flushing{false}, second{false};
 
 	map(BASE, 4 * MiB);
@@ -297,48 +297,55 @@ TEST_F(stops_test, what_comes_with_an_earlier_change_goes_on)
 	ASSERT_EQ(proc->dontneed(BASE, BASE + PAGE), 0);
 	/* The first change is in its flush, and its sequence lasts, until the second one is through. */
 	gpus->on_flush = [&](u64, u64) {
-		if (first.joinable() && !flushing.exchange(true)) {
+		if (!changes.empty() && !flushing.exchange(true)) {
 			EXPECT_TRUE(eventually([&] { return second.load(); }));
 		}
 	};
-	hook.fault_entry = [&](const auto &f) {
-		if (!first.joinable()) {
-			first = std::thread([&] { EXPECT_EQ(proc->dontneed(BASE + 2 * MiB, BASE + 2 * MiB + PAGE), 0); });
-			EXPECT_TRUE(eventually([&] { return flushing.load(); }));
-		} else if (f.cpu >= BASE + 2 * MiB && !second) { /* the restore goes again */
-			u64 before = pauses;
-
-			std::thread([&] { EXPECT_EQ(proc->dontneed(BASE, BASE + PAGE), 0); }).join();
-			EXPECT_EQ(pauses, before);
+	hook.fault_entry = [&](const auto &) {
+		if (!changes.empty())
+			return;
+		changes.emplace_back([&] { EXPECT_EQ(proc->dontneed(BASE + 2 * MiB, BASE + 2 * MiB + PAGE), 0); });
+		EXPECT_TRUE(eventually([&] { return flushing.load(); }));
+		changes.emplace_back([&, before = pauses.load()] {
+			EXPECT_TRUE(eventually([&] { return pauses > before; })); /* the restore goes again, and waits for the first */
+			EXPECT_EQ(proc->dontneed(BASE, BASE + PAGE), 0);
 			second = true;
-		}
+		});
 	};
-	EXPECT_EQ(restore_once(), 0);
-	EXPECT_TRUE(second);
+	EXPECT_EQ(restore_once(), 0); /* else it has given up, and the second went on then */
 	hook.fault_entry = nullptr;
+	for (std::thread &t : changes)
+		t.join();
 	gpus->on_flush = nullptr;
-	first.join();
+	EXPECT_EQ(restore(), 0);
 	EXPECT_EQ(look(BASE + 2 * MiB), gpu::status::ok);
 }
 
-/* With mmap_lock held nothing is waited for: what needs that comes in a try without it. */
-TEST_F(stops_test, a_restore_that_goes_again_waits_for_nothing)
+/* With mmap_lock held nothing is waited for: a page that needs it is brought in between. */
+TEST_F(stops_test, a_restore_that_goes_again_lets_go_to_wait)
 {
-	unsigned passes = 0;
+	bool spoiled = false;
+	u64 slow = BASE + 2 * MiB;
 
 	map(BASE, MiB);
-	ASSERT_EQ(proc->mmap({.start = BASE + 2 * MiB, .end = BASE + 4 * MiB, .slow = true, .object = {}}), 0);
+	ASSERT_EQ(proc->mmap({.start = slow, .end = slow + 2 * MiB, .slow = true, .object = {}}), 0);
 	touch(BASE, MiB);
-	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + MiB), mirror(BASE + 2 * MiB, BASE + 4 * MiB)}), 0);
+	ASSERT_EQ(bind_and_restore({mirror(BASE, BASE + MiB), mirror(slow, slow + 2 * MiB)}), 0);
 	ASSERT_EQ(proc->dontneed(BASE, BASE + PAGE), 0);
 	hook.fault_entry = [&](const auto &) {
-		if (!passes++) /* now there is a page in another table that has to be waited for */
-			std::thread([&] { EXPECT_EQ(proc->dontneed(BASE + 2 * MiB, BASE + 2 * MiB + PAGE), 0); }).join();
+		if (!std::exchange(spoiled, true)) /* now there are pages in another table that have to be waited for */
+			std::thread([&] {
+				EXPECT_EQ(proc->dontneed(slow, slow + PAGE), 0);
+				EXPECT_EQ(proc->dontneed(slow + 9 * PAGE, slow + 10 * PAGE), 0);
+			}).join();
 	};
-	EXPECT_EQ(restore_once(), -EAGAIN);
-	hook.fault_entry = nullptr;
+	u64 resumes = gpus->resumes;
+
 	EXPECT_EQ(restore_once(), 0);
-	EXPECT_EQ(look(BASE + 2 * MiB), gpu::status::ok);
+	hook.fault_entry = nullptr;
+	EXPECT_EQ(gpus->resumes, resumes + 1);
+	EXPECT_EQ(look(slow), gpu::status::ok);
+	EXPECT_EQ(look(slow + 9 * PAGE), gpu::status::ok);
 }
 
 /* Threads that change memory without a pause keep no restore from its end. */
