@@ -340,7 +340,7 @@ static int do_all(struct access *a, unsigned int cmd, const struct dmirror_comma
 		ret = do_one(a, cmd, args->ptr, i);
 		if (ret)
 			return ret;
-		/* Some commands ask nothing of the process's memory: of those any number is asked for. */
+		/* Where nothing is looked for, any number of pages may be asked about. */
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();

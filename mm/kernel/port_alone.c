@@ -40,8 +40,9 @@ static struct page *take(struct pass *p, unsigned long pfn)
 }
 #else
 /*
- * Core mm splits a huge page on the way to a move, and this one goes no further. Return: -EBUSY: it may
- * be split by now; -EOPNOTSUPP: it is pinned, for as long as another device likes.
+ * Core mm splits a huge page on the way to a move, and this one goes no further.
+ * Return: -EBUSY: it may be split by now; -EOPNOTSUPP: it is pinned, for as long as another
+ * device likes.
  */
 static int split(struct pass *p, struct page *page)
 {
