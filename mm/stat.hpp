@@ -31,7 +31,7 @@ public:
 		friend class counters;
 
 		atomic<u64> value[24];
-		u64 apart[8]; // a cache line: stripes share none, wherever the first one begins
+		[[maybe_unused]] u64 apart[8]; // a cache line: stripes share none, wherever the first one begins
 	};
 	static_assert(static_cast<unsigned>(stat::count) <= 24);
 

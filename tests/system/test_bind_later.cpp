@@ -166,7 +166,7 @@ SVM_TEST(BindLater, EndsWithItsVm)
 		ASSERT_TRUE(one.wait(patience_of_jobs));
 		ASSERT_EQ(one.status(), -ECANCELED);
 	}
-	EXPECT_LT(steady_clock::now() - begin, 3s);
+	EXPECT_LT(steady_clock::now() - begin, 20s); // it was 8 s in an emulated machine on a busy host
 }
 
 SVM_TEST(BindLater, ManyBesideJobs)
