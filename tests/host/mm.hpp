@@ -139,7 +139,7 @@ public:
 	/* Slow pages do not come at all. */
 	std::atomic<bool> storage_silent{false};
 	/* mmap_lock held: take the page away from the CPU, for a domain, as make_device_exclusive() does. -EBUSY, -EOPNOTSUPP. */
-	int take_alone(u64 va, const void *domain);
+	int take_alone(u64 va, const void *domain, entry &was);
 	/* mmap_lock held. The entry as it is, as a page's; nullopt: not in v, not present, a device's alone, or v lets nobody read. */
 	std::optional<entry> snapshot(const vma *v, u64 va);
 	/* The CPU's entry that maps va, as a page's. Takes no lock: for an oracle, while nobody else runs. */

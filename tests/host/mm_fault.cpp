@@ -264,7 +264,7 @@ int address_space::cow_block(u64 va)
 	return 0;
 }
 
-int address_space::take_alone(u64 va, const void *domain)
+int address_space::take_alone(u64 va, const void *domain, entry &was)
 {
 	const vma *v = find(va);
 	u64 page = va / PAGE;
@@ -279,8 +279,10 @@ int address_space::take_alone(u64 va, const void *domain)
 		auto it = pages_.find(page);
 
 		taken = it != pages_.end() && it->second.write && !it->second.lent && !it->second.alone;
-		if (taken)
+		if (taken) {
+			was = it->second;
 			it->second.alone = true;
+		}
 	});
 	return taken ? 0 : -EBUSY;
 }

@@ -166,12 +166,12 @@ static int take_page(port_domain *d, struct port_fault &f)
 	if (e->lent)
 		return 0;
 
-	int err = mm.take_alone(f.cpu, d);
+	entry taken;
+	int err = mm.take_alone(f.cpu, d, taken);
 
 	if (err)
 		return err;
-	e = mm.peek(f.cpu); /* as ptl would say: nobody takes it from us without a notification */
-	return e && word_of(*e) == f.page[0] ? 0 : -EBUSY;
+	return word_of(taken) == f.page[0] ? 0 : -EBUSY;
 }
 
 static bool is_mapping(u64 word)

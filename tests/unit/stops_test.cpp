@@ -289,7 +289,7 @@ TEST_F(stops_test, a_restore_that_goes_again_is_left_alone)
 TEST_F(stops_test, what_comes_with_an_earlier_change_goes_on)
 {
 	std::vector<std::thread> changes;
-	std::atomic<bool> flushing{false}, second{false};
+	std::atomic<bool> begun{false}, flushing{false}, second{false};
 
 	map(BASE, 4 * MiB);
 	touch(BASE, 4 * MiB);
@@ -297,12 +297,12 @@ TEST_F(stops_test, what_comes_with_an_earlier_change_goes_on)
 	ASSERT_EQ(proc->dontneed(BASE, BASE + PAGE), 0);
 	/* The first change is in its flush, and its sequence lasts, until the second one is through. */
 	gpus->on_flush = [&](u64, u64) {
-		if (!changes.empty() && !flushing.exchange(true)) {
+		if (begun && !flushing.exchange(true)) {
 			EXPECT_TRUE(eventually([&] { return second.load(); }));
 		}
 	};
 	hook.fault_entry = [&](const auto &) {
-		if (!changes.empty())
+		if (begun.exchange(true))
 			return;
 		changes.emplace_back([&] { EXPECT_EQ(proc->dontneed(BASE + 2 * MiB, BASE + 2 * MiB + PAGE), 0); });
 		EXPECT_TRUE(eventually([&] { return flushing.load(); }));
