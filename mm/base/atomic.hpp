@@ -21,7 +21,6 @@ public:
 	void store_relaxed(T v) { __atomic_store(&value, &v, __ATOMIC_RELAXED); }
 	void store_release(T v) { __atomic_store(&value, &v, __ATOMIC_RELEASE); }
 	T fetch_add_relaxed(T v) { return __atomic_fetch_add(&value, v, __ATOMIC_RELAXED); }
-	T fetch_sub_relaxed(T v) { return __atomic_fetch_sub(&value, v, __ATOMIC_RELAXED); }
 	T fetch_add_release(T v) { return __atomic_fetch_add(&value, v, __ATOMIC_RELEASE); }
 	T fetch_or_acquire(T v) { return __atomic_fetch_or(&value, v, __ATOMIC_ACQUIRE); }
 	T fetch_and_release(T v) { return __atomic_fetch_and(&value, v, __ATOMIC_RELEASE); }

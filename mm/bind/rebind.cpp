@@ -428,7 +428,7 @@ status rebind(svm_vm &vm, const svm_bind_op *ops, u32 count)
 	vm.stops.rebinding.fetch_add_relaxed(1);
 	halt stopped(vm, hull_of(ops, count), true);
 	done = rebind_locked(vm, ops, count, ended);
-	vm.stops.rebinding.fetch_sub_relaxed(1); // what is left waits for nobody
+	vm.stops.rebinding.fetch_add_relaxed(0u - 1); // what is left waits for nobody
 	// Also what lies beside an operation and went with it, in a leaf for all of the table.
 	for (u32 i = 0; done.ok() && i < count && vm.objects.load_relaxed(); i++)
 		fill_objects(vm, va_span{ ops[i].start, ops[i].end }.widened(vm.pt.table_lg2()));
