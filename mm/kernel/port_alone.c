@@ -3,8 +3,9 @@
  * Pages that the CPU has no access to, for a device whose atomics are none for the CPU.
  *
  * Core mm replaces the CPU's entry of the page by one of its own kind (device-exclusive). The page
- * stays where it is. Whoever needs the CPU's entry back (its touch, fork, direct I/O) has
- * core mm call the notifiers first, ours among them, so the leaf goes like any other.
+ * stays where it is. When the CPU touches the page, at a fork and for direct I/O, core mm restores
+ * the CPU's entry. Before that it calls the notifiers, ours among them, so the leaf goes like any
+ * other.
  *
  * To take the page away calls the notifiers, too, so that other devices let it go. Ours is left
  * out by the domain's name (is_ours() in port_mm.c): a leaf of ours leads to the page that it is

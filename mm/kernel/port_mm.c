@@ -27,15 +27,10 @@ struct port_interval {
  * Write-back, which has the same event for a page or a few, does not; where another thread
  * holds it meanwhile, more is taken than had to be.
  */
-static bool is_fork(const struct mmu_notifier_range *range)
+static bool is_fork(struct port_domain *d, const struct mmu_notifier_range *range)
 {
-	if (range->event != MMU_NOTIFY_PROTECTION_PAGE ||
-	    !mmu_notifier_range_blockable(range))
-		return false;
-	if (!mmap_read_trylock(range->mm))
-		return true;
-	mmap_read_unlock(range->mm);
-	return false;
+	return range->event == MMU_NOTIFY_PROTECTION_PAGE &&
+	       mmu_notifier_range_blockable(range) && port_mmap_written(d);
 }
 
 /*
@@ -65,7 +60,7 @@ static bool interval_invalidate(struct mmu_interval_notifier *sub,
 	 */
 	mmu_interval_set_seq(sub, seq);
 	svm_port_invalidate(i->owner, seq, range->start, range->end,
-			    mmu_notifier_range_blockable(range), is_fork(range));
+			    mmu_notifier_range_blockable(range), is_fork(i->d, range));
 	return true;
 }
 
