@@ -44,6 +44,11 @@ def sync(tree):
 	manifest.write_text("\n".join(names) + "\n")
 
 
+def _kept(kernel):
+	"""Variables for make, so that ccache keeps what the compiler made. A prebuilt kernel's headers name a compiler of their own."""
+	return [] if kernel.packages or not shutil.which("ccache") else ["CC=ccache gcc"]
+
+
 def build(kernel, more=()):
 	"""{module name: path of its .ko}, built for `kernel`; `more` is for make, e.g. what asks for modules that few need."""
 	home = OUT / "lanes" / f"{kernel.lane}-{kernel.config}"
@@ -57,8 +62,8 @@ def build(kernel, more=()):
 	marker.write_text(str(kernel.build))
 	sync(tree)
 	say.run(f"modules for {kernel.lane} {kernel.config}",
-		["make", "-C", str(kernel.build), f"M={tree}", f"-j{JOBS}", *more, "modules"],
-		home / "modules.log", env=clean_env())
+		["make", "-C", str(kernel.build), f"M={tree}", f"-j{JOBS}", *_kept(kernel), *more, "modules"],
+		home / "modules.log", env=dict(clean_env(), CCACHE_BASEDIR=str(TOP), CCACHE_NOHASHDIR="1"))
 	if kernel.config == "kcsan":
 		_require_instrumented(tree / "mm" / "core.o")
 	return {path.stem: path for path in sorted(tree.rglob("*.ko"))}
