@@ -28,7 +28,7 @@ private:
 	modules modules_;
 };
 
-constexpr std::chrono::seconds bounded{20};
+constexpr std::chrono::seconds bounded{60}; // a loaded host has taken 25 s
 
 // The device is dead: the driver need not wait as long for it as for one that others keep from its CPU.
 void kill_gpu_for_good()
