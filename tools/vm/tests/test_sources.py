@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -119,6 +120,32 @@ class Config(unittest.TestCase):
 				lane, option, reason = line.split(maxsplit=2)
 				self.assertIn(lane, lanes.LANES)
 				self.assertTrue(option.startswith("CONFIG_") and len(reason) > 10, line)
+
+
+
+class Told(unittest.TestCase):
+	"""Which of the kernel's files the checks are compiled into."""
+
+	def said(self, config, variable, target):
+		done = subprocess.run(["make", "-s", "-f", "-", *kernel.TOLD[config], target], input=f"%.o:\n\t@echo '$({variable})'\n",
+			capture_output=True, text=True, env=kernel.clean_env(), cwd="/")
+		self.assertEqual((done.returncode, done.stderr), (0, ""))
+		return done.stdout.strip()
+
+	def test_what_shares_no_memory_with_us_is_not_instrumented(self):
+		for variable in ("KASAN_SANITIZE", "UBSAN_SANITIZE"):
+			for target in ("mm/hmm.o", "kernel/fork.o", "lib/xarray.o", "fs/exec.o", "drivers/gpu/drm/drm_gem.o", "drivers/dma-buf/dma-buf.o"):
+				self.assertEqual(self.said("debug", variable, target), "", f"as the kernel has it: {target}")
+			for target in ("drivers/acpi/acpica/nsaccess.o", "fs/ext4/inode.o", "net/unix/af_unix.o", "arch/x86/entry/vdso/vclock_gettime.o"):
+				self.assertEqual(self.said("debug", variable, target), "n", target)
+
+	def test_what_cannot_be_instrumented_is_not(self):
+		for target in ("mm/kasan/common.o", "kernel/kcsan/core.o", "kernel/entry/common.o"):
+			self.assertEqual(self.said("debug", "KASAN_SANITIZE", target), "n", target)
+
+	def test_races_are_looked_for_where_they_would_be_ours(self):
+		self.assertEqual([self.said("kcsan", "KCSAN_SANITIZE", target) for target in ("mm/hmm.o", "mm/memory.o", "drivers/gpu/drm/drm_gem.o")],
+			["y", "n", "y"])
 
 
 if __name__ == "__main__":
