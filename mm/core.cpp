@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The one C++ unit of the kernel build: two units that emit the same template would each carry its __mcount_loc entry,
 // and the linker drops one of them. On the host each file is a unit of its own.
+#include "mm/advice.cpp"
 #include "mm/bind/interval.cpp"
 #include "mm/bind/object.cpp"
 #include "mm/bind/rebind.cpp"

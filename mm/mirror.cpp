@@ -2,6 +2,7 @@
 // Fault and invalidate: see mirror.hpp for the protocol that they keep.
 #include "mm/mirror.hpp"
 
+#include "mm/advice.hpp"
 #include "mm/bind/object.hpp"
 #include "mm/pt/gather.hpp"
 #include "mm/room.hpp"
@@ -350,6 +351,8 @@ status try_in(svm_vm &vm, wish &asked, unsigned attempt)
 	at.tb->touch(vm.pt);
 	switch (at.tb->state.load_acquire()) { // with the releases in look() and departure::take()
 	case table_state::ready:
+		if (!vm.advised.empty() && at.in && asked.must && !asked.moved && claims_move(vm, *at.tb, asked.va))
+			return err::misplaced;
 		return at.in ? populate(vm, at, asked, attempt) : at.of->is_object() ? populate_object(vm, at, asked) : populate_null(vm, at, asked);
 	case table_state::leaving:
 		return err::leaving;
@@ -474,10 +477,10 @@ bool allowed(svm_vm &vm, u64 va, svm_access access)
 }
 
 // One try, in a reader section of its own. err::wait: for cpu. err::absent: of that object.
-status serve(svm_vm &vm, u64 va, svm_access access, u64 &cpu, svm_object *&absent)
+status serve(svm_vm &vm, u64 va, svm_access access, bool moved, u64 &cpu, svm_object *&absent)
 {
 	reader section(vm.domain());
-	wish asked{ .va = va, .want = va_span::around(va, vm.granule_lg2), .access = access };
+	wish asked{ .va = va, .want = va_span::around(va, vm.granule_lg2), .access = access, .moved = moved };
 	status done = fault_in(vm, asked);
 
 	cpu = asked.cpu;
@@ -496,13 +499,16 @@ status fault(svm_vm &vm, u64 va, svm_access access)
 	status done = process.held();
 	u64 cpu = 0;
 	svm_object *absent = nullptr;
+	bool moved = false;
 
 	for (unsigned turn = 0; done.ok() && turn < max_waits; turn++) {
-		done = with_room(vm, [&] { return serve(vm, va, access, cpu, absent); });
+		done = with_room(vm, [&] { return serve(vm, va, access, moved, cpu, absent); });
 		if (done.is(err::changing))
 			done = wait_for_bind(vm);
 		else if (done.is(err::absent))
 			done = bring(*absent);
+		else if (done.is(err::misplaced))
+			done = move_first(vm, va, moved);
 		else if (done.is(err::wait))
 			done = status::from(port_wait(vm.domain(), cpu, access != SVM_READ, true));
 		else

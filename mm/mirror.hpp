@@ -71,6 +71,7 @@ struct wish {
 	const binding *only = nullptr; // where anything else is bound by now, it gets err::fault
 	bool must = true;   // a fault: va must be had. A prefetch: nothing must, and nothing outside of `want` is taken
 	bool bring = true;  // of a prefetch: false: what is present is taken, and nothing is brought
+	bool moved = false; // of a fault: move_first() has been called for it
 	u64 cpu = 0;	    // out: va's, where something is bound there
 	u64 reached = 0;    // out, of a prefetch: it has seen to `want` below this
 	svm_object *absent = nullptr; // out, with err::absent: the object that has no place, and a reference to it
@@ -79,7 +80,8 @@ struct wish {
 
 // Has the wish come true, as far as it can without waiting. Inside a reader section. err::fault, perm, nomem, intr;
 // err::again when the CPU's side kept moving; err::wait: port_wait() for va first; err::room: make_room() first; err::changing:
-// wait_for_bind() first; err::absent: bring() first. Under an mmap_guard no table, memory for one or interval is made: err::wait.
+// wait_for_bind() first; err::absent: bring() first; err::misplaced: move_first() first. Under an mmap_guard no table, memory for one or interval is
+// made: err::wait.
 status fault_in(svm_vm &vm, wish &w);
 
 // For a pass under an mmap_guard, which waits for nothing and ends with err::again where it would have to.

@@ -9,6 +9,8 @@
 
 namespace svm {
 
+struct advice;
+
 // A rebind that is under way.
 struct rebinding {
 	va_span hull;	    // of its operations
@@ -26,6 +28,7 @@ struct svm_vm {
 	u32 granule_lg2 = 0;
 	svm::span_map_of<svm::binding> bindings; // by device address; changed under the bind lock
 	svm::span_map_of<svm::binding> mirrors;	 // by offset, in pages; read and changed under the bind lock
+	svm::span_map_of<const svm::advice> advised; // by device address, see advice.hpp; changed under the bind lock
 	svm::binding null{ svm::binding_kind::null };
 	svm::atomic<const svm::rebinding *> changing{ nullptr }; // tables may still map by old bindings, see rebind.hpp
 	svm::atomic<u64> objects{ 0 }; // bindings that lead to objects: changed under the bind lock, and a hint without

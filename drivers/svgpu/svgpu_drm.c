@@ -68,6 +68,7 @@ static const struct drm_ioctl_desc svgpu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(SVM_PREFETCH, svm_drm_ioctl_prefetch,
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVM_QUERY, svm_drm_ioctl_query, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(SVM_ADVISE, svm_drm_ioctl_advise, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVGPU_QUEUE_CREATE, svgpu_ioctl_queue_create,
 			  DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(SVGPU_QUEUE_DESTROY, svgpu_ioctl_queue_destroy,

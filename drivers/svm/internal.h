@@ -41,6 +41,9 @@ int svm_drm_put_records(u64 user, const void *records, u32 size, u32 count,
 int svm_drm_query_bindings(struct svm_drm_vm *vm, struct drm_file *drm_file,
 			   struct drm_svm_query *args);
 
+/* advise.c */
+int svm_drm_query_spans(struct svm_drm_vm *vm, struct drm_svm_query *args);
+
 /* bind_queue.c; bind.h has what it shares with bind.c */
 void svm_drm_binds_init(struct svm_drm_vm *vm);
 void svm_drm_binds_cancel(struct svm_drm_vm *vm);

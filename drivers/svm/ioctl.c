@@ -105,6 +105,8 @@ int svm_drm_ioctl_prefetch(struct drm_device *drm, void *data,
 	if (!ret && args->flags & (TO_DEVICE | TO_SYSTEM))
 		ret = svm_migrate(vm->svm, args->start, end,
 				  args->flags & TO_DEVICE ? SVM_VRAM : SVM_SYSTEM, &args->moved);
+	else if (!ret)
+		ret = svm_migrate_advised(vm->svm, args->start, end, &args->moved);
 	if (!ret)
 		ret = svm_prefetch(vm->svm, args->start, end, access,
 				   &args->pages);
@@ -118,7 +120,7 @@ static int query_device(struct svm_drm_device *dev, struct drm_svm_query *args)
 	const struct svm_format_info *format =
 		svm_format_describe(dev->format);
 	struct drm_svm_device_info info = {
-		.capabilities = DRM_SVM_CAPABILITY_MIRROR |
+		.capabilities = DRM_SVM_CAPABILITY_MIRROR | DRM_SVM_CAPABILITY_ADVISE |
 			(format->null ? DRM_SVM_CAPABILITY_NULL : 0) |
 			(drm_core_check_feature(dev->drm, DRIVER_GEM) ?
 				 DRM_SVM_CAPABILITY_OBJECT : 0) |
@@ -180,7 +182,7 @@ int svm_drm_ioctl_query(struct drm_device *drm, void *data,
 	struct svm_drm_vm *vm;
 	int ret;
 
-	if (args->reserved || args->query > DRM_SVM_QUERY_BINDINGS ||
+	if (args->reserved || args->query > DRM_SVM_QUERY_SPANS ||
 	    (args->stride && args->query < DRM_SVM_QUERY_FAULT_LOG))
 		return -EINVAL;
 	if (args->query == DRM_SVM_QUERY_DEVICE)
@@ -193,8 +195,10 @@ int svm_drm_ioctl_query(struct drm_device *drm, void *data,
 		ret = query_counters(vm, args);
 	else if (args->query == DRM_SVM_QUERY_FAULT_LOG)
 		ret = query_fault_log(vm, args);
-	else
+	else if (args->query == DRM_SVM_QUERY_BINDINGS)
 		ret = svm_drm_query_bindings(vm, drm_file, args);
+	else
+		ret = svm_drm_query_spans(vm, args);
 	svm_drm_vm_leave(vm);
 	return ret;
 }

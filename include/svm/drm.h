@@ -740,5 +740,6 @@ drm_ioctl_t svm_drm_ioctl_vm_destroy;
 drm_ioctl_t svm_drm_ioctl_bind;
 drm_ioctl_t svm_drm_ioctl_prefetch;
 drm_ioctl_t svm_drm_ioctl_query;
+drm_ioctl_t svm_drm_ioctl_advise;
 
 #endif

@@ -18,6 +18,8 @@
  *	err = svm_migrate(vm, start, end, SVM_VRAM, &moved);	// there
  *	err = svm_migrate(vm, start, end, SVM_SYSTEM, &moved);	// home
  *	...
+ *	err = svm_advise(vm, advice, count);			// from now on by faults
+ *	...
  *	svm_memory_evict(my->memory, first, count);		// room is needed
  *	...
  *	svm_memory_destroy(my->memory);				// all go home
@@ -150,6 +152,100 @@ u64 svm_memory_resident(const struct svm_memory *memory);
  * -EPERM (the thread is of another process); -EINTR; -ENOMEM; what &svm_backend_ops.gone said.
  */
 int svm_migrate(struct svm_vm *vm, u64 start, u64 end, enum svm_aperture to, u64 *pages);
+
+/** enum svm_preferred - where the memory of a span is to be */
+enum svm_preferred {
+	SVM_PREFER_NONE = 0,	/**< @SVM_PREFER_NONE: wherever it is */
+	SVM_PREFER_SYSTEM = 1,	/**< @SVM_PREFER_SYSTEM: in system memory: nothing is brought in */
+	SVM_PREFER_DEVICE = 2,	/**< @SVM_PREFER_DEVICE: in &svm_vm_params.memory */
+};
+
+/** enum svm_on_fault - what a fault of the device does about that */
+enum svm_on_fault {
+	SVM_ON_FAULT_MOVE = 0,	/**< @SVM_ON_FAULT_MOVE: it moves the memory there */
+	SVM_ON_FAULT_STAY = 1,	/**< @SVM_ON_FAULT_STAY: it maps the memory where it is */
+};
+
+/**
+ * struct svm_advice - what is told of a span
+ * @start: page-aligned
+ * @end: page-aligned, greater than @start
+ * @preferred: enum svm_preferred
+ * @on_fault: enum svm_on_fault
+ */
+struct svm_advice {
+	u64 start;
+	u64 end;
+	u32 preferred;
+	u32 on_fault;
+};
+
+/**
+ * svm_advise() - say where memory is to be
+ * @vm: the vm
+ * @ops: what is told, one after the other: of two that meet the later one counts
+ * @count: of them
+ *
+ * All are done, or none. Each replaces what its span was told before. %SVM_PREFER_NONE with
+ * %SVM_ON_FAULT_MOVE is no advice: it takes back what there is. Every other advice is for spans
+ * that mirror the process in all of their length. It belongs to the device's addresses and stays
+ * until it is replaced, or the span is bound to something else. Nothing moves by it at once:
+ * svm_fault() and svm_migrate_advised() go by it.
+ *
+ * A fault under %SVM_PREFER_DEVICE and %SVM_ON_FAULT_MOVE first moves what the span has in the
+ * table that faulted, then maps it. It never fails for what did not move, and moves nothing in a
+ * table for 50 ms after a fault has moved something there.
+ * Context: process; sleeps; killable; not under mmap_lock.
+ * Return: 0; -EINVAL (alignment, an unknown place or manner, outside the device's address space;
+ * something else than a mirror is bound in the span, or nothing; %SVM_VM_NO_FAULT); -EOPNOTSUPP
+ * (%SVM_PREFER_DEVICE, and the vm has no memory of a device's); -ENOMEM; -EINTR.
+ */
+int svm_advise(struct svm_vm *vm, const struct svm_advice *ops, u32 count);
+
+/**
+ * svm_migrate_advised() - move what is told to be in the device's memory there
+ * @vm: the vm
+ * @start: page-aligned
+ * @end: page-aligned, greater than @start
+ * @pages: out: how many pages of 4 KiB moved
+ *
+ * Also where faults let it stay. Else as svm_migrate() with %SVM_VRAM.
+ * Context: as svm_migrate().
+ * Return: as svm_migrate(); 0 at once where nothing is told in the vm.
+ */
+int svm_migrate_advised(struct svm_vm *vm, u64 start, u64 end, u64 *pages);
+
+/**
+ * struct svm_span - a span that mirrors the process, and has the same advice in all of it
+ * @start: device address
+ * @end: likewise
+ * @preferred: enum svm_preferred
+ * @on_fault: enum svm_on_fault
+ * @pages: how many pages of 4 KiB the device can reach now, without a fault
+ * @device_pages: of them, those in the device's memory
+ */
+struct svm_span {
+	u64 start;
+	u64 end;
+	u32 preferred;
+	u32 on_fault;
+	u64 pages;
+	u64 device_pages;
+};
+
+/**
+ * svm_spans() - list what mirrors, by its advice, and what of it is where
+ * @vm: the vm
+ * @from: device address: what lies below is left out
+ * @out: the spans in ascending order
+ * @count: room for so many
+ *
+ * The pages are counted in the device's page table. What changes meanwhile may show in part of the
+ * list.
+ * Context: process; sleeps; a caller that is killed counts no more.
+ * Return: how many were listed; fewer than @count: there are no more.
+ */
+u32 svm_spans(struct svm_vm *vm, u64 from, struct svm_span *out, u32 count);
 
 #ifdef __cplusplus
 }

@@ -19,6 +19,7 @@ enum class err : int {
 	leaving = -116, // ESTALE: the table is being evicted, between fault_in() and with_room() only
 	changing = -125, // ECANCELED: the binding is being replaced, between fault_in() and wait_for_bind() only
 	absent = -61, // ENODATA: the object has no place, between fault_in() and bring() only
+	misplaced = -18, // EXDEV: the page is to be in the device's memory, between fault_in() and move_first() only
 	wait = -115, // EINPROGRESS, between port_fault() and port_wait() only
 };
 

@@ -20,7 +20,7 @@ va_span key_of(u64 offset)
 // The next version of a vm's bindings. What is not published is forgotten.
 class change {
 public:
-	explicit change(svm_vm &of) : vm(of), map(of.bindings), mirrors(of.mirrors) {}
+	explicit change(svm_vm &of) : vm(of), map(of.bindings), mirrors(of.mirrors), advised(of.advised) {}
 	~change();
 	change(const change &) = delete;
 	change &operator=(const change &) = delete;
@@ -42,10 +42,12 @@ private:
 	result<binding *> binding_for(const svm_bind_op &op);
 	result<binding *> object_binding_for(const svm_bind_op &op);
 	void note(binding &b, u64 more);
+	status forget_advice(va_span span);
 
 	svm_vm &vm;
 	span_map::change map;
 	span_map::change mirrors;
+	span_map::change advised;
 	binding *list = nullptr;
 	va_span all{};		// hull of the operations
 	bool replacing = false; // something else was bound in one of them
@@ -125,6 +127,14 @@ result<binding *> change::binding_for(const svm_bind_op &op)
 	return made.release();
 }
 
+// What the span is about to lead to was not told anything.
+status change::forget_advice(va_span span)
+{
+	span_map::piece told = advised.next(span.start);
+
+	return told && told.span.meets(span) ? advised.replace(span, nullptr) : status();
+}
+
 status change::add(const svm_bind_op &op)
 {
 	va_span span{ op.start, op.end };
@@ -138,6 +148,9 @@ status change::add(const svm_bind_op &op)
 
 		note(*old, 0 - p.span.common(span).pages());
 		replacing |= old != to;
+		status done = old != to ? forget_advice(p.span.common(span)) : status();
+		if (!done.ok())
+			return done;
 	}
 	if (to)
 		note(*to, span.pages());
@@ -169,6 +182,7 @@ void change::publish()
 	}
 	map.publish();
 	mirrors.commit(vm.domain());
+	advised.commit(vm.domain());
 	for (binding *b = list; b; b = b->next_in_change) {
 		b->pages += b->more;
 		b->more = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A map from spans of device addresses to what is bound there, read without a lock.
+// A map from spans of device addresses to what is bound there, or to what is told of them, read without a lock.
 //
 // It is a treap whose published nodes never change. A change copies the nodes on its way, about log2(n) of them, and one
 // store of the root makes the new version visible. So a reader sees all of a change or nothing of it, however many spans
@@ -59,6 +59,8 @@ public:
 	view now() const { return view(root.load_acquire()); } // with the release in publish()
 	piece at(u64 va) const { return now().at(va); }
 	piece next(u64 va) const { return now().next(va); }
+	// Has it no piece? For those who act on one and look it up then: nothing is ordered by the answer.
+	bool empty() const { return !root.load_relaxed(); }
 
 	// Frees a node that a change replaced.
 	static void free_deferred(deferred &d);

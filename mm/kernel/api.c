@@ -50,6 +50,9 @@ SVM_EXPORT(svm_fault);
 SVM_EXPORT(svm_prefetch);
 SVM_EXPORT(svm_map_present);
 SVM_EXPORT(svm_migrate);
+SVM_EXPORT(svm_migrate_advised);
+SVM_EXPORT(svm_advise);
+SVM_EXPORT(svm_spans);
 SVM_EXPORT(svm_restore);
 SVM_EXPORT(svm_vm_counters);
 

@@ -73,6 +73,23 @@ public:
 		return found;
 	}
 
+	// How many of [first, first + count) lead to the device's memory, by a leaf of their own or by one for all of the table. Takes no
+	// lock, like present().
+	static u32 in_vram(const table &tb, unsigned first, unsigned count)
+	{
+		auto leads_there = [](u64 leaf, unsigned lv) {
+			return F::classify(leaf, lv) == entry_state::valid && !F::is_null(leaf) && F::aperture(leaf) == SVM_VRAM;
+		};
+		char *e = tb.entries.load_acquire(); // with the release in give_memory()
+		u32 found = 0;
+
+		if (leads_there(F::load(walk<F>::top_entry(tb)), huge_level))
+			return count;
+		for (unsigned i = first; e && i < first + count; i++)
+			found += leads_there(F::load(e + H::offset(i)), G::table_level);
+		return found;
+	}
+
 	// Memory for small leaves, once. False: there is some already, keep yours.
 	static bool give_memory(table &tb, const svm_table_mem &mem) SVM_REQUIRES(tb.lock)
 	{

@@ -27,6 +27,7 @@ struct svm_format {
 	u64 (*start_of)(const svm::table &);
 	bool (*allows)(const svm::page_table &, u64 va, svm_access);
 	u32 (*present)(const svm::table &, unsigned first, unsigned count, svm_access, u64 *have);
+	u32 (*in_vram)(const svm::table &, unsigned first, unsigned count);
 
 	// The table's lock is held.
 	void (*unlink)(svm::page_table &, svm::table &);
@@ -76,6 +77,7 @@ inline constexpr svm_format format_ops = {
 	.start_of = walk<F>::start_of,
 	.allows = leaves<F>::allows,
 	.present = leaves<F>::present,
+	.in_vram = leaves<F>::in_vram,
 	.unlink = leaves<F>::unlink,
 	.unpublish = walk<F>::unpublish,
 	.give_memory = leaves<F>::give_memory,
@@ -128,6 +130,7 @@ inline u32 page_table::present(const table &tb, unsigned first, unsigned count, 
 	return format->present(tb, first, count, access, have);
 }
 
+inline u32 page_table::in_vram(const table &tb, unsigned first, unsigned count) const { return format->in_vram(tb, first, count); }
 inline void page_table::unlink(table &tb) { format->unlink(*this, tb); }
 inline void page_table::unpublish(table &tb) { format->unpublish(*this, tb); }
 inline bool page_table::give_memory(table &tb, const svm_table_mem &mem) { return format->give_memory(tb, mem); }

@@ -89,6 +89,7 @@ struct table : node {
 	atomic<table_state> state{ table_state::fresh };
 	// The mirror's; no code in pt/ reads them. The last look found no page but those that were wanted: a hint.
 	atomic<bool> sparse{ false };
+	atomic<u32> moved_at{ 0 }; // also the mirror's: when a fault last moved the pages here, see advice.hpp; 0: never
 	// The notifier sequence of the last invalidation that met this table, and the
 	// interval that the table is alone of, if there is one. Both are written under the lock. A reader without it compares
 	// the sequence again under the lock, and the interval too.
@@ -99,7 +100,8 @@ struct table : node {
 	svm_table_mem mem SVM_GUARDED_BY(lock){};
 };
 
-static_assert(sizeof(table) - sizeof(struct port_lock) + sizeof(u32) <= 128, "bookkeeping per touched table, locks' debugging left out");
+// Rounded down: a lock with debugging fills whole words, and leaves no half of one to what follows.
+static_assert(align_down(sizeof(table) - sizeof(struct port_lock) + sizeof(u32), 3) <= 128, "bookkeeping per touched table, locks' debugging left out");
 
 // Device addresses below `end`, from where it was asked about: do the leaves there own DMA mappings?
 struct tenure {
@@ -152,6 +154,7 @@ struct page_table {
 	bool take_out_empty(directory &d);
 	bool allows(u64 va, svm_access access) const; // is there a table, and does it allow that?
 	u32 present(const table &tb, unsigned first, unsigned count, svm_access access, u64 *have) const;
+	u32 in_vram(const table &tb, unsigned first, unsigned count) const; // valid leaves that lead to the device's memory
 
 	// ---- one table ----
 	void unlink(table &tb) SVM_REQUIRES(tb.lock);

@@ -15,6 +15,7 @@ namespace svm_host
 injector inject;
 hooks hook;
 live_counts live;
+std::atomic<u64> stopped_clock{0};
 
 static std::mutex complaints_lock;
 static std::vector<std::string> complaints;

@@ -108,6 +108,9 @@ struct live_counts {
 
 extern live_counts live;
 
+/* What port_now_ms() says; 0: the time. */
+extern std::atomic<u64> stopped_clock;
+
 /* One step that allocates: context check, hook, count, injected failure. true: fail it. */
 bool alloc_step(const char *where);
 

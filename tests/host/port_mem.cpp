@@ -308,6 +308,9 @@ void port_pause(void)
 
 u64 port_now_ms(void)
 {
+	if (u64 stopped = svm_host::stopped_clock.load(std::memory_order_relaxed))
+		return stopped;
+
 	auto since = std::chrono::steady_clock::now().time_since_epoch();
 
 	return u64(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());

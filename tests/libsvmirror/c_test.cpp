@@ -220,6 +220,45 @@ TEST_F(c_test, prefetch)
 	EXPECT_EQ(svmirror_prefetch(fd, 7, 0x1000, 0x3000, DRM_SVM_PREFETCH_WRITE, nullptr), 0);
 }
 
+TEST_F(c_test, advise)
+{
+	fake::on<drm_svm_advise>(DRM_IOCTL_SVM_ADVISE, [](auto &a) {
+		const auto &op = *reinterpret_cast<const drm_svm_advise_op *>(a.ops);
+
+		EXPECT_EQ(a.vm_id, 7u);
+		EXPECT_EQ(a.flags, 0u);
+		EXPECT_EQ(a.count, 1u);
+		EXPECT_EQ(a.stride, sizeof(op));
+		EXPECT_EQ(a.reserved, 0u);
+		EXPECT_EQ(op.start, 0x200000u);
+		EXPECT_EQ(op.length, 0x3000u);
+		EXPECT_EQ(op.on_fault, unsigned(DRM_SVM_ON_FAULT_STAY));
+		EXPECT_EQ(op.flags | op.pad, 0u);
+		return op.preferred == DRM_SVM_PREFER_DEVICE ? EOPNOTSUPP : 0;
+	});
+	EXPECT_EQ(svmirror_advise(fd, 7, 0x200000, 0x3000, DRM_SVM_PREFER_SYSTEM, DRM_SVM_ON_FAULT_STAY), 0);
+	EXPECT_EQ(svmirror_advise(fd, 7, 0x200000, 0x3000, DRM_SVM_PREFER_DEVICE, DRM_SVM_ON_FAULT_STAY), -EOPNOTSUPP);
+}
+
+TEST_F(c_test, list_of_spans)
+{
+	drm_svm_span spans[3] = {};
+	size_t count = 99;
+
+	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [&](auto &a) {
+		EXPECT_EQ(a.query, unsigned(DRM_SVM_QUERY_SPANS));
+		EXPECT_EQ(a.size, sizeof(spans));
+		EXPECT_EQ(a.stride, sizeof(spans[0]));
+		EXPECT_EQ(a.data, reinterpret_cast<uintptr_t>(spans));
+		a.size = 2 * sizeof(spans[0]);
+		return 0;
+	});
+	EXPECT_EQ(svmirror_spans(fd, 7, spans, 3, &count), 0);
+	EXPECT_EQ(count, 2u);
+	EXPECT_EQ(svmirror_spans(fd, 7, spans, 0, &count), -EINVAL);
+	EXPECT_EQ(count, 0u);
+}
+
 /* ---- buffers ---- */
 
 TEST_F(c_test, buffer_create_and_close)

@@ -389,3 +389,48 @@ TEST_F(cpp_test, fault_log_comes_whole)
 	ASSERT_EQ(log.size(), 150u);
 	EXPECT_EQ(log[149].va, 149u);
 }
+
+/* Places and manners by the uAPI's numbers, objects by their pages; the list is asked for until all of it fits. */
+TEST_F(cpp_test, advice)
+{
+	svmirror::device gpu;
+	svmirror::vm space(gpu);
+	alignas(4096) static std::array<std::byte, 3 * 4096> three_pages;
+	uint64_t base = svmirror::address(three_pages.data());
+	drm_svm_advise_op last{};
+	unsigned calls = 0;
+
+	fake::on<drm_svm_advise>(DRM_IOCTL_SVM_ADVISE, [&](auto &a) {
+		last = *reinterpret_cast<const drm_svm_advise_op *>(a.ops);
+		calls++;
+		return 0;
+	});
+	space.advise(std::span(three_pages).subspan(100, 5000), svmirror::place::vram);
+	EXPECT_EQ(last.start, base);
+	EXPECT_EQ(last.length, 2 * 4096u);
+	EXPECT_EQ(last.preferred, unsigned(DRM_SVM_PREFER_DEVICE));
+	EXPECT_EQ(last.on_fault, unsigned(DRM_SVM_ON_FAULT_MOVE));
+	space.advise(three_pages, svmirror::place::system, false);
+	EXPECT_EQ(last.length, 3 * 4096u);
+	EXPECT_EQ(last.preferred, unsigned(DRM_SVM_PREFER_SYSTEM));
+	EXPECT_EQ(last.on_fault, unsigned(DRM_SVM_ON_FAULT_STAY));
+	space.advise(three_pages, svmirror::place::nowhere);
+	EXPECT_EQ(last.preferred, unsigned(DRM_SVM_PREFER_NONE));
+	space.advise(std::span<int>(), svmirror::place::vram);
+	EXPECT_EQ(calls, 3u);
+	space.forget_advice();
+	EXPECT_EQ(last.start | last.length | last.preferred | last.on_fault, 0u);
+	EXPECT_EQ(calls, 4u);
+
+	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [](auto &a) {
+		uint64_t n = std::min<uint64_t>(100, a.size / sizeof(drm_svm_span));
+		auto *out = reinterpret_cast<drm_svm_span *>(a.data);
+
+		for (uint64_t i = 0; i < n; i++)
+			out[i].start = i;
+		a.size = n * sizeof(drm_svm_span);
+		return 0;
+	});
+	ASSERT_EQ(space.spans().size(), 100u);
+	EXPECT_EQ(space.spans()[99].start, 99u);
+}

@@ -18,7 +18,7 @@ static int answer(drm_svm_query &ask)
 
 	auto &info = *reinterpret_cast<drm_svm_device_info *>(ask.data);
 
-	info.capabilities = DRM_SVM_CAPABILITY_MIRROR | DRM_SVM_CAPABILITY_OBJECT | 1ull << 40;
+	info.capabilities = DRM_SVM_CAPABILITY_MIRROR | DRM_SVM_CAPABILITY_OBJECT | DRM_SVM_CAPABILITY_MIGRATE | DRM_SVM_CAPABILITY_ADVISE | 1ull << 40;
 	info.va_bits = 48;
 	info.table_lg2 = 21;
 	info.leaf_sizes = 1u << 12 | 1u << 16 | 1u << 21;

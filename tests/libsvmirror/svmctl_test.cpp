@@ -150,6 +150,7 @@ TEST(svmctl_test, info)
 	EXPECT_EQ(report["table_bytes"], 2 << 20);
 	EXPECT_EQ(report["leaf_bytes"], (json::array_t{4096, 65536, 2 << 20}));
 	EXPECT_EQ(report["bindings"], (json::array_t{"mirror", "object"}));
+	EXPECT_EQ(report["moves_by"], (json::array_t{"prefetch", "advice"}));
 	EXPECT_EQ(report["engines"], 4);
 	EXPECT_EQ(report["vram_bytes"], 64 << 20);
 	EXPECT_EQ(report["tables_in"], "vram");

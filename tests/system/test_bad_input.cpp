@@ -417,7 +417,7 @@ SVM_TEST(BadInput, NumbersWithoutAnIoctl)
 	svmirror::device device;
 	std::uint64_t argument[64] = {};
 	for (unsigned number = DRM_SVGPU_BO_INFO + 1; number < DRM_COMMAND_END - DRM_COMMAND_BASE; number++) {
-		if (number >= DRM_SVM_VM_CREATE && number <= DRM_SVM_QUERY)
+		if (number >= DRM_SVM_VM_CREATE && number <= DRM_SVM_ADVISE)
 			continue;
 		EXPECT_EQ(call(device.fd(), DRM_IOWR(DRM_COMMAND_BASE + number, argument), argument), -EINVAL) << number;
 	}
@@ -446,7 +446,7 @@ SVM_TEST(BadInput, QueriesThatDoNotExist)
 	mapping memory(page);
 	int fd = gpu.device.fd();
 	calls bad(gpu, memory);
-	bad.query.query = DRM_SVM_QUERY_BINDINGS + 1;
+	bad.query.query = DRM_SVM_QUERY_SPANS + 1;
 	EXPECT_EQ(call(fd, DRM_IOCTL_SVM_QUERY, &bad.query), -EINVAL);
 	drm_svgpu_info ask{};
 	ask.info = 2;

@@ -64,7 +64,7 @@ SVM_TEST(Row26Windows, CapabilitiesNameTheKindsOfBindings)
 	svmirror::device_info info = device.info();
 	bool knows = std::strcmp(info.format, "mlx5_odp") != 0; // the only format without null
 	EXPECT_EQ(info.capabilities & ~DRM_SVM_CAPABILITY_MIGRATE,
-		  DRM_SVM_CAPABILITY_MIRROR | DRM_SVM_CAPABILITY_OBJECT | DRM_SVM_CAPABILITY_NO_FAULT |
+		  DRM_SVM_CAPABILITY_MIRROR | DRM_SVM_CAPABILITY_OBJECT | DRM_SVM_CAPABILITY_NO_FAULT | DRM_SVM_CAPABILITY_ADVISE |
 			  (knows ? DRM_SVM_CAPABILITY_NULL : 0))
 		<< "and no other kind";
 	svmirror::vm vm(device);

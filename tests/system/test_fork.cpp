@@ -111,6 +111,7 @@ int foreign_uses(int fd, std::uint32_t vm, std::uint32_t queue)
 {
 	svmirror::counters counters;
 	svmirror::fault_record record;
+	drm_svm_span span;
 	std::size_t count;
 	std::uint64_t pages;
 	std::uint32_t id;
@@ -119,7 +120,8 @@ int foreign_uses(int fd, std::uint32_t vm, std::uint32_t queue)
 	job.kernel = SVMIRROR_NOP;
 	int number = 0;
 	for (int rc : {svmirror_bind(fd, vm, 0, 0, 0), svmirror_unbind(fd, vm, 0, 0),
-		       svmirror_prefetch(fd, vm, 0x10000, page, 0, &pages), svmirror_counters(fd, vm, &counters),
+		       svmirror_prefetch(fd, vm, 0x10000, page, 0, &pages), svmirror_advise(fd, vm, 0, 0, 0, 0),
+		       svmirror_spans(fd, vm, &span, 1, &count), svmirror_counters(fd, vm, &counters),
 		       svmirror_fault_log(fd, vm, &record, 1, &count), svmirror_queue_create(fd, vm, &id),
 		       svmirror_submit(fd, &job), svmirror_queue_destroy(fd, queue), svmirror_vm_destroy(fd, vm)}) {
 		number++;

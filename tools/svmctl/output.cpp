@@ -61,6 +61,11 @@ json to_json(const svmirror::device_info &info, const svmirror::gpu_info &gpu)
 		bindings.push_back("null");
 	if (info.capabilities & DRM_SVM_CAPABILITY_OBJECT)
 		bindings.push_back("object");
+	json memory = json::array();
+	if (info.capabilities & DRM_SVM_CAPABILITY_MIGRATE)
+		memory.push_back("prefetch");
+	if (info.capabilities & DRM_SVM_CAPABILITY_MIGRATE && info.capabilities & DRM_SVM_CAPABILITY_ADVISE)
+		memory.push_back("advice");
 	return {
 		{"format", format_name(info)},
 		{"va_bits", info.va_bits},
@@ -68,6 +73,7 @@ json to_json(const svmirror::device_info &info, const svmirror::gpu_info &gpu)
 		{"leaf_bytes", leaves},
 		{"capabilities", std::uint64_t{info.capabilities}},
 		{"bindings", bindings},
+		{"moves_by", memory},
 		{"engines", gpu.engines},
 		{"contexts", gpu.contexts},
 		{"queues", gpu.queues},

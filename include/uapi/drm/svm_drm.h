@@ -39,6 +39,7 @@ extern "C" {
 #define DRM_SVM_BIND		0x52
 #define DRM_SVM_PREFETCH	0x53
 #define DRM_SVM_QUERY		0x54
+#define DRM_SVM_ADVISE		0x55
 
 #define DRM_IOCTL_SVM_VM_CREATE \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_VM_CREATE, struct drm_svm_vm_create)
@@ -48,6 +49,7 @@ extern "C" {
 #define DRM_IOCTL_SVM_PREFETCH \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_PREFETCH, struct drm_svm_prefetch)
 #define DRM_IOCTL_SVM_QUERY      DRM_IOWR(DRM_COMMAND_BASE + DRM_SVM_QUERY, struct drm_svm_query)
+#define DRM_IOCTL_SVM_ADVISE     DRM_IOW(DRM_COMMAND_BASE + DRM_SVM_ADVISE, struct drm_svm_advise)
 
 /*
  * The vm is one for jobs that cannot wait for a fault. What is bound is there when the bind
@@ -199,7 +201,9 @@ struct drm_svm_bind {
  * @vm_id: the vm
  * @flags: DRM_SVM_PREFETCH_WRITE: ready for writing. DRM_SVM_PREFETCH_TO_DEVICE: what can move
  *	moves to the device's memory first, -EOPNOTSUPP where there is none
- *	(&drm_svm_device_info.capabilities); DRM_SVM_PREFETCH_TO_SYSTEM: out of it. Not both
+ *	(&drm_svm_device_info.capabilities); DRM_SVM_PREFETCH_TO_SYSTEM: out of it. Not both. With
+ *	neither, what DRM_SVM_ADVISE told to be in the device's memory moves there, and the rest
+ *	stays where it is
  * @start: first device address
  * @length: bytes; a span with a hole in it is -EINVAL
  * @pages: out: how many pages of 4 KiB of the span the device can reach now;
@@ -222,6 +226,76 @@ struct drm_svm_prefetch {
 	__u64 moved;
 };
 
+#define DRM_SVM_PREFER_NONE	0 /* wherever the memory is */
+#define DRM_SVM_PREFER_SYSTEM	1 /* system memory: nothing is brought into the device's */
+#define DRM_SVM_PREFER_DEVICE	2 /* the device's own memory */
+
+#define DRM_SVM_ON_FAULT_MOVE	0 /* the device's fault moves the memory to where it is preferred */
+#define DRM_SVM_ON_FAULT_STAY	1 /* and maps it where it is; a prefetch moves it */
+
+/* Bytes of the first version of struct drm_svm_advise_op. */
+#define DRM_SVM_ADVISE_OP_SIZE_1	32
+
+/**
+ * struct drm_svm_advise_op - all that is told of a span of device addresses
+ * @start: first device address
+ * @length: bytes. start 0 and length 0 together, with @preferred and @on_fault 0: takes back all
+ *	advice of the vm
+ * @preferred: where the memory is to be: DRM_SVM_PREFER_NONE, _SYSTEM or _DEVICE, else -EINVAL.
+ *	_DEVICE where the device has no such memory: -EOPNOTSUPP
+ *	(&drm_svm_device_info.capabilities)
+ * @on_fault: DRM_SVM_ON_FAULT_MOVE or _STAY, else -EINVAL
+ * @flags: 0
+ * @pad: 0
+ *
+ * It replaces what the span was told before, be it a part of something larger. With @preferred and
+ * @on_fault 0 the span has no advice any more, whatever is bound there. All else is told of
+ * mirrors only: something else in the span, or a hole, is -EINVAL. The span must lie in the
+ * device's address space: -EINVAL.
+ */
+struct drm_svm_advise_op {
+	__u64 start;
+	__u64 length;
+	__u32 preferred;
+	__u32 on_fault;
+	__u32 flags;
+	__u32 pad;
+};
+
+#define DRM_SVM_ADVISE_MAX	4096
+
+/**
+ * struct drm_svm_advise - say where memory is to be
+ * @vm_id: the vm
+ * @flags: 0
+ * @count: operations, at most DRM_SVM_ADVISE_MAX, else -E2BIG
+ * @stride: as &drm_svm_bind.stride, from DRM_SVM_ADVISE_OP_SIZE_1 on
+ * @ops: address of struct drm_svm_advise_op[]
+ * @reserved: 0
+ *
+ * The operations are done all together, or none is; of two that meet the later one counts. Nothing
+ * moves at once. Where the device's memory is preferred, a fault of the device moves what the span
+ * has in the same table (&drm_svm_device_info.table_lg2), also memory that was never touched, and
+ * then maps it; a prefetch without a direction moves what is in its span. What cannot move is
+ * mapped where it is: no fault fails by it. A fault moves nothing in a table for 50 ms after the
+ * last move there by a fault. What the CPU has taken back meanwhile stays in system memory until
+ * the device faults for it again.
+ *
+ * Advice belongs to device addresses. It stays until it is replaced or taken back, the span is
+ * bound to something else, or the vm ends; not so with the process's mappings: what is mapped later
+ * at the same addresses has the same advice.
+ *
+ * In a vm with DRM_SVM_VM_NO_FAULT: -EINVAL.
+ */
+struct drm_svm_advise {
+	__u32 vm_id;
+	__u32 flags;
+	__u32 count;
+	__u32 stride;
+	__u64 ops;
+	__u64 reserved;
+};
+
 #define DRM_SVM_QUERY_DEVICE	0	/* struct drm_svm_device_info */
 #define DRM_SVM_QUERY_COUNTERS	1	/* struct drm_svm_counters, of vm_id */
 /* struct drm_svm_fault_record[], of vm_id, oldest first; they are taken out */
@@ -231,6 +305,8 @@ struct drm_svm_prefetch {
  * lead on alike are one. What is bound meanwhile may show in part of the list.
  */
 #define DRM_SVM_QUERY_BINDINGS	3
+/* struct drm_svm_span[], of vm_id, in ascending order: what mirrors, and where it is now. */
+#define DRM_SVM_QUERY_SPANS	4
 
 /**
  * struct drm_svm_query - ask
@@ -242,8 +318,8 @@ struct drm_svm_prefetch {
  * @stride: of an array: bytes from one record to the next, which should be the size of the
  *	caller's struct: a kernel that knows less fills up with 0, one that knows more writes the
  *	front. A multiple of 8, from the size of the first version of the struct
- *	(DRM_SVM_FAULT_RECORD_SIZE_1, DRM_SVM_BIND_OP_SIZE_1) to 4096, else -EINVAL; 0: that
- *	size. For the other queries 0.
+ *	(DRM_SVM_FAULT_RECORD_SIZE_1, DRM_SVM_BIND_OP_SIZE_1, DRM_SVM_SPAN_SIZE_1) to 4096, else
+ *	-EINVAL; 0: that size. For the other queries 0.
  * @reserved: 0
  */
 struct drm_svm_query {
@@ -260,6 +336,8 @@ struct drm_svm_query {
 #define DRM_SVM_CAPABILITY_OBJECT	(1ull << 2) /* DRM_SVM_BIND_OBJECT */
 #define DRM_SVM_CAPABILITY_NO_FAULT	(1ull << 3) /* DRM_SVM_VM_NO_FAULT */
 #define DRM_SVM_CAPABILITY_MIGRATE	(1ull << 4) /* DRM_SVM_PREFETCH_TO_DEVICE */
+/* DRM_SVM_ADVISE, DRM_SVM_QUERY_SPANS; DRM_SVM_PREFER_DEVICE needs the one above as well */
+#define DRM_SVM_CAPABILITY_ADVISE	(1ull << 5)
 
 /**
  * struct drm_svm_device_info - what the device's address spaces are like
@@ -297,11 +375,11 @@ struct drm_svm_device_info {
  * @intervals: interval notifiers that exist now (a gauge)
  * @prefetched: pages of 4 KiB that the device could reach when a prefetch of them ended
  * @host_bytes: bytes of kernel memory held now for tables, directories and intervals (a gauge);
- *	the notifiers themselves and the maps of bindings and intervals come on top
+ *	the notifiers themselves and the maps of bindings, advice and intervals come on top
  * @device_bytes: bytes of device-visible page tables held now (a gauge)
  * @present: pages of 4 KiB that the device can reach now (a gauge)
  * @stops: times that jobs were stopped, in a vm with DRM_SVM_VM_NO_FAULT
- * @moved_in: pages of 4 KiB that a prefetch moved into the device's memory
+ * @moved_in: pages of 4 KiB that a prefetch or a fault moved into the device's memory
  * @moved_home: pages of 4 KiB that a prefetch moved out of it
  */
 struct drm_svm_counters {
@@ -328,6 +406,31 @@ struct drm_svm_counters {
 	__u64 stops;
 	__u64 moved_in;
 	__u64 moved_home;
+};
+
+/* Bytes of the first version of struct drm_svm_span. */
+#define DRM_SVM_SPAN_SIZE_1	40
+
+/**
+ * struct drm_svm_span - a span that mirrors the process, with the same advice in all of it
+ * @start: first device address
+ * @length: bytes
+ * @preferred: DRM_SVM_PREFER_*
+ * @on_fault: DRM_SVM_ON_FAULT_*
+ * @pages: pages of 4 KiB that the device can reach now, without a fault
+ * @device_pages: of them, those in the device's memory
+ *
+ * Spans without advice are listed too. The pages are counted in the device's page table, span by
+ * span: what changes meanwhile may show in part of the list. A page that is not in that table, as
+ * before the device's first access, does not count, wherever it is.
+ */
+struct drm_svm_span {
+	__u64 start;
+	__u64 length;
+	__u32 preferred;
+	__u32 on_fault;
+	__u64 pages;
+	__u64 device_pages;
 };
 
 #define DRM_SVM_ACCESS_READ	0

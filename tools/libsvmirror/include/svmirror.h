@@ -211,9 +211,45 @@ int svmirror_migrate(int fd, uint32_t vm, uint64_t start, uint64_t length, uint3
  * @length: bytes
  * @flags: 0 or DRM_SVM_PREFETCH_WRITE
  * @pages: out: pages of 4 KiB that the device can reach now; may be NULL
+ *
+ * What svmirror_advise() told to be in the device's memory moves there first.
  * Return: 0; -EINVAL: span, or a hole in it; -ENOENT; -EPERM; -ENOMEM; -EIO: the device is wedged.
  */
 int svmirror_prefetch(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t flags, uint64_t *pages);
+
+/**
+ * svmirror_advise_many() - say where memory is to be
+ * @fd: render node
+ * @vm: id
+ * @ops: what is told of which spans, see struct drm_svm_advise_op
+ * @count: operations; all of them are done, or none is
+ * Return: 0; -EINVAL: a span, place or manner, or something in the span that does not mirror; -EOPNOTSUPP: the device has no
+ *	memory to prefer; -E2BIG; -EFAULT; -ENOENT; -EPERM; -ENOMEM; -EINTR.
+ */
+int svmirror_advise_many(int fd, uint32_t vm, const struct drm_svm_advise_op *ops, uint32_t count);
+
+/**
+ * svmirror_advise() - say where one span's memory is to be
+ * @fd: render node
+ * @vm: id
+ * @start: first device address; 0 and length 0, with @preferred and @on_fault 0: all advice is taken back
+ * @length: bytes
+ * @preferred: DRM_SVM_PREFER_NONE, _SYSTEM or _DEVICE
+ * @on_fault: DRM_SVM_ON_FAULT_MOVE or _STAY
+ * Return: as svmirror_advise_many().
+ */
+int svmirror_advise(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t preferred, uint32_t on_fault);
+
+/**
+ * svmirror_spans() - list what mirrors this process, with its advice, and how much of it is where
+ * @fd: render node
+ * @vm: id
+ * @spans: out: in ascending order
+ * @capacity: room for so many
+ * @count: out: how many were listed; @capacity: there may be more
+ * Return: 0; -EINVAL: @capacity is 0; -ENOENT; -EPERM; -EINTR.
+ */
+int svmirror_spans(int fd, uint32_t vm, struct drm_svm_span *spans, size_t capacity, size_t *count);
 
 /**
  * svmirror_buffer_create() - make a buffer of the device

@@ -308,18 +308,7 @@ public:
 		bind(start, what.size(), what, 0, flags);
 	}
 	// What is bound now.
-	std::vector<drm_svm_bind_op> bindings() const
-	{
-		std::vector<drm_svm_bind_op> all(64);
-		std::size_t count;
-		for (;; all.resize(2 * all.size())) {
-			check(svmirror_bindings(fd(), id(), all.data(), all.size(), &count), "query bindings");
-			if (count < all.size())
-				break;
-		}
-		all.resize(count);
-		return all;
-	}
+	std::vector<drm_svm_bind_op> bindings() const { return list<drm_svm_bind_op>(svmirror_bindings, "query bindings"); }
 	// Mirrors the pages that hold the objects, at the same addresses: also what else lies in the first and the last page.
 	void bind(const memory auto &objects)
 	{
@@ -360,6 +349,23 @@ public:
 			      "migrate");
 		return moved;
 	}
+	// Says where the memory of the pages that hold the objects is to be (nowhere: wherever it is), and whether the device's
+	// faults move it there. Nothing is told of no objects.
+	void advise(const memory auto &objects, place preferred, bool move_on_fault = true)
+	{
+		svmirror::pages span(objects);
+		std::uint32_t where = preferred == place::vram	 ? DRM_SVM_PREFER_DEVICE :
+				      preferred == place::system ? DRM_SVM_PREFER_SYSTEM :
+								   DRM_SVM_PREFER_NONE;
+		if (span.length)
+			check(svmirror_advise(fd(), id(), span.start, span.length, where,
+					      move_on_fault ? DRM_SVM_ON_FAULT_MOVE : DRM_SVM_ON_FAULT_STAY),
+			      "advise");
+	}
+	// Takes back all advice.
+	void forget_advice() { check(svmirror_advise(fd(), id(), 0, 0, DRM_SVM_PREFER_NONE, DRM_SVM_ON_FAULT_MOVE), "forget advice"); }
+	// What mirrors the process, by its advice, and how much of it the device reaches where.
+	std::vector<drm_svm_span> spans() const { return list<drm_svm_span>(svmirror_spans, "query spans"); }
 	svmirror::counters counters() const
 	{
 		svmirror::counters out;
@@ -380,6 +386,21 @@ public:
 	}
 
 private:
+	// All records of an array's query.
+	template <typename Record>
+	std::vector<Record> list(int (*query)(int, std::uint32_t, Record *, std::size_t, std::size_t *), const char *what) const
+	{
+		std::vector<Record> all(64);
+		std::size_t count;
+		for (;; all.resize(2 * all.size())) {
+			check(query(fd(), id(), all.data(), all.size(), &count), what);
+			if (count < all.size())
+				break;
+		}
+		all.resize(count);
+		return all;
+	}
+
 	handle<svmirror_vm_destroy> handle_;
 };
 

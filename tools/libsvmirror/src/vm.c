@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Device address spaces: bindings, prefetch, counters and the fault log. */
+/* Device address spaces: bindings, prefetch, advice, counters and the fault log. */
 #include <errno.h>
 
 #include "ioctl.h"
@@ -137,6 +137,30 @@ int svmirror_migrate(int fd, uint32_t vm, uint64_t start, uint64_t length, uint3
 	return err;
 }
 
+int svmirror_advise_many(int fd, uint32_t vm, const struct drm_svm_advise_op *ops, uint32_t count)
+{
+	struct drm_svm_advise args = {
+		.vm_id = vm,
+		.count = count,
+		.stride = sizeof(*ops),
+		.ops = (uintptr_t)ops,
+	};
+
+	return svmirror_ioctl(fd, DRM_IOCTL_SVM_ADVISE, &args);
+}
+
+int svmirror_advise(int fd, uint32_t vm, uint64_t start, uint64_t length, uint32_t preferred, uint32_t on_fault)
+{
+	struct drm_svm_advise_op op = {
+		.start = start,
+		.length = length,
+		.preferred = preferred,
+		.on_fault = on_fault,
+	};
+
+	return svmirror_advise_many(fd, vm, &op, 1);
+}
+
 int svmirror_counters(int fd, uint32_t vm, struct drm_svm_counters *counters)
 {
 	return svmirror_query(fd, vm, DRM_SVM_QUERY_COUNTERS, counters, sizeof(*counters));
@@ -173,4 +197,9 @@ int svmirror_fault_log(int fd, uint32_t vm, struct drm_svm_fault_record *records
 int svmirror_bindings(int fd, uint32_t vm, struct drm_svm_bind_op *ops, size_t capacity, size_t *count)
 {
 	return query_array(fd, vm, DRM_SVM_QUERY_BINDINGS, ops, sizeof(*ops), capacity, count);
+}
+
+int svmirror_spans(int fd, uint32_t vm, struct drm_svm_span *spans, size_t capacity, size_t *count)
+{
+	return query_array(fd, vm, DRM_SVM_QUERY_SPANS, spans, sizeof(*spans), capacity, count);
 }
