@@ -22,6 +22,7 @@ VM = "mm/vm.hpp"
 VM_CPP = "mm/vm.cpp"
 OBJECT = "mm/bind/object.cpp"
 STOPS = "mm/stops.cpp"
+ADVICE = "mm/advice.cpp"
 
 FLUSH = "		pt.flush(owed, may_sleep);"
 VISIT = "	vm.pt.visit(part, svm::invalidate_table, &i);"
@@ -358,6 +359,24 @@ FORMATS = {
 		("mm/fmt/mlx5_odp.hpp", "static_cast<u64 *>(entry), @{__builtin_bswap64(w)}@, order", "w")],
 }
 UNIT |= FORMATS
+
+ADVISED = {
+	"what bounces moves at each fault": [
+		(ADVICE, "last && now() - last < advice_slice_ms", "false")],
+	"the slice begins with the fault, not when the move has ended": [
+		(ADVICE, "		tb->moved_at.store_relaxed(now()); // with the load in claims_move(): a hint", "		(void)tb;")],
+	"a fault does not know that it has moved": [
+		(ADVICE, "	tried = true;", "")],
+	"a fault moves what is to stay": [
+		(ADVICE, "!t.device() || @{t.what->on_fault != SVM_ON_FAULT_MOVE}@", "false")],
+	"advice for what mirrors nothing": [
+		(ADVICE, "to && !mirrors(vm, span)", "false")],
+	"a bind to something else keeps the advice": [
+		(REBIND, "status done = @{old != to}@ ? forget_advice", "false")],
+	"an advised move takes what is told otherwise": [
+		("mm/migrate.cpp", "		if (!t.device())\n			return {};", "")],
+}
+UNIT |= ADVISED
 
 # Those that one of the simulation's scenarios shows much sooner than all of them in turn.
 SOON = {

@@ -98,7 +98,7 @@ class Check:
 	def patient_suites(self):
 		"""Those in which no test looks at a clock."""
 		if self.wants("model"):
-			self.record(host.model())
+			self.record(host.model(self.soak))
 		if self.wants("thread-safety"):
 			self.record(host.thread_safety())
 		if self.wants("docs"):

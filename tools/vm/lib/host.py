@@ -13,7 +13,7 @@ import unittest
 
 from . import coverage, plan, results, say
 from .kernel import clean_env
-from .paths import BUILD, JOBS, OUT, TOP
+from .paths import BUILD, CACHE, JOBS, OUT, TOP
 from .results import Suite
 from .say import Failed
 
@@ -144,12 +144,14 @@ def tools():
 	return suite.require_results("tools/vm/tests")
 
 
-def model():
-	"""The protocol's models by spin, and each variant of them that leaves a step out: TAP, states and seconds a run."""
+def model(soak=False):
+	"""The protocol's models by spin, and each variant of them that leaves a step out: TAP, states and seconds a run. What is known of
+	models that have not changed is believed, but in a soak."""
 	suite = Suite("model", "host")
 	started = time.monotonic()
 	log = OUT / "model" / "model.tap"
-	status = say.run("model", [str(TOP / "tests" / "model" / "run"), "-o", str(OUT / "model"), "-j", str(JOBS)], log, check=False,
+	status = say.run("model", [str(TOP / "tests" / "model" / "run"), "-o", str(OUT / "model"), "-j", str(JOBS),
+		*([] if soak else ["--keep", str(CACHE / "model")])], log, check=False,
 		estimate=lambda path, _elapsed: f"{path.read_text().count('ok ')} cases")
 	say.say(log.read_text().rstrip())
 	results.read_ktap(suite, log, "model")

@@ -48,11 +48,10 @@ TABLE = (
 	Row("system", ("debian-12",), DEBUG, "all programs under all checks once", PROGRAMS),
 	Row("system-tables-system", ("debian-13",), DEBUG, "this kernel's memory management, and page tables in system memory under "
 		"all checks; lies of the device are the driver's matter and not the kernel's", (SYSTEM, PRESSURE, LIFETIME)),
-	Row("system", ("current",), DEBUG, "this kernel's memory management, page tables in VRAM", (SYSTEM, PRESSURE)),
 	Row("chaos", ("debian-12",), DEBUG, "what no test thought of, under all checks", seconds=100),
 	Row("chaos", ("current",), DEBUG, "the same on the newest kernel", seconds=60),
 	Row("kunit", ("current",), RACES, "data races in the port"),
-	Row("system", ("current",), RACES, "data races under load", (SYSTEM, PRESSURE, LIFETIME)),
+	Row("system", ("current",), RACES, "this kernel's memory management, and data races under load", (SYSTEM, PRESSURE, LIFETIME)),
 	Row("system", ("stock",), PREBUILT, "what users run: no debugging that changes times, the options that our configs lack",
 		(STOCK, *PROGRAMS)),
 	Row("system-tables-system", ("stock",), PREBUILT, "the same with page tables in system memory", (SYSTEM,)),
@@ -69,7 +68,7 @@ TABLE = (
 	# Combinations that differ from the above in one respect only, and more time.
 	Row("system", ("debian-13",), DEBUG, "page tables in VRAM there", PROGRAMS, soak=True),
 	Row("system-tables-system", ("debian-12", "current"), DEBUG, "page tables in system memory there", (SYSTEM,), soak=True),
-	Row("system", ("current",), DEBUG, "all programs, the lies of the device too", PROGRAMS, soak=True),
+	Row("system", ("current",), DEBUG, "what differs from its run under KCSAN in the checks, and from debian-12's in the kernel", PROGRAMS, soak=True),
 	Row("system", ("current",), RACES, "data races while the device lies, too", PROGRAMS, soak=True),
 	Row("demo", ("debian-12", "debian-13", "current"), DEBUG, "the demo under all checks", soak=True),
 	Row("chaos", ("debian-12", "debian-13", "current"), DEBUG, "longer, on each kernel", seconds=600, soak=True),

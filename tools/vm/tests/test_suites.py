@@ -10,15 +10,16 @@ import unittest
 from unittest import mock
 
 TOOLS = pathlib.Path(__file__).resolve().parents[2]
+TOP = TOOLS.parent
 sys.path.insert(0, str(TOOLS))
 sys.dont_write_bytecode = True
 
 from vm.lib import gpu, host, results, say, sim, vm
 
 
-def program(name):
+def program(name, folder=TOOLS / "vm"):
 	"""A tool without .py, as a module."""
-	loader = importlib.machinery.SourceFileLoader(f"tool_{name}", str(TOOLS / "vm" / name))
+	loader = importlib.machinery.SourceFileLoader(f"tool_{name}", str(folder / name))
 	module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
 	with mock.patch.object(say, "main"):
 		loader.exec_module(module)
@@ -79,6 +80,45 @@ class Status(Folder):
 			return 8
 		self.patch(say, "run", run)
 		self.assertEqual([name for name, _ in host.unit("tsan").failures], ["exit status"])
+
+
+class Models(Folder):
+	"""What came out right is not searched again, as long as nothing that decides has changed."""
+
+	def setUp(self):
+		super().setUp()
+		self.model = program("run", TOP / "tests" / "model")
+		(self.folder / "a.pml").write_text('#include "b.pml"\nbyte x;\n')
+		(self.folder / "b.pml").write_text("byte y;\n")
+		self.model.HERE = self.folder
+		self.model.tools = lambda: "spin 6"
+		self.searched = []
+		self.came = "holds"
+		self.model.run_case = self.search
+
+	def search(self, case, _out):
+		self.searched.append(case)
+		return self.model.Outcome(case, self.came, 7, 1.0)
+
+	def ask(self, *defines):
+		return self.model.outcome_of(self.model.Case("a", "all", "holds", list(defines)), self.folder, self.folder)
+
+	def test_a_case_is_searched_once(self):
+		self.assertEqual([self.ask().known for _ in range(3)], [False, True, True])
+		self.assertEqual((len(self.searched), self.ask().states), (1, 7))
+
+	def test_a_change_of_the_model_of_what_it_includes_or_of_a_tool_counts(self):
+		self.ask()
+		self.assertFalse(self.ask("-DLESS").known)
+		(self.folder / "b.pml").write_text("byte z;\n")
+		self.assertFalse(self.ask().known)
+		self.model.tools = lambda: "spin 7"
+		self.assertFalse(self.ask().known)
+
+	def test_what_came_out_wrong_is_not_kept(self):
+		self.came = "deadlock"
+		self.assertEqual([self.ask().came for _ in range(2)], ["deadlock"] * 2)
+		self.assertEqual(len(self.searched), 2)
 
 
 class Run(Folder):
