@@ -149,7 +149,10 @@ static void leave_mems(struct session *s)
 {
 }
 
-#define mems_of(task)	NODE_MASK_ALL
+static nodemask_t mems_of(struct task_struct *task)
+{
+	return NODE_MASK_ALL;
+}
 #endif
 
 #ifdef CONFIG_NUMA

@@ -281,8 +281,7 @@ static int gpusvm_begin(u32 granule_lg2, void **state)
 	mutex_init(&p->lock);
 	spin_lock_init(&p->gone_lock);
 	INIT_LIST_HEAD(&p->gone);
-	err = drm_gpusvm_init(&p->svm, "svm_bench", GPUSVM_DEVICE(p->drm) current->mm, 0, TASK_SIZE,
-			      SZ_512M, &gpusvm_ops, chunk_sizes, ARRAY_SIZE(chunk_sizes));
+	err = init_gpusvm(&p->svm, p->drm, &gpusvm_ops, chunk_sizes, ARRAY_SIZE(chunk_sizes));
 	if (err)
 		goto put;
 	*state = p;

@@ -56,7 +56,14 @@ static inline void drop_pages(struct drm_gpusvm *svm, struct peer_range *range)
 			      drm_gpusvm_range_size(&range->base) >> PAGE_SHIFT);
 }
 
-#define GPUSVM_DEVICE(drm)	/* of each range */
+/* Its device is one of each range. */
+static inline int init_gpusvm(struct drm_gpusvm *svm, struct drm_device *drm,
+			      const struct drm_gpusvm_ops *ops, const unsigned long *sizes,
+			      int count)
+{
+	return drm_gpusvm_init(svm, "svm_bench", current->mm, 0, TASK_SIZE, SZ_512M, ops,
+			       sizes, count);
+}
 #else
 static inline struct drm_gpusvm_pages *pages_of(struct peer_range *range)
 {
@@ -81,7 +88,13 @@ static inline void drop_pages(struct drm_gpusvm *svm, struct peer_range *range)
 {
 }
 
-#define GPUSVM_DEVICE(drm)	drm,
+static inline int init_gpusvm(struct drm_gpusvm *svm, struct drm_device *drm,
+			      const struct drm_gpusvm_ops *ops, const unsigned long *sizes,
+			      int count)
+{
+	return drm_gpusvm_init(svm, "svm_bench", drm, current->mm, 0, TASK_SIZE, SZ_512M, ops,
+			       sizes, count);
+}
 #endif
 
 #endif
