@@ -184,23 +184,30 @@ TEST_F(c_test, buffers_are_bound)
 	EXPECT_EQ(svmirror_bind_buffer(fd, 7, 0x200000, 0x3000, 6, 0x1000, DRM_SVM_BIND_READ_ONLY | DRM_SVM_BIND_UNCACHED), -ENOENT);
 }
 
-TEST_F(c_test, list_of_bindings)
+/* `list` asks for that many records, says how many came, and refuses a buffer that has no room. */
+template <typename T>
+static void expect_list(int fd, unsigned query, int (*list)(int, uint32_t, T *, size_t, size_t *))
 {
-	drm_svm_bind_op ops[3] = {};
+	T records[3] = {};
 	size_t count = 99;
 
 	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [&](auto &a) {
-		EXPECT_EQ(a.query, unsigned(DRM_SVM_QUERY_BINDINGS));
-		EXPECT_EQ(a.size, sizeof(ops));
-		EXPECT_EQ(a.stride, sizeof(ops[0]));
-		EXPECT_EQ(a.data, reinterpret_cast<uintptr_t>(ops));
-		a.size = 2 * sizeof(ops[0]);
+		EXPECT_EQ(a.query, query);
+		EXPECT_EQ(a.size, sizeof(records));
+		EXPECT_EQ(a.stride, sizeof(records[0]));
+		EXPECT_EQ(a.data, reinterpret_cast<uintptr_t>(records));
+		a.size = 2 * sizeof(records[0]);
 		return 0;
 	});
-	EXPECT_EQ(svmirror_bindings(fd, 7, ops, 3, &count), 0);
+	EXPECT_EQ(list(fd, 7, records, 3, &count), 0);
 	EXPECT_EQ(count, 2u);
-	EXPECT_EQ(svmirror_bindings(fd, 7, ops, 0, &count), -EINVAL);
+	EXPECT_EQ(list(fd, 7, records, 0, &count), -EINVAL);
 	EXPECT_EQ(count, 0u);
+}
+
+TEST_F(c_test, list_of_bindings)
+{
+	expect_list(fd, DRM_SVM_QUERY_BINDINGS, svmirror_bindings);
 }
 
 TEST_F(c_test, prefetch)
@@ -242,21 +249,7 @@ TEST_F(c_test, advise)
 
 TEST_F(c_test, list_of_spans)
 {
-	drm_svm_span spans[3] = {};
-	size_t count = 99;
-
-	fake::on<drm_svm_query>(DRM_IOCTL_SVM_QUERY, [&](auto &a) {
-		EXPECT_EQ(a.query, unsigned(DRM_SVM_QUERY_SPANS));
-		EXPECT_EQ(a.size, sizeof(spans));
-		EXPECT_EQ(a.stride, sizeof(spans[0]));
-		EXPECT_EQ(a.data, reinterpret_cast<uintptr_t>(spans));
-		a.size = 2 * sizeof(spans[0]);
-		return 0;
-	});
-	EXPECT_EQ(svmirror_spans(fd, 7, spans, 3, &count), 0);
-	EXPECT_EQ(count, 2u);
-	EXPECT_EQ(svmirror_spans(fd, 7, spans, 0, &count), -EINVAL);
-	EXPECT_EQ(count, 0u);
+	expect_list(fd, DRM_SVM_QUERY_SPANS, svmirror_spans);
 }
 
 /* ---- buffers ---- */
