@@ -7,6 +7,8 @@
 
 namespace harness {
 
+constexpr std::size_t many = 520; // pages: more than one table
+
 inline bool can_migrate(const svmirror::device &device) { return device.info().capabilities & DRM_SVM_CAPABILITY_MIGRATE; }
 
 // The test skips where pages cannot move to the device's memory.

@@ -19,8 +19,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t many = 520; // pages: more than one table
-
 // The listed span that begins there; all zero if there is none.
 drm_svm_span span_at(const svmirror::vm &vm, const void *start)
 {

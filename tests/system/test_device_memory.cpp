@@ -19,12 +19,6 @@
 using namespace harness;
 using namespace std::chrono_literals;
 
-namespace {
-
-constexpr std::size_t many = 520; // pages: more than one table
-
-} // namespace
-
 SVM_TEST(DeviceMemory, GoesAndComesBackByItself)
 {
 	gpu gpu;
